@@ -1,0 +1,81 @@
+/**
+ * Applying a block: what is due, then the instructions that its cut orders, phase by phase (SPEC, Order within a block).
+ * A pure function of the parent's state, the block's height and time, and the lanes.
+ */
+import { unreachable } from '../protocol/types.js';
+import { asset } from './instructions/asset.js';
+import { consent, consentsThatWaited } from './instructions/consent.js';
+import { key } from './instructions/key.js';
+import { participant } from './instructions/participant.js';
+import { consentBySignature, openRest, register } from './instructions/settle.js';
+import { withdraw, withdrawalsThatWaited } from './instructions/withdraw.js';
+import { type Applied, type At, type Ordered, Posting } from './posting.js';
+import { runTriggers } from './settlement/triggers.js';
+import type { State } from './state.js';
+
+export type { Applied, Ordered } from './posting.js';
+
+/**
+ * The outcome of a block over its parent's sealed state. `lanes` holds each validator's newly ordered items in the order
+ * of the set; null stands for bytes that were no instruction, which have no effect and no receipt. `time` is past the
+ * parent's.
+ */
+export function applyBlock(parent: State, at: At, lanes: readonly (readonly (Ordered | null)[])[]): Applied {
+  const posting = new Posting(parent, at);
+  const ordered = inOrder(lanes, at.height);
+  runTriggers(posting);
+  for (const each of ordered) if (isCurb(each)) applyCurb(posting, each);
+  for (const each of ordered) if (each.instruction.payload.kind === 'settle') register(posting, each, each.instruction.payload);
+  withdrawalsThatWaited(posting);
+  for (const each of ordered) if (each.instruction.payload.kind === 'withdraw') withdraw(posting, each, each.instruction.payload);
+  consentsThatWaited(posting);
+  for (const each of ordered) applyConsent(posting, each);
+  openRest(posting);
+  for (const each of ordered) if (!isCurb(each)) applyRest(posting, each);
+  return posting.finish();
+}
+
+/** Lane by lane from one that moves with the height, so that no validator's banks are always first. */
+function inOrder(lanes: readonly (readonly (Ordered | null)[])[], height: number): Ordered[] {
+  const out: Ordered[] = [];
+  for (let at = 0; at < lanes.length; at++) {
+    for (const ordered of lanes[(height + at) % lanes.length] as readonly (Ordered | null)[]) if (ordered !== null) out.push(ordered);
+  }
+  return out;
+}
+
+/** Revocations and suspensions go first: what they void is void for the whole block. */
+function isCurb({ instruction: { payload } }: Ordered): boolean {
+  return (payload.kind === 'key' && payload.action === 'revoke') || (payload.kind === 'participant' && payload.action === 'suspend');
+}
+
+function applyCurb(posting: Posting, ordered: Ordered): void {
+  const { payload } = ordered.instruction;
+  if (payload.kind === 'key') key(posting, ordered, payload);
+  if (payload.kind === 'participant') participant(posting, ordered, payload);
+}
+
+function applyConsent(posting: Posting, ordered: Ordered): void {
+  const { payload } = ordered.instruction;
+  if (payload.kind === 'settle') consentBySignature(posting, ordered);
+  if (payload.kind === 'consent') consent(posting, ordered, payload);
+}
+
+function applyRest(posting: Posting, ordered: Ordered): void {
+  const { payload } = ordered.instruction;
+  switch (payload.kind) {
+    case 'asset':
+      return asset(posting, ordered, payload);
+    case 'participant':
+      return participant(posting, ordered, payload);
+    case 'key':
+      return key(posting, ordered, payload);
+    case 'settle':
+    case 'consent':
+    case 'withdraw':
+      // Done in the phases before.
+      return;
+    default:
+      unreachable(payload);
+  }
+}

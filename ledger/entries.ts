@@ -1,0 +1,287 @@
+/** The entries of the state, and the one encoding of each (SPEC, State). */
+import { DecodeError, Reader, fromUtf8, utf8 } from '../protocol/codec.js';
+import type { KeyAlg } from '../protocol/crypto.js';
+import { DECIMALS_MAX, KEYS_PER_PARTY_MAX, LEGS_MAX } from '../protocol/limits.js';
+import type { AmountMinor, AssetCode, Bic, Hash, InstructionDigest, Jurisdiction, NetworkId, Thumbprint, TimestampMs } from '../protocol/types.js';
+import { type Layout, layout } from './layout.js';
+import { type Named, readBic, readNamed, writeNamed } from './receipt.js';
+
+/** What the genesis fixes for every later block. */
+export interface Parameters {
+  readonly network: NetworkId;
+  readonly created: TimestampMs;
+  readonly skewMs: number;
+}
+
+export interface Participant {
+  readonly party: Bic;
+  readonly name: string;
+  readonly lei: string;
+  readonly jurisdiction: Jurisdiction;
+  /** Whether it is the authority of its jurisdiction. */
+  readonly authority: boolean;
+  readonly suspended: boolean;
+  /** How many of its keys must sign for it. */
+  readonly threshold: number;
+  /** Its keys that are not revoked, in order of registration. */
+  readonly kids: readonly Thumbprint[];
+}
+
+/** A key that was ever registered. A revoked one stays, so that it is never registered again. */
+export interface RegisteredKey {
+  readonly party: Bic;
+  readonly alg: KeyAlg;
+  /** Ed25519: 32 bytes; P-256: the 64 bytes x || y. */
+  readonly key: Uint8Array;
+  readonly revoked: boolean;
+}
+
+export type AssetClass = 'wcbdc' | 'deposit' | 'stablecoin' | 'security' | 'commodity';
+export interface Asset {
+  readonly asset: AssetCode;
+  readonly class: AssetClass;
+  readonly name: string;
+  readonly issuer: Bic;
+  readonly jurisdiction: Jurisdiction;
+  readonly decimals: number;
+  /** The most that may circulate, minor units. */
+  readonly cap: AmountMinor;
+}
+
+export interface Account {
+  readonly party: Bic;
+  readonly asset: AssetCode;
+  /** Minor units; below zero only for the asset's issuer: what it owes is what circulates. */
+  readonly balance: bigint;
+  /** Receipts that moved it. */
+  readonly counter: number;
+  /** Hash chain over the leaves of those receipts. */
+  readonly chain: Hash;
+  /** Keeps the balance from being guessed from the account's leaf by its neighbours in the tree. */
+  readonly salt: Hash;
+}
+
+export interface BoundLeg {
+  readonly from: Bic;
+  readonly to: Bic;
+  readonly asset: AssetCode;
+  readonly amount: AmountMinor;
+}
+
+/** A settlement that has not ended. */
+export interface Settlement extends Named {
+  readonly legs: readonly BoundLeg[];
+  /** Consents count while block time is not past it. */
+  readonly cancelUntil: TimestampMs;
+  /** The keys of required parties that have signed, in the order in which they came. */
+  readonly consents: readonly Thumbprint[];
+  /** How long its id is remembered at least. */
+  readonly until: TimestampMs;
+}
+
+/** A consent or withdrawal whose settlement has not been ordered. */
+export interface WaitingItem extends Named {
+  readonly kids: readonly Thumbprint[];
+  readonly expires: TimestampMs;
+  readonly until: TimestampMs;
+}
+export interface Waiting {
+  readonly settlement: InstructionDigest;
+  readonly items: readonly WaitingItem[];
+}
+
+/** The ids to be forgotten in one hour: a hash chain over their records. */
+export interface Bucket {
+  readonly hour: number;
+  readonly chain: Hash;
+}
+
+/** How a table's entries are told apart and written. A key is the table's byte, then the entry's name in UTF-8. */
+interface EntryCodec<V> {
+  readonly prefix: number;
+  write(to: Layout, value: V): void;
+  read(reader: Reader, name: string): V;
+}
+
+const CLASSES: readonly AssetClass[] = ['wcbdc', 'deposit', 'stablecoin', 'security', 'commodity'];
+const ALGS: readonly KeyAlg[] = ['Ed25519', 'ES256'];
+const KEY_BYTES = { Ed25519: 32, ES256: 64 } as const satisfies Record<KeyAlg, number>;
+const NAME_BYTES_MAX = 4 * 140;
+const CODE_LENGTH_MAX = 24;
+
+export const accountName = (party: string, asset: string): string => `${party}/${asset}`;
+/** A bucket's hour in sixteen digits, so that names ascend with time. */
+export const bucketName = (hour: number): string => String(hour).padStart(16, '0');
+
+/** What each table of the state holds. */
+export interface Entries {
+  readonly parameters: Parameters;
+  readonly participants: Participant;
+  readonly keys: RegisteredKey;
+  readonly assets: Asset;
+  readonly accounts: Account;
+  readonly settlements: Settlement;
+  readonly waiting: Waiting;
+  readonly buckets: Bucket;
+}
+export type TableName = keyof Entries;
+export type EntryOf<T extends TableName> = Entries[T];
+
+const CODECS: { readonly [T in TableName]: EntryCodec<Entries[T]> } = {
+  parameters: {
+    prefix: 1,
+    write: (w, p) => w.hash(p.network).u64(p.created).u64(p.skewMs),
+    read: (r) => ({ network: r.hash() as NetworkId, created: r.u64() as TimestampMs, skewMs: r.u64() }),
+  },
+  participants: {
+    prefix: 2,
+    write: (w, p) => {
+      w.text(p.name).text(p.lei).text(p.jurisdiction).u8(p.authority ? 1 : 0).u8(p.suspended ? 1 : 0);
+      w.u8(p.threshold).list(p.kids, writeKid);
+    },
+    read: (r, name) => ({
+      party: name as Bic,
+      name: r.text(NAME_BYTES_MAX),
+      lei: r.text(20),
+      jurisdiction: r.text(2) as Jurisdiction,
+      authority: readFlag(r),
+      suspended: readFlag(r),
+      threshold: r.u8(),
+      kids: r.list(KEYS_PER_PARTY_MAX, readKid),
+    }),
+  },
+  keys: {
+    prefix: 3,
+    write: (w, k) => w.ascii(k.party).u8(ALGS.indexOf(k.alg)).raw(k.key).u8(k.revoked ? 1 : 0),
+    read: (r) => {
+      const party = readBic(r);
+      const alg = readChoice(r, ALGS);
+      return { party, alg, key: r.raw(KEY_BYTES[alg]).slice(), revoked: readFlag(r) };
+    },
+  },
+  assets: {
+    prefix: 4,
+    write: (w, a) => w.u8(CLASSES.indexOf(a.class)).text(a.name).ascii(a.issuer).text(a.jurisdiction).u8(a.decimals).i128(a.cap),
+    read: (r, name) => ({
+      asset: name as AssetCode,
+      class: readChoice(r, CLASSES),
+      name: r.text(NAME_BYTES_MAX),
+      issuer: readBic(r),
+      jurisdiction: r.text(2) as Jurisdiction,
+      decimals: readDecimals(r),
+      cap: r.i128() as AmountMinor,
+    }),
+  },
+  accounts: {
+    prefix: 5,
+    write: (w, a) => w.i128(a.balance).u64(a.counter).hash(a.chain).hash(a.salt),
+    read: (r, name) => ({
+      party: name.slice(0, 11) as Bic,
+      asset: name.slice(12) as AssetCode,
+      balance: r.i128(),
+      counter: r.u64(),
+      chain: r.hash(),
+      salt: r.hash(),
+    }),
+  },
+  settlements: {
+    prefix: 6,
+    write: (w, s) => {
+      writeNamed(w, s);
+      w.list(s.legs, writeLeg).u64(s.cancelUntil).list(s.consents, writeKid).u64(s.until);
+    },
+    read: (r) => ({
+      ...readNamed(r),
+      legs: r.list(LEGS_MAX, readLeg),
+      cancelUntil: r.u64() as TimestampMs,
+      consents: r.list(LEGS_MAX * KEYS_PER_PARTY_MAX, readKid),
+      until: r.u64() as TimestampMs,
+    }),
+  },
+  waiting: {
+    prefix: 7,
+    write: (w, { items }) =>
+      w.list(items, (each, item) => {
+        writeNamed(each, item);
+        each.list(item.kids, writeKid).u64(item.expires).u64(item.until);
+      }),
+    read: (r, name) => ({ settlement: name as InstructionDigest, items: r.list(0xffff_ffff, readWaitingItem) }),
+  },
+  buckets: {
+    prefix: 8,
+    write: (w, b) => w.hash(b.chain),
+    read: (r, name) => ({ hour: Number(name), chain: r.hash() }),
+  },
+};
+
+export const TABLE_NAMES = Object.keys(CODECS) as readonly TableName[];
+
+/** The state's key of an entry. */
+export function stateKey(table: TableName, name: string): Uint8Array {
+  const text = utf8(name);
+  const key = new Uint8Array(1 + text.length);
+  key[0] = CODECS[table].prefix;
+  key.set(text, 1);
+  return key;
+}
+
+/** The table and name that a state key holds, or null when it is none of ours. */
+export function nameOfKey(key: Uint8Array): { readonly table: TableName; readonly name: string } | null {
+  const table = TABLE_NAMES.find((name) => CODECS[name].prefix === key[0]);
+  return table === undefined ? null : { table, name: fromUtf8(key.subarray(1)) };
+}
+
+export function encodeEntry<T extends TableName>(table: T, value: EntryOf<T>): Uint8Array {
+  CODECS[table].write(layout.start(), value);
+  return layout.finish();
+}
+
+/** Reads what `encodeEntry` wrote. Other bytes throw a DecodeError: they come from the node's own store. */
+export function decodeEntry<T extends TableName>(table: T, name: string, bytes: Uint8Array): EntryOf<T> {
+  const reader = new Reader(bytes);
+  const value = CODECS[table].read(reader, name);
+  reader.end();
+  return value;
+}
+
+function readWaitingItem(reader: Reader): WaitingItem {
+  return {
+    ...readNamed(reader),
+    kids: reader.list(KEYS_PER_PARTY_MAX, readKid),
+    expires: reader.u64() as TimestampMs,
+    until: reader.u64() as TimestampMs,
+  };
+}
+
+function writeLeg(to: Layout, leg: BoundLeg): void {
+  to.ascii(leg.from).ascii(leg.to).text(leg.asset).i128(leg.amount);
+}
+function readLeg(reader: Reader): BoundLeg {
+  return {
+    from: readBic(reader),
+    to: readBic(reader),
+    asset: reader.text(CODE_LENGTH_MAX) as AssetCode,
+    amount: reader.i128() as AmountMinor,
+  };
+}
+
+function writeKid(to: Layout, kid: Thumbprint): void {
+  to.ascii(kid);
+}
+const readKid = (reader: Reader): Thumbprint => fromUtf8(reader.raw(43)) as Thumbprint;
+
+function readFlag(reader: Reader): boolean {
+  const flag = reader.u8();
+  if (flag > 1) throw new DecodeError('a flag is 0 or 1');
+  return flag === 1;
+}
+function readDecimals(reader: Reader): number {
+  const decimals = reader.u8();
+  if (decimals > DECIMALS_MAX) throw new DecodeError('too many decimals');
+  return decimals;
+}
+function readChoice<T>(reader: Reader, choices: readonly T[]): T {
+  const choice = choices[reader.u8()];
+  if (choice === undefined) throw new DecodeError('an unknown choice');
+  return choice;
+}

@@ -1,0 +1,48 @@
+/** `consent`: a debited party binds itself to a settlement. */
+import type { PayloadOf } from '../../protocol/payload.js';
+import type { InstructionDigest } from '../../protocol/types.js';
+import type { ResultCode } from '../codes.js';
+import type { Settlement } from '../entries.js';
+import type { Ordered, Posting } from '../posting.js';
+import { isYetValid, screen } from '../rights.js';
+import { requiredParties } from '../settlement/bundle.js';
+import { addConsents, hasConsented, settleIfBound } from '../settlement/consent.js';
+import { resolve, stale, wait, waitingFor } from '../settlement/waiting.js';
+
+/** Takes a party's consent; the settlement settles here if it was the last. */
+export function consent(posting: Posting, ordered: Ordered, payload: PayloadOf<'consent'>): void {
+  const { instruction, signed } = ordered;
+  const { state, at } = posting;
+  if (screen(posting, at.time, ordered) !== null) return;
+  if (!isYetValid(at.time, instruction)) return posting.conclude(instruction, 'not_yet_valid');
+  if (state.participant(payload.initiator)?.suspended === true) return posting.conclude(instruction, 'party_suspended');
+  const settlement = posting.settlement(payload.settlement as InstructionDigest);
+  if (settlement === undefined) {
+    if (posting.hasEnded(payload.settlement as InstructionDigest)) return posting.conclude(instruction, 'settlement_closed');
+    return wait(posting, ordered, payload);
+  }
+  const code = judge(posting, settlement, payload.initiator);
+  posting.conclude(instruction, code);
+  // Also when it is not the first: what it lacked may have been a threshold that has since come down.
+  if (code === 'consented') settleIfBound(posting, addConsents(posting, settlement, signed));
+  else if (code === 'already_consented') settleIfBound(posting, settlement);
+}
+
+/** Counts the consents that waited for what this block registered. Each settles, if it does, at its own turn. */
+export function consentsThatWaited(posting: Posting): void {
+  for (const digest of [...posting.fresh.keys()]) {
+    for (const item of waitingFor(posting, digest as InstructionDigest, 'consent')) {
+      const settlement = posting.settlement(digest as InstructionDigest) as Settlement;
+      const suspended = posting.state.participant(item.initiator)?.suspended === true;
+      const code = stale(posting, item) ?? (suspended ? 'party_suspended' : judge(posting, settlement, item.initiator));
+      if (code === 'consented') addConsents(posting, settlement, item.kids);
+      resolve(posting, settlement.digest, item, code);
+    }
+  }
+}
+
+function judge(posting: Posting, settlement: Settlement, party: string): ResultCode {
+  if (posting.at.time > settlement.cancelUntil) return 'settlement_closed';
+  if (!requiredParties(settlement.legs).some((required) => required === party)) return 'consent_not_required';
+  return hasConsented(posting, settlement, party) ? 'already_consented' : 'consented';
+}

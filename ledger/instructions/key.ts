@@ -1,0 +1,71 @@
+/** `key`: a party's keys and how many of them must sign, changed by the party or, for lost keys, by its authority. */
+import type { Possession } from '../../protocol/instruction.js';
+import { KEYS_PER_PARTY_MAX } from '../../protocol/limits.js';
+import type { PayloadOf } from '../../protocol/payload.js';
+import { type Bic, type Thumbprint, unreachable } from '../../protocol/types.js';
+import type { ResultCode } from '../codes.js';
+import type { Participant } from '../entries.js';
+import type { Ordered, Posting } from '../posting.js';
+import { isYetValid, mayManage, screen } from '../rights.js';
+import type { State } from '../state.js';
+
+type KeyPayload = PayloadOf<'key'>;
+
+export function key(posting: Posting, ordered: Ordered, payload: KeyPayload): void {
+  const { instruction } = ordered;
+  const { state, at } = posting;
+  if (screen(posting, at.time, ordered) !== null) return;
+  if (!isYetValid(at.time, instruction)) return posting.conclude(instruction, 'not_yet_valid');
+  posting.conclude(instruction, judge(state, ordered, payload) ?? 'applied');
+}
+
+function judge(state: State, ordered: Ordered, payload: KeyPayload): ResultCode | null {
+  const standing = state.participant(payload.party);
+  if (standing === undefined) return 'unknown_party';
+  // A suspended party may still put its keys out of use.
+  if (payload.action !== 'revoke' && state.participant(payload.initiator)?.suspended === true) return 'party_suspended';
+  if (!mayManage(state, payload.initiator, standing)) return 'forbidden';
+  switch (payload.action) {
+    case 'add':
+      return add(state, standing, ordered);
+    case 'revoke':
+      return revoke(state, standing, payload.kid as Thumbprint);
+    case 'threshold':
+      if (payload.threshold > standing.kids.length) return 'threshold_out_of_reach';
+      state.tables.participants.set(standing.party, { ...standing, threshold: payload.threshold });
+      return null;
+    default:
+      return unreachable(payload);
+  }
+}
+
+function add(state: State, standing: Participant, { instruction, possessed }: Ordered): ResultCode | null {
+  const refusal = newKeysRefusal(state, instruction.possessions, possessed);
+  if (refusal !== null) return refusal;
+  if (standing.kids.length + instruction.possessions.length > KEYS_PER_PARTY_MAX) return 'too_many_keys';
+  const added = registerKeys(state, standing.party, instruction.possessions);
+  state.tables.participants.set(standing.party, { ...standing, kids: [...standing.kids, ...added] });
+  return null;
+}
+
+/** A revoked key stays known as one, so that nobody registers it again. */
+function revoke(state: State, standing: Participant, kid: Thumbprint): ResultCode | null {
+  const registered = state.key(kid);
+  if (registered === undefined || registered.revoked || registered.party !== standing.party) return 'unknown_key';
+  if (standing.kids.length - 1 < standing.threshold) return 'threshold_out_of_reach';
+  state.tables.keys.set(kid, { ...registered, revoked: true });
+  state.tables.participants.set(standing.party, { ...standing, kids: standing.kids.filter((other) => other !== kid) });
+  return null;
+}
+
+/** Why keys cannot be registered: `possession_unproven`, or `key_taken` by whoever had it first, revoked or not. */
+export function newKeysRefusal(state: State, keys: readonly Possession[], possessed: readonly Thumbprint[]): ResultCode | null {
+  if (keys.some(({ kid }) => !possessed.includes(kid))) return 'possession_unproven';
+  return keys.some(({ kid }) => state.key(kid) !== undefined) ? 'key_taken' : null;
+}
+
+/** Registers keys, judged before, for a party; answers their thumbprints. */
+export function registerKeys(state: State, party: Bic, keys: readonly Possession[]): Thumbprint[] {
+  for (const { kid, alg, key: raw } of keys) state.tables.keys.set(kid, { party, alg, key: raw, revoked: false });
+  return keys.map(({ kid }) => kid);
+}

@@ -1,0 +1,97 @@
+/** `settle`: a bundle of legs, registered without effect, then settled when every required consent is there. */
+import type { Instruction } from '../../protocol/instruction.js';
+import { OPEN_SETTLEMENTS_PER_PARTY_MAX, VALIDITY_MS_MAX } from '../../protocol/limits.js';
+import type { PayloadOf } from '../../protocol/payload.js';
+import { type AmountMinor, type AssetCode, type Bic, type TimestampMs, assert } from '../../protocol/types.js';
+import { parseAmount, parseTime } from '../../protocol/values.js';
+import type { ResultCode } from '../codes.js';
+import type { BoundLeg, Settlement } from '../entries.js';
+import { type Ordered, type Posting, namedOf } from '../posting.js';
+import { isYetValid, screen } from '../rights.js';
+import { hasSuspended, isParty } from '../settlement/bundle.js';
+import { addConsents, settleIfBound } from '../settlement/consent.js';
+import { resolveAll } from '../settlement/waiting.js';
+import type { State } from '../state.js';
+
+/** Registers a new settlement without effect, or records why it cannot be one. */
+export function register(posting: Posting, ordered: Ordered, payload: PayloadOf<'settle'>): void {
+  const { instruction } = ordered;
+  if (screen(posting, posting.at.time, ordered) !== null) return;
+  const read = isYetValid(posting.at.time, instruction) ? readSettlement(posting, instruction, payload) : 'not_yet_valid';
+  if (typeof read !== 'string') {
+    posting.fresh.set(read.digest, read);
+    // Remembered at once, so that another payload under the same id later in this block finds it.
+    posting.remember(read, 'proposed', read.until);
+    return;
+  }
+  posting.conclude(instruction, read);
+  resolveAll(posting, instruction.digest);
+}
+
+/**
+ * Takes the signatures on a settlement as consents. What counts is that the settlement is open: the initiator's
+ * signature was checked when it was registered, and a copy that carries other signatures adds only these.
+ */
+export function consentBySignature(posting: Posting, { instruction, signed }: Ordered): void {
+  const settlement = posting.settlement(instruction.digest);
+  if (settlement === undefined || posting.at.time > settlement.cancelUntil) return;
+  settleIfBound(posting, addConsents(posting, settlement, signed));
+}
+
+/** Opens what this block registered and has not ended, within the initiator's bound. */
+export function openRest(posting: Posting): void {
+  for (const settlement of [...posting.fresh.values()]) {
+    const count = posting.state.counts.open.get(settlement.initiator) ?? 0;
+    if (count >= OPEN_SETTLEMENTS_PER_PARTY_MAX) {
+      posting.end(settlement, 'too_many_open');
+      continue;
+    }
+    posting.fresh.delete(settlement.digest);
+    posting.state.open(settlement);
+    posting.record(settlement, 'proposed', settlement.until);
+  }
+}
+
+function readSettlement(posting: Posting, instruction: Instruction, payload: PayloadOf<'settle'>): Settlement | ResultCode {
+  const { state, at } = posting;
+  const cancelUntil = cancelUntilOf(instruction, payload);
+  if (cancelUntil === null) return 'cancel_until_out_of_range';
+  const legs = readLegs(state, payload);
+  if (typeof legs === 'string') return legs;
+  if (at.time > cancelUntil) return 'lapsed';
+  const until = posting.horizon(Math.max(instruction.expiresMs, cancelUntil));
+  return { ...namedOf(instruction), legs, cancelUntil, consents: [], until };
+}
+
+/** The first cut-off: after `issued`, at most a day past `expires`, which it is by default. */
+function cancelUntilOf({ issuedMs, expiresMs }: Instruction, payload: PayloadOf<'settle'>): TimestampMs | null {
+  if (payload.cancelUntil === undefined) return expiresMs;
+  const time = parseTime(payload.cancelUntil);
+  assert(time !== null, 'times of a parsed instruction are times');
+  return time > issuedMs && time <= expiresMs + VALIDITY_MS_MAX ? time : null;
+}
+
+function readLegs(state: State, { legs, initiator }: PayloadOf<'settle'>): BoundLeg[] | ResultCode {
+  const read: BoundLeg[] = [];
+  let amountRefusal: ResultCode | null = null;
+  for (const leg of legs) {
+    const asset = state.asset(leg.asset);
+    if (asset === undefined) return 'unknown_asset';
+    const amount = readAmount(leg.amount, asset.decimals);
+    if (typeof amount === 'bigint') read.push({ from: leg.from as Bic, to: leg.to as Bic, asset: leg.asset as AssetCode, amount });
+    else if (amountRefusal !== 'amount_precision') amountRefusal = amount;
+  }
+  if (legs.some((leg) => state.participant(leg.from) === undefined || state.participant(leg.to) === undefined)) return 'unknown_party';
+  const parties = legs as unknown as readonly BoundLeg[];
+  if (hasSuspended(state, parties)) return 'party_suspended';
+  if (!isParty(parties, initiator)) return 'not_a_party';
+  return amountRefusal ?? read;
+}
+
+/** Minor units of a decimal text; refuses with `amount_precision` or `amount_too_large`. */
+export function readAmount(text: string, decimals: number): AmountMinor | 'amount_precision' | 'amount_too_large' {
+  const minor = parseAmount(text, decimals);
+  if (minor !== null) return minor;
+  const point = text.indexOf('.');
+  return point >= 0 && text.length - point - 1 > decimals ? 'amount_precision' : 'amount_too_large';
+}

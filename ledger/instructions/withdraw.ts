@@ -1,0 +1,49 @@
+/** `withdraw`: a party leaves a settlement while not every required consent is there, and so ends it. */
+import type { PayloadOf } from '../../protocol/payload.js';
+import type { InstructionDigest } from '../../protocol/types.js';
+import type { ResultCode } from '../codes.js';
+import type { Settlement } from '../entries.js';
+import type { Ordered, Posting } from '../posting.js';
+import { isYetValid, screen } from '../rights.js';
+import { isParty } from '../settlement/bundle.js';
+import { resolve, resolveAll, stale, wait, waitingFor } from '../settlement/waiting.js';
+
+/** Ends an open settlement at the wish of one of its parties, a suspended one too. */
+export function withdraw(posting: Posting, ordered: Ordered, payload: PayloadOf<'withdraw'>): void {
+  const { instruction } = ordered;
+  if (screen(posting, posting.at.time, ordered) !== null) return;
+  if (!isYetValid(posting.at.time, instruction)) return posting.conclude(instruction, 'not_yet_valid');
+  const settlement = posting.settlement(payload.settlement as InstructionDigest);
+  if (settlement === undefined) {
+    if (posting.hasEnded(payload.settlement as InstructionDigest)) return posting.conclude(instruction, 'settlement_closed');
+    return wait(posting, ordered, payload);
+  }
+  const code = judge(posting, settlement, payload.initiator);
+  posting.conclude(instruction, code);
+  if (code === 'withdrawn') end(posting, settlement);
+}
+
+/** Heeds the withdrawals that waited for what this block registered; they came before those of this block. */
+export function withdrawalsThatWaited(posting: Posting): void {
+  for (const settlement of [...posting.fresh.values()]) {
+    let ended = false;
+    for (const item of waitingFor(posting, settlement.digest, 'withdraw')) {
+      const code = stale(posting, item) ?? (ended ? 'settlement_closed' : judge(posting, settlement, item.initiator));
+      resolve(posting, settlement.digest, item, code);
+      if (code !== 'withdrawn') continue;
+      ended = true;
+      posting.end(settlement, 'withdrawn');
+    }
+    if (ended) resolveAll(posting, settlement.digest);
+  }
+}
+
+function end(posting: Posting, settlement: Settlement): void {
+  posting.end(settlement, 'withdrawn');
+  resolveAll(posting, settlement.digest);
+}
+
+function judge(posting: Posting, settlement: Settlement, party: string): ResultCode {
+  if (posting.at.time > settlement.cancelUntil) return 'settlement_closed';
+  return isParty(settlement.legs, party) ? 'withdrawn' : 'not_a_party';
+}

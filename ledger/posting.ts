@@ -1,0 +1,114 @@
+/** A block while it is applied: the open state, the receipts so far, and the settlements that it is the first to name. */
+import { merkleRoot } from '../protocol/merkle.js';
+import type { Instruction } from '../protocol/instruction.js';
+import type { Hash, Height, InstructionDigest, Root, Thumbprint, TimestampMs } from '../protocol/types.js';
+import { type ResultCode, isOpen } from './codes.js';
+import type { Settlement } from './entries.js';
+import { MEMORY_MS } from './memory.js';
+import { type Named, type Receipt, leafOf } from './receipt.js';
+import type { State } from './state.js';
+
+/** An instruction at its place in a lane, with the facts computed beforehand, both against the parent state. */
+export interface Ordered {
+  readonly instruction: Instruction;
+  /** Keys whose signature on it is valid under the key that the parent state holds for that thumbprint. */
+  readonly signed: readonly Thumbprint[];
+  /** New keys whose proof of possession is valid. */
+  readonly possessed: readonly Thumbprint[];
+}
+
+/** Height and time of a block. */
+export interface At {
+  readonly height: Height;
+  readonly time: TimestampMs;
+}
+
+export interface Applied {
+  readonly state: State;
+  readonly receipts: readonly Receipt[];
+  readonly receiptsRoot: Root;
+  readonly stateRoot: Root;
+}
+
+export class Posting {
+  readonly parent: State;
+  readonly state: State;
+  readonly at: At;
+  readonly #skewMs: number;
+  readonly #receipts: Receipt[] = [];
+  readonly #leaves: Hash[] = [];
+  /** Settlements registered in this block and not ended, in that order. They join the state's only if they stay open. */
+  readonly fresh = new Map<string, Settlement>();
+
+  constructor(parent: State, at: At) {
+    this.parent = parent;
+    this.state = parent.child();
+    this.at = at;
+    this.#skewMs = parent.parameters.skewMs;
+  }
+
+  /** How long an id is remembered whose last use ends at `end`. */
+  horizon(end: number): TimestampMs {
+    return (Math.max(this.at.time, end) + MEMORY_MS + this.#skewMs) as TimestampMs;
+  }
+
+  /** Remembers an instruction's id with its result so far, without a receipt. */
+  remember({ digest, initiator, id, kind }: Named, code: ResultCode, until: TimestampMs): void {
+    this.state.memory.setRecord({ digest, initiator, id, kind, code, height: this.at.height, time: this.at.time, until });
+  }
+
+  /** Records a result and gives its receipt; answers the receipt's leaf. */
+  record(named: Named, code: ResultCode, until: TimestampMs): Hash {
+    this.remember(named, code, until);
+    // A settlement that has ended is marked under its digest, so that nothing waits for it.
+    if (named.kind === 'settle' && !isOpen(code)) this.state.memory.setMark(named.digest, { code, until });
+    const { digest, initiator, id, kind } = named;
+    const receipt: Receipt = { digest, initiator, id, kind, code, height: this.at.height, time: this.at.time };
+    const leaf = leafOf(receipt);
+    this.#receipts.push(receipt);
+    this.#leaves.push(leaf);
+    return leaf;
+  }
+
+  /** Records an instruction that ends when it is ordered. */
+  conclude(instruction: Instruction, code: ResultCode): void {
+    this.record(namedOf(instruction), code, this.horizon(instruction.expiresMs));
+  }
+
+  /** The settlement of that digest, if it is open, whether or not its time is over. */
+  settlement(digest: InstructionDigest): Settlement | undefined {
+    return this.fresh.get(digest) ?? this.state.openSettlement(digest);
+  }
+
+  /** Whether a settlement of that digest has been and is over, as far as is remembered. */
+  hasEnded(digest: InstructionDigest): boolean {
+    const mark = this.state.memory.mark(digest);
+    return mark !== undefined && this.at.time <= mark.until;
+  }
+
+  /** Replaces an open settlement by one with more consents. */
+  replace(settlement: Settlement): void {
+    if (this.fresh.has(settlement.digest)) this.fresh.set(settlement.digest, settlement);
+    else this.state.tables.settlements.set(settlement.digest, settlement);
+  }
+
+  /** Ends an open settlement with `code`; answers its receipt's leaf. */
+  end(settlement: Settlement, code: ResultCode): Hash {
+    if (!this.fresh.delete(settlement.digest)) this.state.closeSettlement(settlement);
+    const until = Math.max(settlement.until, this.horizon(this.at.time)) as TimestampMs;
+    return this.record(settlement, code, until);
+  }
+
+  finish(): Applied {
+    this.state.seal(this.at.height);
+    const receiptsRoot = merkleRoot(this.#leaves, this.state.hasher);
+    return { state: this.state, receipts: this.#receipts, receiptsRoot, stateRoot: this.state.root };
+  }
+}
+
+export const namedOf = ({ digest, payload }: Instruction): Named => ({
+  digest,
+  initiator: payload.initiator as Named['initiator'],
+  id: payload.id as Named['id'],
+  kind: payload.kind,
+});

@@ -1,0 +1,103 @@
+/** Receipts: what a block's outcome says of one instruction. Their leaves make the receipts root that a certificate vouches for. */
+import { DecodeError, type Reader, decode, fromUtf8, toHex } from '../protocol/codec.js';
+import { TAGS, taggedHash } from '../protocol/hash.js';
+import { BLOCK_ITEMS_MAX, TRIGGERS_PER_BLOCK_MAX } from '../protocol/limits.js';
+import type { PayloadKind } from '../protocol/payload.js';
+import type { Bic, Hash, Height, InstructionDigest, TimestampMs, Uetr } from '../protocol/types.js';
+import { CODE_BYTES, type ResultCode, codeOfByte } from './codes.js';
+import { type Layout, layout } from './layout.js';
+
+/** Who is meant: an instruction by its digest, and by the id that its initiator gave it. */
+export interface Named {
+  readonly digest: InstructionDigest;
+  readonly initiator: Bic;
+  readonly id: Uetr;
+  readonly kind: PayloadKind;
+}
+
+/** `height` and `time` are those of the block whose outcome it is. */
+export interface Receipt extends Named {
+  readonly code: ResultCode;
+  readonly height: Height;
+  readonly time: TimestampMs;
+}
+
+/** An instruction ends at most once and opens at most once in a block; a consent or withdrawal may end a settlement besides. */
+export const BLOCK_RECEIPTS_MAX = 4 * BLOCK_ITEMS_MAX + TRIGGERS_PER_BLOCK_MAX;
+export const RECEIPT_BYTES = 1 + 32 + 11 + 16 + 1 + 1 + 8 + 8;
+const FORMAT = 1;
+
+const KIND_BYTES = { settle: 1, consent: 2, withdraw: 3, asset: 4, participant: 5, key: 6 } as const satisfies Record<PayloadKind, number>;
+const KIND_OF_BYTE = new Map<number, PayloadKind>(Object.entries(KIND_BYTES).map(([kind, byte]) => [byte, kind as PayloadKind]));
+
+export function encodeReceipt(receipt: Receipt): Uint8Array {
+  writeReceipt(layout.start(), receipt);
+  return layout.finish();
+}
+
+/** A receipt from its bytes, or null when they are none. */
+export const decodeReceipt = (bytes: Uint8Array): Receipt | null => decode(bytes, readReceipt);
+
+/** The receipt's leaf under its block's receipts root. */
+export const receiptLeaf = (bytes: Uint8Array): Hash => taggedHash(TAGS.receipt, bytes);
+/** The same leaf without the bytes between. */
+export function leafOf(receipt: Receipt): Hash {
+  writeReceipt(layout.start(TAGS.receipt), receipt);
+  return layout.digest();
+}
+
+/** All receipts of a block as one value, since every stored value has its cost. */
+export const packReceipts = (receipts: readonly Receipt[]): Uint8Array => layout.start().list(receipts, writeReceipt).finish();
+
+/** The receipts of a packed value in their order, or null when the bytes are none. */
+export const unpackReceipts = (bytes: Uint8Array): Receipt[] | null => decode(bytes, (reader) => reader.list(BLOCK_RECEIPTS_MAX, readReceipt));
+
+export function writeNamed(to: Layout, { digest, initiator, id, kind }: Named): void {
+  to.hash(digest).ascii(initiator);
+  writeUetr(to, id);
+  to.u8(KIND_BYTES[kind]);
+}
+
+export function readNamed(reader: Reader): Named {
+  const digest = reader.hash() as InstructionDigest;
+  const initiator = readBic(reader);
+  const id = uetrOf(reader.raw(16));
+  const kind = KIND_OF_BYTE.get(reader.u8());
+  if (kind === undefined) throw new DecodeError('an unknown kind of instruction');
+  return { digest, initiator, id, kind };
+}
+
+/** A BIC of eleven characters is its eleven bytes of ASCII. */
+export function readBic(reader: Reader): Bic {
+  const bytes = reader.raw(11);
+  if (bytes.some((byte) => byte > 127)) throw new DecodeError('not a BIC');
+  return fromUtf8(bytes) as Bic;
+}
+
+export function readCode(reader: Reader): ResultCode {
+  const code = codeOfByte(reader.u8());
+  if (code === undefined) throw new DecodeError('an unknown result code');
+  return code;
+}
+
+/** A UUID is its sixteen bytes. */
+export function writeUetr(to: Layout, id: Uetr): void {
+  to.hex(id.slice(0, 8)).hex(id.slice(9, 13)).hex(id.slice(14, 18)).hex(id.slice(19, 23)).hex(id.slice(24));
+}
+
+function uetrOf(bytes: Uint8Array): Uetr {
+  const hex = toHex(bytes);
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}` as Uetr;
+}
+
+function writeReceipt(to: Layout, receipt: Receipt): void {
+  to.u8(FORMAT);
+  writeNamed(to, receipt);
+  to.u8(CODE_BYTES[receipt.code]).u64(receipt.height).u64(receipt.time);
+}
+
+function readReceipt(reader: Reader): Receipt {
+  if (reader.u8() !== FORMAT) throw new DecodeError('an unknown format of receipt');
+  const named = readNamed(reader);
+  return { ...named, code: readCode(reader), height: reader.u64() as Height, time: reader.u64() as TimestampMs };
+}

@@ -1,0 +1,38 @@
+/** Who has consented to an open settlement, and what happens when another does. */
+import type { Bic, Thumbprint } from '../../protocol/types.js';
+import type { Settlement } from '../entries.js';
+import type { Posting } from '../posting.js';
+import { type Readings, hasSigned } from '../rights.js';
+import type { State } from '../state.js';
+import { requiredParties, settle } from './bundle.js';
+
+/** The required parties whose consent is not there, in the order of the legs, as a sealed state has it. */
+export const missingConsents = (state: State, settlement: Settlement): Bic[] => missing({ parent: state, state }, settlement);
+
+export const hasConsented = (readings: Readings, settlement: Settlement, party: string): boolean => hasSigned(readings, party, settlement.consents);
+
+/** Adds the keys among `signed` that belong to parties whose consent is required and which are not suspended. */
+export function addConsents(posting: Posting, settlement: Settlement, signed: readonly Thumbprint[]): Settlement {
+  const required = requiredParties(settlement.legs);
+  const consents = [...settlement.consents];
+  for (const kid of signed) {
+    const key = posting.state.key(kid);
+    if (key === undefined || key.revoked || !required.includes(key.party) || consents.includes(kid)) continue;
+    if (posting.state.participant(key.party)?.suspended === false) consents.push(kid);
+  }
+  if (consents.length === settlement.consents.length) return settlement;
+  const next = { ...settlement, consents };
+  posting.replace(next);
+  return next;
+}
+
+/**
+ * Settles if every required consent is there now. Consents are counted anew each time, so those by a key revoked
+ * meanwhile are void, and a threshold holds as it then stands.
+ */
+export function settleIfBound(posting: Posting, settlement: Settlement): void {
+  if (missing(posting, settlement).length === 0) settle(posting, settlement);
+}
+
+const missing = (readings: Readings, settlement: Settlement): Bic[] =>
+  requiredParties(settlement.legs).filter((party) => !hasConsented(readings, settlement, party));

@@ -1,0 +1,371 @@
+/**
+ * The state of the ledger after a block: typed entries in layers, one Merkle tree over them, and what is due when.
+ * A state is open while its block is applied, then sealed; it is persistent, so that rival branches share what they agree on.
+ */
+import { type KeyAlg, type PublicKey, publicKeyOf } from '../protocol/crypto.js';
+import { type PairHasher, TAGS, hashPairs } from '../protocol/hash.js';
+import type { Jwk } from '../protocol/payload.js';
+import { type StateProof, statePath, stateValueHash } from '../protocol/stateproof.js';
+import {
+  type Bic,
+  type Height,
+  type InstructionDigest,
+  type Jurisdiction,
+  type NetworkId,
+  type Root,
+  type Thumbprint,
+  type TimestampMs,
+  type Uetr,
+  ZERO_HASH,
+  assert,
+} from '../protocol/types.js';
+import { type Agenda, EMPTY_AGENDA, enter, first, strike } from './agenda.js';
+import {
+  type Account,
+  type Asset,
+  type EntryOf,
+  type Parameters,
+  type Participant,
+  type RegisteredKey,
+  type Settlement,
+  TABLE_NAMES,
+  type TableName,
+  accountName,
+  bucketName,
+  decodeEntry,
+  encodeEntry,
+  nameOfKey,
+  stateKey,
+} from './entries.js';
+import { layout } from './layout.js';
+import { HOUR_MS, type IdEntry, type IdRecord, Memory, type Recall, listKey } from './memory.js';
+import { Table } from './table.js';
+import { type TreeUpdate, Tree } from './tree.js';
+
+export { verifyStateProof } from '../protocol/stateproof.js';
+export type { Recall } from './memory.js';
+
+/** What the network's members agreed on before its first block. */
+export interface GenesisState {
+  readonly network: NetworkId;
+  readonly created: TimestampMs;
+  readonly skewMs: number;
+  readonly authorities: readonly {
+    readonly party: Bic;
+    readonly name: string;
+    readonly lei: string;
+    readonly jurisdiction: Jurisdiction;
+    readonly threshold: number;
+    readonly keys: readonly Jwk[];
+  }[];
+}
+
+/** What a block changed, to be written in one atomic batch when it is final. */
+export interface Changes {
+  /** Entries of the state; null where one goes. */
+  readonly state: readonly { readonly key: Uint8Array; readonly value: Uint8Array | null }[];
+  /** What is remembered of ids; `Recall` reads these. */
+  readonly ids: readonly IdEntry[];
+  /** Keys of `ids` from (included) to (excluded) that hold expired lists: `forgotten` says what each lets go. */
+  readonly expired: { readonly from: Uint8Array; readonly to: Uint8Array } | null;
+}
+
+export type Tables = { readonly [T in TableName]: Table<EntryOf<T>> };
+/** How many open settlements a party has begun, and how many of its consents and withdrawals wait: counted, not stored. */
+interface Counts {
+  readonly open: Table<number>;
+  readonly waiting: Table<number>;
+}
+
+/** Something that becomes due once block time is past `time`. */
+export type Due =
+  | { readonly kind: 'bucket'; readonly time: number; readonly hour: number }
+  | { readonly kind: 'lapse'; readonly time: number; readonly settlement: InstructionDigest }
+  | { readonly kind: 'unmatched'; readonly time: number; readonly settlement: InstructionDigest; readonly instruction: InstructionDigest };
+
+const NO_CHANGES: Changes = { state: [], ids: [], expired: null };
+
+export class State {
+  readonly tables: Tables;
+  readonly counts: Counts;
+  readonly memory: Memory;
+  readonly hasher: PairHasher;
+  #parent: State | null;
+  #tree: Tree;
+  #agenda: Agenda;
+  #authorities: ReadonlyMap<string, Bic>;
+  #changes: Changes | null = null;
+  #committed = false;
+
+  private constructor(parent: State | null, parts: Pick<State, 'tables' | 'counts' | 'memory' | 'hasher'>, tree: Tree, agenda: Agenda) {
+    this.#parent = parent;
+    this.tables = parts.tables;
+    this.counts = parts.counts;
+    this.memory = parts.memory;
+    this.hasher = parts.hasher;
+    this.#tree = tree;
+    this.#agenda = agenda;
+    this.#authorities = parent === null ? new Map() : parent.#authorities;
+  }
+
+  /** The state before the first block. Its changes are written and committed like a block's. The keys are good (genesis.ts). */
+  static genesis(genesis: GenesisState, recall: Recall, hasher: PairHasher = hashPairs): State {
+    const state = State.#empty(recall, hasher);
+    const { network, created, skewMs } = genesis;
+    state.tables.parameters.set('', { network, created, skewMs });
+    for (const authority of genesis.authorities) {
+      const keys = authority.keys.map((jwk) => {
+        const key = publicKeyOf(jwk);
+        assert(key.ok, 'the keys of the genesis are good');
+        return key;
+      });
+      for (const { kid, alg, key } of keys) state.tables.keys.set(kid, { party: authority.party, alg, key, revoked: false });
+      const { party, name, lei, jurisdiction, threshold } = authority;
+      const kids = keys.map((key) => key.kid);
+      state.tables.participants.set(party, { party, name, lei, jurisdiction, authority: true, suspended: false, threshold, kids });
+    }
+    state.#authorities = authoritiesOf(state);
+    state.seal(0 as Height);
+    return state;
+  }
+
+  /** The state that the writes of `changes()` left, as it is after a commit. Throws a DecodeError on entries that are none. */
+  static load(entries: Iterable<readonly [Uint8Array, Uint8Array]>, recall: Recall, hasher: PairHasher = hashPairs): State {
+    const state = State.#empty(recall, hasher);
+    const updates: TreeUpdate[] = [];
+    for (const [key, value] of entries) {
+      const place = nameOfKey(key);
+      assert(place !== null, 'a stored state holds entries of the ledger only');
+      setDecoded(state.tables, place.table, place.name, value);
+      updates.push({ path: statePath(key), valueHash: stateValueHash(value) });
+    }
+    state.#tree = state.#tree.update(updates);
+    state.#authorities = authoritiesOf(state);
+    for (const [, settlement] of state.tables.settlements.entries()) state.#countOpen(settlement, 1);
+    for (const [, { settlement, items }] of state.tables.waiting.entries()) {
+      for (const item of items) {
+        state.schedule({ kind: 'unmatched', time: item.expires, settlement, instruction: item.digest });
+        bump(state.counts.waiting, item.initiator, 1);
+      }
+    }
+    for (const [, { hour }] of state.tables.buckets.entries()) state.schedule(bucketDue(hour));
+    state.#close();
+    state.#changes = NO_CHANGES;
+    state.commit();
+    return state;
+  }
+
+  static #empty(recall: Recall, hasher: PairHasher): State {
+    const tables = Object.fromEntries(TABLE_NAMES.map((name) => [name, Table.over(new Map())])) as unknown as Tables;
+    const counts = { open: Table.over(new Map<string, number>()), waiting: Table.over(new Map<string, number>()) };
+    return new State(null, { tables, counts, memory: new Memory(recall), hasher }, Tree.empty(hasher), EMPTY_AGENDA);
+  }
+
+  /** An open state over this sealed one, for the next block. */
+  child(): State {
+    assert(this.#changes !== null, 'a block goes over a sealed state');
+    const tables = Object.fromEntries(TABLE_NAMES.map((name) => [name, this.tables[name].child()])) as unknown as Tables;
+    const counts = { open: this.counts.open.child(), waiting: this.counts.waiting.child() };
+    return new State(this, { tables, counts, memory: this.memory.child(), hasher: this.hasher }, this.#tree, this.#agenda);
+  }
+
+  /** Ends the changes of this layer: chains its ids into their buckets and hashes what changed. `height` is its block's. */
+  seal(height: Height): void {
+    assert(this.#changes === null, 'a state is sealed once');
+    const ids: IdEntry[] = [];
+    for (const { hour, list, entries } of this.memory.byHour()) {
+      const chain = this.tables.buckets.get(bucketName(hour))?.chain ?? ZERO_HASH;
+      this.tables.buckets.set(bucketName(hour), { hour, chain: layout.start(TAGS.bucket).hash(chain).raw(list).digest() });
+      this.schedule(bucketDue(hour));
+      for (const entry of entries) ids.push(entry);
+      ids.push({ key: listKey(hour, height), value: list });
+    }
+    const state: { key: Uint8Array; value: Uint8Array | null }[] = [];
+    const updates: TreeUpdate[] = [];
+    for (const table of TABLE_NAMES) collect(this.tables, table, state, updates);
+    this.#tree = this.#tree.update(updates);
+    this.#changes = { state, ids, expired: this.#expired() };
+    this.#close();
+  }
+
+  /** Root of the state tree. */
+  get root(): Root {
+    return this.#tree.root;
+  }
+
+  /** What this layer changed over its parent; nothing after `commit`. */
+  changes(): Changes {
+    assert(this.#changes !== null, 'only a sealed state has its changes');
+    return this.#changes;
+  }
+
+  /**
+   * Makes this layer the base, after its changes were written durably and its parent was committed. States over it go
+   * on; its parent and its parent's other children must not be used again.
+   */
+  commit(): void {
+    assert(this.#changes !== null, 'only a sealed state is committed');
+    assert(!this.#committed, 'a state is committed once');
+    assert(this.#parent === null || this.#parent.#committed, 'parents are committed first');
+    for (const table of TABLE_NAMES) this.tables[table].fold();
+    this.counts.open.fold();
+    this.counts.waiting.fold();
+    this.memory.release();
+    this.#changes = NO_CHANGES;
+    this.#parent = null;
+    this.#committed = true;
+  }
+
+  get parameters(): Parameters {
+    const parameters = this.tables.parameters.get('');
+    assert(parameters !== undefined, 'a state has its parameters');
+    return parameters;
+  }
+
+  participant(party: string): Participant | undefined {
+    return this.tables.participants.get(party);
+  }
+  /** Ascending by BIC. */
+  participants(): Participant[] {
+    return this.tables.participants.entries().map(([, participant]) => participant);
+  }
+  authorityOf(jurisdiction: string): Bic | undefined {
+    return this.#authorities.get(jurisdiction);
+  }
+  key(kid: string): RegisteredKey | undefined {
+    return this.tables.keys.get(kid);
+  }
+  /** A registered key that is not revoked, for checking signatures with. */
+  publicKey(kid: Thumbprint): PublicKey | undefined {
+    const key = this.tables.keys.get(kid);
+    return key === undefined || key.revoked ? undefined : { alg: key.alg satisfies KeyAlg, key: key.key };
+  }
+  asset(code: string): Asset | undefined {
+    return this.tables.assets.get(code);
+  }
+  /** Ascending by code. */
+  assets(): Asset[] {
+    return this.tables.assets.entries().map(([, asset]) => asset);
+  }
+  account(party: string, asset: string): Account | undefined {
+    return this.tables.accounts.get(accountName(party, asset));
+  }
+  /** A party's accounts, ascending by asset. */
+  balances(party: string): Account[] {
+    return this.assets().flatMap(({ asset }) => this.account(party, asset) ?? []);
+  }
+  /** Minor units in hands other than the issuer's. */
+  circulating(asset: Pick<Asset, 'asset' | 'issuer'>): bigint {
+    return -(this.account(asset.issuer, asset.asset)?.balance ?? 0n);
+  }
+  openSettlement(digest: InstructionDigest): Settlement | undefined {
+    return this.tables.settlements.get(digest);
+  }
+  /** What is remembered under an initiator's id, if it is still on disk; past its `until` it no longer counts. */
+  record(initiator: Bic, id: Uetr): IdRecord | undefined {
+    return this.memory.record(initiator, id);
+  }
+
+  /** A proof that an entry is there with its value, or that there is none of that name. */
+  prove<T extends TableName>(table: T, name: string): StateProof {
+    const key = stateKey(table, name);
+    const path = statePath(key);
+    const { siblings, end } = this.#tree.walk(path);
+    const entry = this.tables[table].get(name) as EntryOf<T> | undefined;
+    if (entry !== undefined) return { key, value: encodeEntry(table, entry), siblings, other: null };
+    return { key, value: null, siblings, other: end === null ? null : { path: end.path, valueHash: end.valueHash } };
+  }
+
+  /** The least block time at which something is due, or null. */
+  nextTrigger(): TimestampMs | null {
+    const due = this.nextDue();
+    return due === null ? null : ((due.time + 1) as TimestampMs);
+  }
+  nextDue(): Due | null {
+    const text = first(this.#agenda);
+    return text === null ? null : dueOf(text);
+  }
+  schedule(due: Due): void {
+    this.#agenda = enter(this.#agenda, dueText(due));
+  }
+  unschedule(due: Due): void {
+    this.#agenda = strike(this.#agenda, dueText(due));
+  }
+
+  /** Puts an open settlement among the open ones, with the trigger that ends it. */
+  open(settlement: Settlement): void {
+    this.tables.settlements.set(settlement.digest, settlement);
+    this.#countOpen(settlement, 1);
+  }
+  closeSettlement(settlement: Settlement): void {
+    this.tables.settlements.delete(settlement.digest);
+    this.#countOpen(settlement, -1);
+  }
+  #countOpen(settlement: Settlement, by: 1 | -1): void {
+    const due: Due = { kind: 'lapse', time: settlement.cancelUntil, settlement: settlement.digest };
+    if (by === 1) this.schedule(due);
+    else this.unschedule(due);
+    bump(this.counts.open, settlement.initiator, by);
+  }
+
+  /** Lists of buckets that this layer dropped, and of all earlier ones. */
+  #expired(): Changes['expired'] {
+    let hour = -1;
+    for (const [name, bucket] of this.tables.buckets.changes()) if (bucket === null) hour = Math.max(hour, Number(name));
+    return hour < 0 ? null : { from: listKey(0, 0), to: listKey(hour + 1, 0) };
+  }
+
+  #close(): void {
+    for (const table of TABLE_NAMES) this.tables[table].freeze();
+    this.counts.open.freeze();
+    this.counts.waiting.freeze();
+  }
+}
+
+export function bump(counts: Table<number>, party: Bic, by: 1 | -1): void {
+  const count = (counts.get(party) ?? 0) + by;
+  if (count === 0) counts.delete(party);
+  else counts.set(party, count);
+}
+
+/** A bucket goes when the last thing in it has stopped counting. */
+const bucketDue = (hour: number): Due => ({ kind: 'bucket', time: (hour + 1) * HOUR_MS - 1, hour });
+
+function collect<T extends TableName>(tables: Tables, table: T, state: { key: Uint8Array; value: Uint8Array | null }[], updates: TreeUpdate[]): void {
+  for (const [name, entry] of tables[table].changes()) {
+    const key = stateKey(table, name);
+    const value = entry === null ? null : encodeEntry(table, entry as EntryOf<T>);
+    state.push({ key, value });
+    // The definitions of stateproof.ts, through the shared buffer: these are most of what a block hashes.
+    const path = layout.start(TAGS.stateKey).raw(key).digest();
+    updates.push({ path, valueHash: value === null ? null : layout.start(TAGS.stateValue).raw(value).digest() });
+  }
+}
+
+function setDecoded<T extends TableName>(tables: Tables, table: T, name: string, value: Uint8Array): void {
+  (tables[table] as unknown as Table<EntryOf<T>>).set(name, decodeEntry(table, name, value));
+}
+
+const authoritiesOf = (state: State): ReadonlyMap<string, Bic> =>
+  new Map(
+    state
+      .participants()
+      .filter((participant) => participant.authority)
+      .map((participant) => [participant.jurisdiction, participant.party]),
+  );
+
+/** Texts ascend by time, then by kind and name, so that what is due runs in one order everywhere. */
+function dueText(due: Due): string {
+  const time = String(due.time).padStart(16, '0');
+  if (due.kind === 'bucket') return `${time} bucket ${due.hour}`;
+  if (due.kind === 'lapse') return `${time} lapse ${due.settlement}`;
+  return `${time} unmatched ${due.settlement} ${due.instruction}`;
+}
+
+function dueOf(text: string): Due {
+  const [timeText, kind, name, second] = text.split(' ') as [string, Due['kind'], string, string];
+  const time = Number(timeText);
+  if (kind === 'bucket') return { kind, time, hour: Number(name) };
+  if (kind === 'lapse') return { kind, time, settlement: name as InstructionDigest };
+  return { kind, time, settlement: name as InstructionDigest, instruction: second as InstructionDigest };
+}

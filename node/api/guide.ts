@@ -1,0 +1,108 @@
+/** The prose at the head of the OpenAPI document: all that a bank's developer needs besides a JOSE library. */
+import { isOpen, RESULT_CODES } from '../../ledger/codes.js';
+import {
+  INSTRUCTION_JSON_BYTES_MAX,
+  LEGS_MAX,
+  PAYLOAD_BYTES_MAX,
+  SIGNATURES_MAX,
+  VALIDITY_MS_MAX,
+} from '../../protocol/limits.js';
+import { PROBLEMS } from './problem.js';
+
+/** Signs a payload with `jose` and submits it; a test runs it as it stands here. */
+export const EXAMPLE_PROGRAM = `import { GeneralSign, calculateJwkThumbprint, importJWK } from 'jose';
+
+// Canonical JSON (RFC 8785) of what payloads hold: members sorted, no space.
+const canonical = (value) =>
+  Array.isArray(value) ? \`[\${value.map(canonical)}]\`
+  : typeof value === 'object' ? \`{\${Object.keys(value).sort().map((k) => \`\${JSON.stringify(k)}:\${canonical(value[k])}\`)}}\`
+  : JSON.stringify(value);
+
+/** \`payload\` lacks only network, id, issued and expires; \`jwks\` are private keys, ES256 or Ed25519. */
+async function submit(node, payload, jwks) {
+  const { network } = await (await fetch(\`\${node}/v1/status\`)).json();
+  const now = Date.now();
+  const text = canonical({
+    ...payload, network, id: crypto.randomUUID(),
+    issued: new Date(now - 5_000).toISOString(), expires: new Date(now + 600_000).toISOString(),
+  });
+  const jws = new GeneralSign(new TextEncoder().encode(text));
+  for (const jwk of jwks) {
+    const alg = jwk.kty === 'EC' ? 'ES256' : 'EdDSA';
+    jws.addSignature(await importJWK(jwk, alg))
+      .setProtectedHeader({ alg, kid: await calculateJwkThumbprint(jwk), typ: 'causeway+json' });
+  }
+  const answer = await fetch(\`\${node}/v1/instructions\`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/jose+json' },
+    body: JSON.stringify(await jws.sign()),
+  });
+  const accepted = await answer.json();
+  if (!answer.ok) throw new Error(\`\${accepted.code}: \${accepted.detail}\`);
+  return (await fetch(\`\${node}/v1/instructions/\${accepted.digest}?wait=final\`)).json();
+}
+`;
+
+const KINDS = `
+| kind | what it does | signed by |
+|---|---|---|
+| \`settle\` | moves all its legs or none, once every debited party has consented | the initiator, a party to a leg; the others sign too, or send \`consent\` |
+| \`consent\`, \`withdraw\` | binds a party to a settlement named by its digest; leaves it while a consent is missing | that party |
+| \`asset\` | defines an asset, or changes its cap or name | its issuer, and its jurisdiction's authority |
+| \`participant\` | admits, suspends, reinstates a party | the jurisdiction's authority |
+| \`key\` | adds or revokes keys, sets how many must sign | the party |
+`;
+
+/** Markdown. Lists every code, so that none is met that is not written down. */
+export function guide(): string {
+  return `A node of a Causeway network. Central banks run its validators; banks submit signed instructions and read outcomes
+that a quorum of validators has certified.
+
+## Signing an instruction
+1. **Payload**: a JSON object of one of the \`…Payload\` schemas. \`network\` is shown by \`/v1/status\`. \`id\` is a lower-case
+   UUID, unique per initiator. \`expires\` is at most ${VALIDITY_MS_MAX / 3_600_000} hours after \`issued\`. Amounts are decimal strings in major units.
+2. **Bytes**: the payload's canonical JSON (RFC 8785) in UTF-8, at most ${PAYLOAD_BYTES_MAX} bytes. For what payloads hold that is: members sorted
+   by name at every level, no white space, no member twice.
+3. **Digest**: lower-case hex of SHA-256 over \`causeway/instruction/1\`, a zero byte, and the payload's bytes. It names the
+   instruction everywhere, whoever signs it.
+4. **Signature**: a JWS (RFC 7515) over these bytes, in JSON serialization, general or flattened, never compact. The
+   protected header holds exactly \`alg\` (\`ES256\`, \`EdDSA\` or \`Ed25519\`), \`kid\` (RFC 7638 thumbprint of the key) and \`typ\`
+   (\`causeway+json\`). There is no unprotected header. At most ${SIGNATURES_MAX} signatures, one for each key.
+5. **Submit** it with POST, at most ${INSTRUCTION_JSON_BYTES_MAX} bytes. 202 means: durable on this node. Its outcome is read under its digest.
+
+A settlement has at most ${LEGS_MAX} legs. Payment versus payment is one \`settle\` with two legs, signed by both banks: either
+both signatures are on it, or one bank submits it and the other sends the same payload with its own signature, or a
+\`consent\` that names its digest.
+
+One signature may also cover many instructions: it is then over the canonical JSON
+\`{"count":N,"network":"…","root":"…"}\` with \`typ\` \`causeway-list+json\`, where root is a Merkle tree (RFC 9162, section
+2.1) whose leaves are SHA-256 over \`causeway/list-leaf/1\`, a zero byte and the 32 bytes of an instruction's digest, and an inner node is SHA-256 over
+its two children. Each instruction carries it with its place, as \`list\`.
+
+A new key (\`participant\` admit, \`key\` add) comes with proof that its owner holds it: a JWS over the canonical JSON
+\`{"kid":"…","network":"…","party":"…"}\` with \`typ\` \`causeway-possession+json\`, given as \`protected\` and \`signature\`.
+
+\`\`\`js
+${EXAMPLE_PROGRAM}\`\`\`
+
+## Kinds
+${KINDS}
+## Result codes
+An instruction that was ordered has one of these. Open, so that another follows (\`status\` is \`pending\`): ${listOf(RESULT_CODES.filter(isOpen))}.
+Final: ${listOf(RESULT_CODES.filter((code) => !isOpen(code)))}.
+
+## Refusals
+Every error is RFC 9457 \`application/problem+json\` with a stable \`code\`; \`pointer\` names the member at fault, in the
+payload for codes of the payload, in the JWS for those of the JWS. 503 comes with \`Retry-After\`: the same request again is safe.
+After a refusal with 403, 409 or 503 the payload may still take effect until its \`expires\` if another node holds it:
+a replacement keeps the \`id\`.
+
+| code | status | meaning |
+|---|---|---|
+${Object.entries(PROBLEMS)
+  .map(([code, { status, title }]) => `| \`${code}\` | ${status} | ${title} |`)
+  .join('\n')}
+`;
+}
+
+const listOf = (codes: readonly string[]): string => codes.map((code) => `\`${code}\``).join(', ');

@@ -1,0 +1,158 @@
+/**
+ * From what a route was asked to what it answers: no sockets, no framework, so the simulator's nodes answer by the same
+ * code. Input has passed the route's schemas.
+ */
+import { parseInstruction } from '../../protocol/instruction.js';
+import { type InstructionDigest, unreachable } from '../../protocol/types.js';
+import { formatTime } from '../../protocol/values.js';
+import type { InstructionStatus, Metrics, NodeService } from '../ports.js';
+import { type Problem, type ProblemCode, problem } from './problem.js';
+import { type AnswerOf, type OperationId, type ParamsOf, type QueryOf, WAIT_MS_MAX } from './routes.js';
+
+/** Requests that may wait for finality at once. */
+const WAITERS_MAX = 10_000;
+
+export interface ApiRequest<K extends OperationId> {
+  readonly params: ParamsOf<K>;
+  readonly query: QueryOf<K>;
+  /** As it came, not yet parsed; empty when there was none. */
+  readonly body: Uint8Array;
+  /** Fires when nobody waits for the answer any longer, or the server is about to stop. */
+  readonly signal: AbortSignal;
+}
+
+export type ApiResult<T> =
+  | { readonly ok: true; readonly value: T; readonly location?: string }
+  | { readonly ok: false; readonly problem: Problem };
+
+export type Handlers = {
+  readonly [K in OperationId]: (request: ApiRequest<K>) => Promise<ApiResult<AnswerOf<K>>>;
+};
+
+export interface HandlerOptions {
+  readonly service: NodeService;
+  readonly metrics: Pick<Metrics, 'count'> & { render(): Promise<string> };
+  /** The OpenAPI document, served as it is. */
+  readonly document: object;
+  readonly waitersMax?: number;
+}
+
+/** One handler for each route. */
+export function createHandlers({ service, metrics, document, waitersMax = WAITERS_MAX }: HandlerOptions): Handlers {
+  let waiters = 0;
+
+  return {
+    async submitInstruction({ body }) {
+      if (body.length === 0)
+        return refuse('malformed_json', 'The body is empty; it must be a JWS in JSON serialization.');
+      const parsed = parseInstruction(body);
+      if (!parsed.ok) {
+        // The replica counts what it refuses itself; this one it never sees.
+        metrics.count('instructions_refused');
+        return refuse(
+          parsed.code,
+          `${parsed.pointer === '' ? 'As a whole' : parsed.pointer}: ${parsed.detail}.`,
+          parsed.pointer,
+        );
+      }
+      const { digest, payload } = parsed.instruction;
+      const answer = await service.submit(parsed.instruction);
+      if (!answer.accepted) return refuse(answer.code, answer.detail);
+      const { id, initiator } = payload;
+      return { ok: true, value: { id, initiator, digest, status: 'pending' }, location: `/v1/instructions/${digest}` };
+    },
+
+    async getInstruction({ params, query, signal }) {
+      const digest = params.digest as InstructionDigest;
+      if (query.wait === undefined) {
+        if (query.timeoutMs !== undefined) {
+          return refuse('invalid_parameter', 'The query member `timeoutMs` needs `wait=final` beside it.');
+        }
+        return statusAnswer(digest, await service.status(digest));
+      }
+      if (waiters >= waitersMax) {
+        return refuse(
+          'overloaded',
+          `${waitersMax} requests wait for finality at this node already; ask again without wait.`,
+        );
+      }
+      waiters += 1;
+      try {
+        const timeoutMs = query.timeoutMs === undefined ? WAIT_MS_MAX : Number(query.timeoutMs);
+        return statusAnswer(digest, await service.waitFinal(digest, timeoutMs, signal));
+      } finally {
+        waiters -= 1;
+      }
+    },
+
+    async getReceipt({ params }) {
+      const digest = params.digest as InstructionDigest;
+      const value = await service.receipt(digest);
+      if (value !== null) return { ok: true, value };
+      if ((await service.status(digest)).status === 'unknown') return unknownInstruction(digest);
+      return refuse('receipt_not_ready', `No final block holds an outcome of instruction ${digest} yet.`);
+    },
+
+    async getBalances({ params }) {
+      const found = service.balances(params.bic);
+      if (found === null) return refuse('unknown_party', `No party ${params.bic} is on the ledger.`);
+      return { ok: true, value: { party: params.bic, ...found } };
+    },
+    getAssets: async () => ({ ok: true, value: service.assets() }),
+    getParticipants: async () => ({ ok: true, value: service.participants() }),
+    getValidators: async () => ({ ok: true, value: service.validators() }),
+
+    async getBlock({ params }) {
+      const block = await service.block(Number(params.height));
+      if (block === null) {
+        const { height } = service.statusView();
+        return refuse('unknown_block', `This node has no final block ${params.height}; its last is ${height}.`);
+      }
+      return { ok: true, value: { ...block, time: formatTime(block.time) } };
+    },
+
+    async getStatus() {
+      const view = service.statusView();
+      return { ok: true, value: { ...view, time: formatTime(view.time) } };
+    },
+    getHealth: async () => ({ ok: true, value: { status: 'ok' } }),
+    async getReady() {
+      const { ready, halted, height } = service.statusView();
+      if (ready) return { ok: true, value: { status: 'ready', height } };
+      if (halted === null) return refuse('not_ready', 'The node is catching up, or sees too few validators.');
+      return refuse('not_ready', `The node has halted: ${halted}.`);
+    },
+    getMetrics: async () => ({ ok: true, value: await metrics.render() }),
+    getOpenApi: async () => ({ ok: true, value: document }),
+  };
+}
+
+function refuse(code: ProblemCode, detail: string, pointer?: string): { ok: false; problem: Problem } {
+  return { ok: false, problem: problem(code, detail, pointer === undefined ? {} : { pointer }) };
+}
+
+const unknownInstruction = (digest: string): { ok: false; problem: Problem } =>
+  refuse(
+    'unknown_instruction',
+    `This node knows no instruction ${digest}. A signed payload that is not yet ordered may still take effect until its expires, if another node holds it.`,
+  );
+
+function statusAnswer(digest: string, found: InstructionStatus): ApiResult<AnswerOf<'getInstruction'>> {
+  switch (found.status) {
+    case 'unknown':
+      return unknownInstruction(digest);
+    case 'pending': {
+      const { status, code, height, time, missing } = found;
+      return {
+        ok: true,
+        value: { digest, status, code, height, time: time === null ? null : formatTime(time), missing },
+      };
+    }
+    case 'final': {
+      const { status, code, height, time } = found;
+      return { ok: true, value: { digest, status, code, height, time: formatTime(time), missing: [] } };
+    }
+    default:
+      return unreachable(found);
+  }
+}

@@ -1,0 +1,214 @@
+/**
+ * What the API answers, as JSON Schema and as types: one definition for the handlers, OpenAPI and the client.
+ * Answers may gain members in later versions, so readers ignore those they do not know; what is asked is strict.
+ */
+import { type Static, Type } from 'typebox';
+import { AssetText, BicText, JwkSchema, LeiText } from '../../protocol/payload.js';
+
+const HashText = Type.String({ pattern: '^[0-9a-f]{64}$', description: '64 lower-case hex digits' });
+const InstantText = Type.String({
+  format: 'date-time',
+  pattern: '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}Z$',
+  description: 'RFC 3339, UTC, milliseconds',
+});
+const HeightNumber = Type.Integer({ minimum: 0, description: 'height of the final block for which the answer holds' });
+const IndexNumber = Type.Integer({ minimum: 0 });
+const CodeText = Type.String({
+  description:
+    'result code; the outcomes are listed under "Result codes" at the head of the document, and new ones may be added',
+});
+const BalanceText = Type.String({
+  pattern: '^-?(0|[1-9][0-9]*)(\\.[0-9]+)?$',
+  description: "decimal in major units, exactly the asset's decimals; only an issuer's own account goes below zero",
+});
+const OutputAmountText = Type.String({
+  pattern: '^(0|[1-9][0-9]*)(\\.[0-9]+)?$',
+  description: "decimal in major units, exactly the asset's decimals",
+});
+const JwsSignatureSchema = Type.Object(
+  {
+    protected: Type.String({
+      pattern: '^[A-Za-z0-9_-]+$',
+      maxLength: 342,
+      description:
+        'base64url of the protected header: exactly the members `alg` (ES256, EdDSA or Ed25519), `kid` (RFC 7638 thumbprint of the signing key) and `typ` (causeway+json; causeway-list+json for a signature over a list)',
+    }),
+    signature: Type.String({ pattern: '^[A-Za-z0-9_-]{86}$', description: 'base64url of 64 bytes' }),
+    list: Type.Optional(
+      Type.Object(
+        {
+          index: IndexNumber,
+          count: Type.Integer({ minimum: 1 }),
+          path: Type.Array(HashText),
+        },
+        { additionalProperties: false, description: 'place of this instruction in the list whose root was signed' },
+      ),
+    ),
+  },
+  { additionalProperties: false },
+);
+
+const JwsPayloadText = Type.String({
+  pattern: '^[A-Za-z0-9_-]+$',
+  description: 'base64url of the payload: RFC 8785 canonical JSON of one of the Payload schemas',
+});
+
+const ValidatorSchema = Type.Object({
+  index: IndexNumber,
+  party: BicText,
+  voteKey: HashText,
+  networkKey: HashText,
+  self: Type.Boolean({ description: 'whether this is the node that answers' }),
+  connected: Type.Boolean(),
+});
+
+export const SCHEMAS = {
+  Jws: Type.Union(
+    [
+      Type.Object(
+        { payload: JwsPayloadText, signatures: Type.Array(JwsSignatureSchema, { minItems: 1, maxItems: 16 }) },
+        { additionalProperties: false, title: 'General serialization' },
+      ),
+      Type.Object(
+        { payload: JwsPayloadText, ...JwsSignatureSchema.properties },
+        { additionalProperties: false, title: 'Flattened serialization' },
+      ),
+    ],
+    { description: 'RFC 7515, JSON serialization, general or flattened; no unprotected header' },
+  ),
+  Submitted: Type.Object({
+    id: Type.String({ description: "the payload's id" }),
+    initiator: BicText,
+    digest: HashText,
+    status: Type.Literal('pending', {
+      description: 'durable on this node, and to be ordered; its outcome is read under its digest',
+    }),
+  }),
+  InstructionStatus: Type.Object({
+    digest: HashText,
+    status: Type.Union([Type.Literal('pending'), Type.Literal('final')]),
+    code: Type.Union([CodeText, Type.Null()], { description: 'null until it is ordered' }),
+    height: Type.Union([HeightNumber, Type.Null()], {
+      description: 'block that gave the code; null until it is ordered',
+    }),
+    time: Type.Union([InstantText, Type.Null()], { description: "that block's time" }),
+    missing: Type.Array(Type.String(), { description: 'parties whose consent a proposed settlement still waits for' }),
+  }),
+  Receipt: Type.Unsafe<object>({
+    type: 'object',
+    required: ['format', 'network', 'receipt', 'path', 'certificate'],
+    properties: { format: { type: 'string' }, network: HashText, receipt: { type: 'string' } },
+    description:
+      'portable bundle: the receipt, its Merkle path, the chain of result roots and the certificate of a quorum of validators; checked offline against the genesis file with `causeway verify`',
+  }),
+  Balances: Type.Object({
+    party: BicText,
+    height: HeightNumber,
+    balances: Type.Array(Type.Object({ asset: AssetText, balance: BalanceText })),
+  }),
+  Assets: Type.Object({
+    height: HeightNumber,
+    assets: Type.Array(
+      Type.Object({
+        asset: AssetText,
+        class: Type.String(),
+        name: Type.String(),
+        issuer: BicText,
+        jurisdiction: Type.String(),
+        decimals: IndexNumber,
+        cap: OutputAmountText,
+        circulating: OutputAmountText,
+      }),
+    ),
+  }),
+  Participants: Type.Object({
+    height: HeightNumber,
+    participants: Type.Array(
+      Type.Object({
+        party: BicText,
+        name: Type.String(),
+        lei: LeiText,
+        jurisdiction: Type.String(),
+        authority: Type.Boolean(),
+        suspended: Type.Boolean(),
+        threshold: IndexNumber,
+        keys: Type.Array(Type.Object({ kid: Type.String(), jwk: JwkSchema })),
+      }),
+    ),
+  }),
+  Validators: Type.Object({
+    height: HeightNumber,
+    epoch: IndexNumber,
+    validators: Type.Array(ValidatorSchema),
+  }),
+  Block: Type.Object({
+    height: HeightNumber,
+    id: HashText,
+    view: IndexNumber,
+    epoch: IndexNumber,
+    time: InstantText,
+    parent: HashText,
+    proposer: IndexNumber,
+    resultRoot: HashText,
+    receiptsRoot: HashText,
+    stateRoot: HashText,
+    receipts: Type.Array(
+      Type.Object({
+        digest: HashText,
+        code: CodeText,
+        kind: Type.String(),
+        initiator: BicText,
+        id: Type.String(),
+      }),
+    ),
+    instructions: Type.Array(Type.Unsafe<object>({ type: 'object' }), {
+      description: 'as JWS, in the order in which the block holds them',
+    }),
+  }),
+  Status: Type.Object({
+    network: HashText,
+    name: Type.String(),
+    party: BicText,
+    version: Type.String(),
+    height: HeightNumber,
+    time: InstantText,
+    epoch: IndexNumber,
+    view: IndexNumber,
+    resultRoot: HashText,
+    peers: IndexNumber,
+    validators: IndexNumber,
+    ready: Type.Boolean(),
+    halted: Type.Union([Type.String(), Type.Null()], { description: 'why the node stopped taking part, if it did' }),
+    evidence: Type.Integer({ minimum: 0, description: 'conflicting votes seen and kept' }),
+  }),
+  Health: Type.Object({ status: Type.Literal('ok') }),
+  Ready: Type.Object({ status: Type.Literal('ready'), height: HeightNumber }),
+  MetricsText: Type.String({ description: 'Prometheus text format' }),
+  OpenApi: Type.Unsafe<object>({ type: 'object', required: ['openapi', 'info', 'paths'] }),
+  Problem: Type.Object(
+    {
+      type: Type.String({ pattern: '^urn:causeway:problem:[a-z_]+$' }),
+      title: Type.String(),
+      status: Type.Integer({ minimum: 400, maximum: 599 }),
+      code: Type.String({
+        pattern: '^[a-z_]+$',
+        description: 'stable; listed under "Refusals" at the head of the document',
+      }),
+      detail: Type.String({ description: 'a sentence for people; not stable' }),
+      pointer: Type.Optional(
+        Type.String({ description: 'RFC 6901, to the member at fault in the payload or the JWS' }),
+      ),
+      instance: Type.Optional(Type.String({ description: "the request, to be quoted to the node's operator" })),
+    },
+    { description: 'RFC 9457' },
+  ),
+} as const;
+
+export type SchemaName = keyof typeof SCHEMAS;
+
+type DeepReadonly<T> = T extends readonly (infer Item)[]
+  ? readonly DeepReadonly<Item>[]
+  : T extends object
+    ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
+    : T;
+export type ValueOf<Name extends SchemaName> = DeepReadonly<Static<(typeof SCHEMAS)[Name]>>;

@@ -1,0 +1,263 @@
+/**
+ * The verifier port: a pool of threads that check signatures.
+ *
+ * Work waits in three lanes and is taken from the first that has any: urgent calls (votes, certificates), then batches,
+ * then bulk (instructions). A parcel to a thread is small and each thread holds few, so a vote waits for some
+ * milliseconds of bulk at most, however much there is. Calls of one turn travel together.
+ */
+import { Worker } from 'node:worker_threads';
+import { assert, type BatchDigest } from '../../protocol/types.js';
+import type { BatchCheck, SignatureCheck, Verifier } from '../ports.js';
+import { packBatch, packChecks, readBatchAnswer, wellFormed } from './wire.js';
+
+/** Checks in a parcel at most: about three milliseconds of work. */
+const PARCEL_CHECKS_MAX = 32;
+/** Checks that are worth a message to a thread of their own. */
+const PARCEL_CHECKS_MIN = 8;
+/** A call of at most so many checks is urgent when its caller does not say. */
+const URGENT_CHECKS_MAX = 32;
+/** Parcels a thread holds: one to work on, and one so that it never waits for the next. */
+const PARCELS_PER_THREAD = 2;
+/** Deaths of a thread in a row, without an answer between them, after which the pool gives up. */
+const DEATHS_MAX = 3;
+
+const LANES = ['urgent', 'batch', 'bulk'] as const;
+type Lane = (typeof LANES)[number];
+
+interface CheckCall {
+  readonly kind: 'checks';
+  readonly lane: Lane;
+  readonly checks: readonly SignatureCheck[];
+  /** Places in `checks` of those that go to a thread; the others are refused already. */
+  readonly places: readonly number[];
+  readonly verdicts: boolean[];
+  unanswered: number;
+  readonly resolve: (verdicts: boolean[]) => void;
+  readonly reject: (error: Error) => void;
+}
+interface BatchCall {
+  readonly kind: 'batch';
+  readonly lane: Lane;
+  readonly signed: BatchCheck;
+  readonly resolve: (answer: { digest: BatchDigest; valid: boolean }) => void;
+  readonly reject: (error: Error) => void;
+}
+/** Some of a call's checks, by their places in `places`; a batch is one piece. */
+type Piece =
+  | { readonly call: CheckCall; readonly from: number; readonly to: number }
+  | { readonly call: BatchCall; readonly from: 0; readonly to: 1 };
+
+interface Thread {
+  worker: Worker;
+  /** What it was sent and has not answered, in the order in which it will. */
+  readonly parcels: Piece[][];
+  deaths: number;
+}
+
+export interface VerifierPool extends Verifier {
+  /** As the port has it. `urgent` says whether the checks go ahead of bulk; by default small calls do. */
+  verify(checks: readonly SignatureCheck[], options?: { readonly urgent: boolean }): Promise<boolean[]>;
+  /** Checks and batches that wait for a verdict. */
+  queueLength(): number;
+  /** Ends the threads; what still waits is rejected. */
+  close(): Promise<void>;
+}
+
+/**
+ * A pool of `threads` threads. A thread that dies is replaced and its work done again, which is safe since a check
+ * has no effect. When that does not help, every call is rejected: the process cannot do its work and should stop.
+ * `workerUrl` runs another program in the threads than worker.ts, which a test does to see them die.
+ */
+export function createVerifier({ threads, workerUrl }: { readonly threads: number; readonly workerUrl?: URL }): VerifierPool {
+  assert(Number.isInteger(threads) && threads >= 1, 'a verifier has a thread');
+  return new Pool(threads, workerUrl === undefined ? startWorker : () => new Worker(workerUrl));
+}
+
+class Pool implements VerifierPool {
+  readonly #lanes: Readonly<Record<Lane, Piece[]>> = { urgent: [], batch: [], bulk: [] };
+  readonly #threads: Thread[] = [];
+  #waiting = 0;
+  #inFlight = 0;
+  #pumping = false;
+  #failure: Error | null = null;
+
+  readonly #startWorker: () => Worker;
+
+  constructor(threadCount: number, start: () => Worker) {
+    this.#startWorker = start;
+    for (let i = 0; i < threadCount; i++) this.#threads.push(this.#start());
+  }
+
+  verify(checks: readonly SignatureCheck[], { urgent } = { urgent: checks.length <= URGENT_CHECKS_MAX }): Promise<boolean[]> {
+    const verdicts = new Array<boolean>(checks.length).fill(false);
+    const places: number[] = [];
+    for (const [place, check] of checks.entries()) if (wellFormed(check)) places.push(place);
+    if (places.length === 0) return Promise.resolve(verdicts);
+    return new Promise((resolve, reject) => {
+      const lane = urgent ? 'urgent' : 'bulk';
+      const call: CheckCall = { kind: 'checks', lane, checks, places, verdicts, unanswered: places.length, resolve, reject };
+      this.#enqueue({ call, from: 0, to: places.length });
+    });
+  }
+
+  batch(signed: BatchCheck): Promise<{ digest: BatchDigest; valid: boolean }> {
+    assert(wellFormed({ alg: 'Ed25519', ...signed }), "a batch's signature and its author's key have their lengths");
+    return new Promise((resolve, reject) => {
+      this.#enqueue({ call: { kind: 'batch', lane: 'batch', signed, resolve, reject }, from: 0, to: 1 });
+    });
+  }
+
+  queueLength(): number {
+    return this.#waiting + this.#inFlight;
+  }
+
+  async close(): Promise<void> {
+    this.#fail(new Error('the verifier is closed'));
+    await Promise.all(this.#threads.map(({ worker }) => worker.terminate()));
+  }
+
+  #enqueue(piece: Piece): void {
+    if (this.#failure !== null) {
+      piece.call.reject(this.#failure);
+      return;
+    }
+    this.#lanes[piece.call.lane].push(piece);
+    this.#waiting += piece.to - piece.from;
+    this.#pumpSoon();
+  }
+
+  /** Once the calls of this turn are all there. */
+  #pumpSoon(): void {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    queueMicrotask(() => {
+      this.#pumping = false;
+      this.#pump();
+    });
+  }
+
+  #pump(): void {
+    while (this.#waiting > 0 && this.#failure === null) {
+      const thread = this.#threads.reduce((least, other) => (other.parcels.length < least.parcels.length ? other : least));
+      if (thread.parcels.length >= PARCELS_PER_THREAD) return;
+      this.#send(thread, this.#take());
+    }
+  }
+
+  /** The next parcel: a batch, or checks of as many calls as fit. Little work is spread over all threads. */
+  #take(): Piece[] {
+    const share = Math.ceil(this.#waiting / this.#threads.length);
+    let room = Math.min(PARCEL_CHECKS_MAX, Math.max(PARCEL_CHECKS_MIN, share));
+    const parcel: Piece[] = [];
+    for (const lane of LANES) {
+      const queue = this.#lanes[lane];
+      // A batch travels alone, after the urgent calls that wait and before bulk.
+      if (lane === 'batch' && queue.length > 0) {
+        if (parcel.length > 0) break;
+        parcel.push(queue.shift() as Piece);
+        room = 0;
+      }
+      while (room > 0 && queue.length > 0) {
+        const piece = queue[0] as Piece & { call: CheckCall };
+        const to = Math.min(piece.to, piece.from + room);
+        parcel.push({ call: piece.call, from: piece.from, to });
+        room -= to - piece.from;
+        if (to === piece.to) queue.shift();
+        else queue[0] = { call: piece.call, from: to, to: piece.to };
+      }
+    }
+    const size = sizeOf(parcel);
+    this.#waiting -= size;
+    this.#inFlight += size;
+    return parcel;
+  }
+
+  #send(thread: Thread, parcel: Piece[]): void {
+    thread.parcels.push(parcel);
+    const buffer = pack(parcel);
+    thread.worker.postMessage(buffer, [buffer]);
+  }
+
+  #start(): Thread {
+    const thread: Thread = { worker: this.#startWorker(), parcels: [], deaths: 0 };
+    this.#listen(thread);
+    return thread;
+  }
+
+  #listen(thread: Thread): void {
+    const { worker } = thread;
+    let reason: unknown = 'it exited';
+    worker.on('message', (out: Uint8Array) => {
+      if (this.#failure !== null) return;
+      const parcel = thread.parcels.shift();
+      assert(parcel !== undefined, 'a thread answers what it was sent');
+      thread.deaths = 0;
+      this.#inFlight -= sizeOf(parcel);
+      settle(parcel, out);
+      this.#pumpSoon();
+    });
+    worker.on('error', (error: unknown) => {
+      reason = error;
+    });
+    worker.once('exit', () => this.#replace(thread, reason));
+  }
+
+  #replace(thread: Thread, reason: unknown): void {
+    if (this.#failure !== null) return;
+    thread.deaths += 1;
+    if (thread.deaths >= DEATHS_MAX) {
+      this.#fail(new Error(`a thread that checks signatures died ${DEATHS_MAX} times in a row`, { cause: reason }));
+      return;
+    }
+    const lost = thread.parcels.splice(0).flat();
+    for (const piece of lost.reverse()) {
+      this.#lanes[piece.call.lane].unshift(piece);
+      this.#waiting += piece.to - piece.from;
+      this.#inFlight -= piece.to - piece.from;
+    }
+    thread.worker = this.#startWorker();
+    this.#listen(thread);
+    this.#pumpSoon();
+  }
+
+  #fail(error: Error): void {
+    if (this.#failure !== null) return;
+    this.#failure = error;
+    const pieces = [...LANES.flatMap((lane) => this.#lanes[lane].splice(0)), ...this.#threads.flatMap((thread) => thread.parcels.flat())];
+    for (const { call } of pieces) call.reject(error);
+    this.#waiting = 0;
+    this.#inFlight = 0;
+  }
+}
+
+const sizeOf = (parcel: readonly Piece[]): number => parcel.reduce((sum, { from, to }) => sum + to - from, 0);
+
+function pack(parcel: readonly Piece[]): ArrayBuffer {
+  const checks: SignatureCheck[] = [];
+  for (const { call, from, to } of parcel) {
+    if (call.kind === 'batch') return packBatch(call.signed);
+    for (let i = from; i < to; i++) checks.push(call.checks[call.places[i] as number] as SignatureCheck);
+  }
+  return packChecks(checks);
+}
+
+function settle(parcel: readonly Piece[], out: Uint8Array): void {
+  let at = 0;
+  for (const { call, from, to } of parcel) {
+    if (call.kind === 'batch') {
+      call.resolve(readBatchAnswer(out));
+      continue;
+    }
+    for (let i = from; i < to; i++) call.verdicts[call.places[i] as number] = out[at++] === 1;
+    call.unanswered -= to - from;
+    if (call.unanswered === 0) call.resolve(call.verdicts);
+  }
+}
+
+/** Compiled, a thread is the file beside this one. Run from its source it must load tsx first: threads inherit no loader. */
+function startWorker(): Worker {
+  if (!import.meta.url.endsWith('.ts')) return new Worker(new URL('./worker.js', import.meta.url));
+  const loader = JSON.stringify(import.meta.resolve('tsx/esm/api'));
+  const source = JSON.stringify(new URL('./worker.ts', import.meta.url).href);
+  return new Worker(`import(${loader}).then(({ register }) => { register(); return import(${source}); });`, { eval: true });
+}

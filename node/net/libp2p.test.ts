@@ -1,0 +1,381 @@
+/** The bus over real loopback sockets. Delays run fifty times as fast; tests wait on events. */
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { noise } from '@chainsafe/libp2p-noise';
+import { generateKeyPairFromSeed } from '@libp2p/crypto/keys';
+import type { Connection, Libp2p } from '@libp2p/interface';
+import { tcp } from '@libp2p/tcp';
+import { yamux } from '@libp2p/yamux';
+import { multiaddr } from '@multiformats/multiaddr';
+import { createLibp2p } from 'libp2p';
+import t, { type Test } from 'tap';
+import { FRAME_BYTES_MAX } from '../../protocol/limits.js';
+import type { TimestampMs, ValidatorIndex } from '../../protocol/types.js';
+import type { Clock, CounterName, Log, Metrics, Purpose } from '../ports.js';
+import { type BusPeer, createBus, type Libp2pBus, type PingTimes } from './libp2p.js';
+import { PROTOCOL_IDS, PURPOSES } from './link.js';
+
+const FASTER = 50;
+const LOOPBACK = '/ip4/127.0.0.1/tcp/0';
+
+const clock: Clock = {
+  now: () => Date.now() as TimestampMs,
+  after(delayMs, callback) {
+    const timer = setTimeout(callback, delayMs / FASTER);
+    return () => clearTimeout(timer);
+  },
+};
+
+type Received = { from: ValidatorIndex; purpose: Purpose; frame: Uint8Array };
+type Line = { message: string; fields: Record<string, unknown> };
+
+/** What happens at one bus, to be waited for by a condition. */
+class Events {
+  readonly frames: Received[] = [];
+  readonly peers: ValidatorIndex[] = [];
+  readonly lines: Line[] = [];
+  readonly counts = new Map<CounterName, number>();
+  #waiting: { condition: () => boolean; resolve: () => void }[] = [];
+
+  until(condition: () => boolean): Promise<void> {
+    return new Promise((resolve) => {
+      this.#waiting.push({ condition, resolve });
+      this.notice();
+    });
+  }
+
+  notice(): void {
+    const met = this.#waiting.filter(({ condition }) => condition());
+    this.#waiting = this.#waiting.filter((waiting) => !met.includes(waiting));
+    for (const { resolve } of met) resolve();
+  }
+
+  line(message: string): Line | undefined {
+    return this.lines.find((line) => line.message === message);
+  }
+
+  readonly log: Log = {
+    debug: (fields, message) => this.#write(fields, message),
+    info: (fields, message) => this.#write(fields, message),
+    warn: (fields, message) => this.#write(fields, message),
+    error: (fields, message) => this.#write(fields, message),
+  };
+
+  readonly metrics: Metrics = {
+    count: (name, by = 1) => {
+      this.counts.set(name, (this.counts.get(name) ?? 0) + by);
+      this.notice();
+    },
+    gauge: () => undefined,
+    observe: () => undefined,
+  };
+
+  #write(fields: object, message: string): void {
+    this.lines.push({ message, fields: fields as Record<string, unknown> });
+    this.notice();
+  }
+}
+
+const seedOf = (place: number): Uint8Array => new Uint8Array(32).fill(place + 1);
+const indexOf = (place: number): ValidatorIndex => place as ValidatorIndex;
+
+async function keyOf(place: number): Promise<Uint8Array> {
+  return (await generateKeyPairFromSeed('Ed25519', seedOf(place))).publicKey.raw;
+}
+
+async function peerOf(place: number, address: string | null): Promise<BusPeer> {
+  return { index: indexOf(place), networkKey: await keyOf(place), address };
+}
+
+type Party = { bus: Libp2pBus; events: Events };
+
+async function party(
+  t: Test,
+  place: number,
+  peers: BusPeer[],
+  options: { listen?: string[]; ping?: PingTimes } = {},
+): Promise<Party> {
+  const events = new Events();
+  const bus = await createBus({
+    privateKey: seedOf(place),
+    peers,
+    self: indexOf(place),
+    listen: [LOOPBACK],
+    log: events.log,
+    metrics: events.metrics,
+    clock,
+    ...options,
+  });
+  bus.onFrame((from, purpose, frame) => {
+    events.frames.push({ from, purpose, frame });
+    events.notice();
+  });
+  bus.onPeer((peer) => {
+    events.peers.push(peer);
+    events.notice();
+  });
+  await bus.start();
+  t.teardown(() => bus.stop());
+  return { bus, events };
+}
+
+const addressOf = ({ bus }: Party): string => bus.listening()[0]!;
+
+/** Two parties, 0 and 1, connected. */
+async function pair(t: Test): Promise<[Party, Party]> {
+  const first = await party(t, 0, []);
+  const second = await party(t, 1, [await peerOf(0, addressOf(first))]);
+  first.bus.setPeers([await peerOf(1, addressOf(second))], indexOf(0));
+  await Promise.all([first, second].map(({ events }) => events.until(() => events.peers.length > 0)));
+  return [first, second];
+}
+
+/** A frame that says which it is, of a size that depends on it. */
+function numbered(number: number, bytes: number): Uint8Array {
+  const frame = new Uint8Array(bytes).fill(number % 251);
+  new DataView(frame.buffer).setUint32(0, number);
+  return frame;
+}
+
+const numberOf = (frame: Uint8Array): number => new DataView(frame.buffer).getUint32(0);
+
+t.test('four nodes: every frame arrives whole and in order, small and large, for each purpose', async (t) => {
+  const sizes = [4, 5, 200, 201, 1_000, 65_507, 65_508, 300_000];
+  const parties: Party[] = [];
+  for (let place = 0; place < 4; place += 1) parties.push(await party(t, place, []));
+  const peers = await Promise.all(parties.map((each, place) => peerOf(place, addressOf(each))));
+  for (const [place, { bus }] of parties.entries()) bus.setPeers(peers, indexOf(place));
+  await Promise.all(parties.map(({ events }) => events.until(() => events.peers.length >= 3)));
+  for (const [place, { bus }] of parties.entries()) {
+    t.same(
+      bus.peers(),
+      [0, 1, 2, 3].filter((peer) => peer !== place).map((peer) => ({ peer, connected: true })),
+      'a node is not its own peer',
+    );
+    for (const { peer } of bus.peers()) {
+      for (const purpose of PURPOSES) {
+        for (let number = 0; number < 64; number += 1) {
+          bus.send(peer, purpose, numbered(number, sizes[number % sizes.length]!));
+        }
+      }
+    }
+  }
+  await Promise.all(parties.map(({ events }) => events.until(() => events.frames.length === 3 * 3 * 64)));
+  for (const { bus, events } of parties) {
+    for (const { peer } of bus.peers()) {
+      for (const purpose of PURPOSES) {
+        const frames = events.frames.filter((each) => each.from === peer && each.purpose === purpose);
+        t.same(
+          frames.map(({ frame }) => numberOf(frame)),
+          Array.from({ length: 64 }, (_, number) => number),
+          `from ${peer} ${purpose}`,
+        );
+        t.ok(
+          frames.every(
+            ({ frame }, number) => Buffer.compare(frame, numbered(number, sizes[number % sizes.length]!)) === 0,
+          ),
+        );
+      }
+    }
+    t.notOk(events.counts.has('frames_dropped'));
+    t.equal(events.counts.get('frames_in'), events.counts.get('frames_out'));
+  }
+});
+
+t.test('the largest frames, both ways at once', async (t) => {
+  const [first, second] = await pair(t);
+  const frames = [numbered(7, FRAME_BYTES_MAX - 1), numbered(8, FRAME_BYTES_MAX), numbered(9, 4)];
+  for (const frame of frames) {
+    first.bus.send(indexOf(1), 'sync', frame);
+    second.bus.send(indexOf(0), 'sync', frame);
+  }
+  for (const { events } of [first, second]) {
+    await events.until(() => events.frames.length === 3);
+    t.ok(events.frames.every(({ frame }, place) => Buffer.compare(frame, frames[place]!) === 0));
+  }
+  t.throws(() => first.bus.send(indexOf(1), 'sync', new Uint8Array(FRAME_BYTES_MAX + 1)), 'a bug of the caller');
+  t.throws(() => first.bus.send(indexOf(0), 'sync', new Uint8Array(1)), 'nothing is sent to oneself');
+  first.bus.send(indexOf(7), 'sync', new Uint8Array(1));
+  t.equal(first.events.counts.get('frames_dropped'), 1, 'nor to who is unknown, but that is no bug');
+});
+
+t.test('a stranger is refused before any protocol, and so is a wrong key at an address', async (t) => {
+  const node = await party(t, 0, [await peerOf(1, null)]);
+  const stranger = await party(t, 5, [await peerOf(0, addressOf(node))]);
+  const mistaken = await party(t, 1, [await peerOf(3, addressOf(node).replace(/\/p2p\/.*/, ''))]);
+  await node.events.until(() => node.events.line('refused a connection') !== undefined);
+  t.match(node.events.line('refused a connection')?.fields, { from: /127\.0\.0\.1/ });
+  await mistaken.events.until(() => mistaken.events.line('could not dial a validator') !== undefined);
+  t.match(String(mistaken.events.line('could not dial a validator')?.fields['error']), /does not match expected/);
+  const tries = (): number => stranger.events.lines.filter(({ message }) => /could not|session/.test(message)).length;
+  await stranger.events.until(() => tries() >= 3);
+  for (const { bus, events } of [node, stranger, mistaken]) {
+    t.same(events.peers, []);
+    t.ok(bus.peers().every(({ connected }) => !connected));
+  }
+});
+
+t.test('addresses and keys that cannot be used are told with the peer', async (t) => {
+  const other = (await party(t, 2, [])).bus.listening()[0]!;
+  const rows: { name: string; peer: BusPeer; message: RegExp }[] = [
+    { name: 'no multiaddr', peer: await peerOf(1, 'localhost:9000'), message: /validator 1 is not a multiaddr/ },
+    { name: 'another key', peer: await peerOf(1, other), message: /names another key/ },
+    {
+      name: 'a short key',
+      peer: { ...(await peerOf(1, null)), networkKey: new Uint8Array(31) },
+      message: /not 32 bytes/,
+    },
+  ];
+  for (const { name, peer, message } of rows) await t.rejects(party(t, 0, [peer]), { message }, name);
+});
+
+t.test('a peer that stops and starts again is connected again', async (t) => {
+  const [first, second] = await pair(t);
+  const address = addressOf(second);
+  await second.bus.stop();
+  await first.events.until(() => !first.bus.peers()[0]!.connected);
+  first.bus.send(indexOf(1), 'consensus', numbered(1, 10));
+  const again = await party(t, 1, [await peerOf(0, addressOf(first))], { listen: [address.replace(/\/p2p\/.*/, '')] });
+  await Promise.all([
+    first.events.until(() => first.events.peers.length === 2),
+    again.events.until(() => again.events.peers.length === 1),
+  ]);
+  first.bus.send(indexOf(1), 'consensus', numbered(2, 10));
+  again.bus.send(indexOf(0), 'consensus', numbered(3, 10));
+  await again.events.until(() => again.events.frames.length === 2);
+  t.same(
+    again.events.frames.map(({ frame }) => numberOf(frame)),
+    [1, 2],
+    'what was sent meanwhile was kept',
+  );
+  await first.events.until(() => first.events.frames.length === 1);
+});
+
+t.test('while a peer is away its queue is bounded, and keeps the newest', async (t) => {
+  const first = await party(t, 0, [await peerOf(1, null)]);
+  for (let number = 0; number < 10; number += 1) first.bus.send(indexOf(1), 'batches', numbered(number, 1_000_000));
+  const dropped = first.events.counts.get('frames_dropped') ?? 0;
+  t.ok(dropped > 0 && dropped < 10);
+  const second = await party(t, 1, [await peerOf(0, addressOf(first))]);
+  await second.events.until(() => second.events.frames.length === 10 - dropped);
+  t.same(
+    second.events.frames.map(({ frame }) => numberOf(frame)),
+    Array.from({ length: 10 - dropped }, (_, place) => place + dropped),
+  );
+});
+
+t.test('who is punished is cut off, and comes back after a while, a longer one the next time', async (t) => {
+  const [first, second] = await pair(t);
+  for (const [round, refuseMs] of [10_000, 20_000].entries()) {
+    first.bus.punish(indexOf(1), 'bad_vote');
+    first.bus.punish(indexOf(1), 'counted once while it lasts');
+    t.same(first.bus.peers(), [{ peer: 1, connected: false }]);
+    await second.events.until(() => !second.bus.peers()[0]!.connected);
+    t.equal(first.events.counts.get('peers_punished'), round + 1);
+    const line = first.events.lines.filter(({ message }) => /broke the protocol/.test(message)).at(-1);
+    t.match(line?.fields, { peer: 1, reason: 'bad_vote', refuseMs });
+    await Promise.all([first, second].map(({ events }) => events.until(() => events.peers.length === 2 + round)));
+  }
+  second.bus.send(indexOf(0), 'consensus', numbered(1, 10));
+  await first.events.until(() => first.events.frames.length === 1);
+});
+
+t.test('peers change: who is no longer listed is cut off, who moved keeps its connection', async (t) => {
+  const [first, second] = await pair(t);
+  first.bus.setPeers([{ ...(await peerOf(1, null)), index: indexOf(4) }], indexOf(0));
+  second.bus.send(indexOf(0), 'consensus', numbered(1, 10));
+  await first.events.until(() => first.events.frames.length === 1);
+  t.match(first.events.frames, [{ from: 4 }]);
+  first.bus.setPeers([], indexOf(0));
+  t.same(first.bus.peers(), []);
+  await second.events.until(() => !second.bus.peers()[0]!.connected);
+});
+
+/** A registered validator that speaks libp2p and otherwise does as it likes. */
+async function liar(
+  t: Test,
+  place: number,
+  corrupt: (connection: { send(bytes: Uint8Array): boolean }) => void,
+): Promise<Libp2p> {
+  const factory = yamux();
+  const node = await createLibp2p({
+    privateKey: await generateKeyPairFromSeed('Ed25519', seedOf(place)),
+    transports: [tcp()],
+    connectionEncrypters: [noise()],
+    streamMuxers: [
+      () => {
+        const muxers = factory();
+        return {
+          protocol: muxers.protocol,
+          createStreamMuxer: (connection) => {
+            const muxer = muxers.createStreamMuxer(connection);
+            corrupt(connection);
+            return muxer;
+          },
+        };
+      },
+    ],
+  });
+  for (const purpose of PURPOSES) await node.handle(PROTOCOL_IDS[purpose], () => undefined);
+  t.teardown(() => node.stop());
+  return node;
+}
+
+const closed = (connection: Connection): Promise<unknown> =>
+  connection.status === 'open' ? once(connection, 'close') : Promise.resolve();
+
+t.test('a frame longer than any is punished; a yamux frame longer than any window ends the connection', async (t) => {
+  const { bus, events } = await party(t, 0, [await peerOf(1, null), await peerOf(2, null)]);
+  const address = multiaddr(bus.listening()[0]);
+  const shouting = await (await liar(t, 1, () => undefined)).dial(address);
+  const stream = await shouting.newStream(PROTOCOL_IDS.batches);
+  stream.send(new Uint8Array([0, 0, 0, 1, 42, 0xff, 0xff, 0xff, 0xff, 1, 2, 3]));
+  await closed(shouting);
+  t.same(
+    events.frames.map(({ frame }) => [...frame]),
+    [[42]],
+    'the frame before it counts',
+  );
+  t.match(events.lines.find(({ message }) => /broke/.test(message))?.fields, { peer: 1, reason: 'frame_length' });
+
+  // Version 0, data, no flags, stream 1, length 2^32 - 1 (yamux specification, Framing).
+  const hoarding = await liar(t, 2, (connection) => {
+    connection.send(new Uint8Array([0, 0, 0, 0, 0, 0, 0, 1, 0xff, 0xff, 0xff, 0xff]));
+  });
+  await closed(await hoarding.dial(address));
+  t.pass('closed');
+});
+
+t.test('a peer that falls silent, its connection open, is noticed and connected again', async (t) => {
+  const second = await party(t, 1, [await peerOf(0, null)]);
+  const port = Number(/tcp\/(\d+)/.exec(addressOf(second))?.[1]);
+  const sockets: Socket[] = [];
+  const proxy = createServer((near) => {
+    const far = connect(port, '127.0.0.1');
+    for (const socket of [near, far]) socket.on('error', () => undefined);
+    near.on('close', () => far.destroy());
+    near.pipe(far).pipe(near);
+    sockets.push(near, far);
+  }).listen(0, '127.0.0.1');
+  await once(proxy, 'listening');
+  t.teardown(() => {
+    proxy.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  const address = `/ip4/127.0.0.1/tcp/${(proxy.address() as AddressInfo).port}`;
+  const first = await party(t, 0, [await peerOf(1, address)], { ping: { everyMs: 100, timeoutMs: 1_000 } });
+  await first.events.until(() => first.events.peers.length === 1);
+  for (const socket of sockets) socket.unpipe().pause();
+  await first.events.until(() => first.events.peers.length === 2);
+  t.equal(first.events.lines.filter(({ message }) => /lost the connection/.test(message)).length, 1);
+  first.bus.send(indexOf(1), 'consensus', numbered(1, 10));
+  await second.events.until(() => second.events.frames.length === 1);
+});
+
+t.test('an address that is taken is an error at once', async (t) => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  await t.rejects(party(t, 0, [], { listen: [`/ip4/127.0.0.1/tcp/${port}`] }), /EADDRINUSE|listen/);
+});

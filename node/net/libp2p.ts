@@ -1,0 +1,285 @@
+/**
+ * The bus port on libp2p: TCP, Noise and yamux, direct connections to every validator and to nobody else.
+ *
+ * Who is not a registered validator is refused as soon as Noise has shown its key, before any protocol runs. There is
+ * no discovery, no relay, no identify: peers are those that `setPeers` was given last.
+ */
+import './with-resolvers.js';
+
+import { noise } from '@chainsafe/libp2p-noise';
+import { generateKeyPairFromSeed, publicKeyFromRaw } from '@libp2p/crypto/keys';
+import type { Connection, ConnectionGater, Libp2p, PeerId, PrivateKey } from '@libp2p/interface';
+import { peerIdFromPublicKey } from '@libp2p/peer-id';
+import { tcp } from '@libp2p/tcp';
+import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
+import { createLibp2p } from 'libp2p';
+import { FRAME_BYTES_MAX, VALIDATORS_MAX } from '../../protocol/limits.js';
+import { assert, type ValidatorIndex } from '../../protocol/types.js';
+import type { Bus, Clock, Log, Metrics, Purpose } from '../ports.js';
+import { PeerLink, type Place, PROTOCOL_IDS, PURPOSES } from './link.js';
+import { guardedYamux } from './yamux.js';
+
+const DIAL_MS_MAX = 5_000;
+const NEGOTIATION_MS_MAX = 10_000;
+const PING: PingTimes = { everyMs: 10_000, timeoutMs: 30_000 };
+/** Streams to and from a peer are three each; more come for moments, when a session is replaced or pinged. */
+const STREAMS_PER_PURPOSE_MAX = 4;
+/** Connections that have not shown their key yet, and new ones in a second from one host (all may share one). */
+const PENDING_CONNECTIONS_MAX = 4 * VALIDATORS_MAX;
+
+/** A validator to talk to. */
+export interface BusPeer {
+  readonly index: ValidatorIndex;
+  /** Raw Ed25519 public key, 32 bytes: its libp2p identity. */
+  readonly networkKey: Uint8Array;
+  /** Multiaddr, as `/ip4/10.0.0.2/tcp/9000` or `/dns4/node.example/tcp/9000`; null when only the peer can dial. */
+  readonly address: string | null;
+}
+
+/** When a connection on which nothing comes back is given up. A busy peer may well be late by seconds. */
+export interface PingTimes {
+  readonly everyMs: number;
+  readonly timeoutMs: number;
+}
+
+export interface BusInit {
+  /** Seed of the node's Ed25519 network key, 32 bytes. */
+  readonly privateKey: Uint8Array;
+  /** The validators; this node's own entry may be among them. */
+  readonly peers: readonly BusPeer[];
+  readonly self: ValidatorIndex;
+  /** Multiaddrs to listen on; port 0 takes a free one. */
+  readonly listen: readonly string[];
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  /** Every 10 s with 30 s to answer, unless told. */
+  readonly ping?: PingTimes;
+}
+
+export interface Libp2pBus extends Bus {
+  /** Listens and dials. Rejects when an address cannot be listened on. */
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  /** Multiaddrs at which it listens, with the peer id. */
+  listening(): string[];
+  /** The validators from now on, with this node's own index among them. Who is no longer listed is cut off. */
+  setPeers(peers: readonly BusPeer[], self: ValidatorIndex): void;
+}
+
+/** @throws TypeError a sentence that names the peer whose address or key cannot be used */
+export async function createBus(init: BusInit): Promise<Libp2pBus> {
+  assert(init.privateKey.length === 32, 'an Ed25519 seed has 32 bytes');
+  return new ValidatorBus(await generateKeyPairFromSeed('Ed25519', init.privateKey), init);
+}
+
+class ValidatorBus implements Libp2pBus {
+  readonly #privateKey: PrivateKey;
+  readonly #ownId: PeerId;
+  readonly #init: BusInit;
+  /** By peer id. */
+  readonly #links = new Map<string, PeerLink>();
+  #byIndex = new Map<ValidatorIndex, PeerLink>();
+  #self: ValidatorIndex;
+  #node: Libp2p | null = null;
+  readonly #frameHandlers: Parameters<Bus['onFrame']>[0][] = [];
+  readonly #peerHandlers: Parameters<Bus['onPeer']>[0][] = [];
+
+  constructor(privateKey: PrivateKey, init: BusInit) {
+    this.#privateKey = privateKey;
+    this.#ownId = peerIdFromPublicKey(privateKey.publicKey);
+    this.#init = init;
+    this.#self = init.self;
+    this.setPeers(init.peers, init.self);
+  }
+
+  send(to: ValidatorIndex, purpose: Purpose, frame: Uint8Array): void {
+    assert(to !== this.#self, 'a node sends nothing to itself');
+    assert(frame.length > 0 && frame.length <= FRAME_BYTES_MAX, 'a frame is within its bounds');
+    const link = this.#byIndex.get(to);
+    if (link === undefined) this.#init.metrics.count('frames_dropped');
+    else link.send(purpose, frame);
+  }
+
+  onFrame(handler: (from: ValidatorIndex, purpose: Purpose, frame: Uint8Array) => void): void {
+    this.#frameHandlers.push(handler);
+  }
+
+  onPeer(handler: (peer: ValidatorIndex) => void): void {
+    this.#peerHandlers.push(handler);
+  }
+
+  punish(peer: ValidatorIndex, reason: string): void {
+    this.#byIndex.get(peer)?.punish(reason);
+  }
+
+  peers(): readonly { readonly peer: ValidatorIndex; readonly connected: boolean }[] {
+    return [...this.#byIndex.values()].map((link) => ({ peer: link.index, connected: link.up }));
+  }
+
+  listening(): string[] {
+    return (this.#node?.getMultiaddrs() ?? []).map((address) => address.toString());
+  }
+
+  setPeers(peers: readonly BusPeer[], self: ValidatorIndex): void {
+    const places = new Map<string, { peerId: PeerId; place: Place }>();
+    for (const peer of peers) {
+      const peerId = peerIdOf(peer);
+      if (peerId.equals(this.#ownId)) continue;
+      const place = { index: peer.index, address: addressOf(peer, peerId), dialsFirst: self < peer.index };
+      places.set(peerId.toString(), { peerId, place });
+    }
+    this.#self = self;
+    for (const [id, link] of this.#links) {
+      if (places.has(id)) continue;
+      this.#links.delete(id);
+      link.close();
+    }
+    for (const [id, { peerId, place }] of places) {
+      const known = this.#links.get(id);
+      if (known !== undefined) {
+        known.move(place);
+        continue;
+      }
+      const link = this.#createLink(peerId, place);
+      this.#links.set(id, link);
+      if (this.#node !== null) link.start();
+    }
+    this.#byIndex = new Map([...this.#links.values()].map((link) => [link.index, link]));
+  }
+
+  async start(): Promise<void> {
+    assert(this.#node === null, 'a bus is started once');
+    const node = await this.#createNode();
+    this.#node = node;
+    node.addEventListener('connection:open', ({ detail: connection }) => {
+      // A refused peer, or one just removed, may have come through the gater a moment before.
+      this.#links.get(connection.remotePeer.toString())?.offer(connection);
+    });
+    for (const purpose of PURPOSES) {
+      await node.handle(
+        PROTOCOL_IDS[purpose],
+        (stream, connection) => {
+          const link = this.#links.get(connection.remotePeer.toString());
+          if (link === undefined) stream.abort(new Error('not a registered validator'));
+          else link.accept(purpose, stream);
+        },
+        { maxInboundStreams: STREAMS_PER_PURPOSE_MAX, maxOutboundStreams: STREAMS_PER_PURPOSE_MAX },
+      );
+    }
+    await node.start();
+    for (const link of this.#links.values()) link.start();
+  }
+
+  async stop(): Promise<void> {
+    const node = this.#node;
+    if (node === null) return;
+    for (const link of this.#links.values()) link.close();
+    this.#links.clear();
+    this.#byIndex.clear();
+    await node.stop();
+    this.#node = null;
+  }
+
+  #createLink(peerId: PeerId, place: Place): PeerLink {
+    const { clock, log, metrics } = this.#init;
+    return new PeerLink(peerId, place, {
+      clock,
+      log,
+      metrics,
+      dial: (address) => this.#dial(address),
+      connections: (id) => this.#node?.getConnections(id) ?? [],
+      onFrame: (from, purpose, frame) => {
+        for (const handler of this.#frameHandlers) handler(from, purpose, frame);
+      },
+      onChange: (link, up) => this.#onChange(link, up),
+    });
+  }
+
+  #dial(address: Multiaddr): Promise<Connection> {
+    assert(this.#node !== null, 'a link dials while the bus runs');
+    return this.#node.dial(address, { signal: AbortSignal.timeout(DIAL_MS_MAX) });
+  }
+
+  #onChange(link: PeerLink, up: boolean): void {
+    const { log, metrics } = this.#init;
+    metrics.gauge('peers', [...this.#links.values()].filter((each) => each.up).length);
+    log.info({ peer: link.index }, up ? 'connected to a validator' : 'lost the connection to a validator');
+    if (!up) return;
+    for (const handler of this.#peerHandlers) handler(link.index);
+  }
+
+  #createNode(): Promise<Libp2p> {
+    const ping = this.#init.ping ?? PING;
+    return createLibp2p({
+      start: false,
+      privateKey: this.#privateKey,
+      addresses: { listen: [...this.#init.listen] },
+      // Idle is not dead: the ping below tells. Left alone, a quiet connection would close after two minutes.
+      transports: [tcp({ inboundSocketInactivityTimeout: 0, outboundSocketInactivityTimeout: 0 })],
+      connectionEncrypters: [noise()],
+      streamMuxers: [guardedYamux()],
+      connectionGater: this.#createGater(),
+      // A late ping of a busy peer must not close its connection: the library's own limit adapts down to 5 s.
+      connectionMonitor: {
+        enabled: true,
+        pingInterval: ping.everyMs,
+        pingTimeout: { minTimeout: ping.timeoutMs, maxTimeout: ping.timeoutMs },
+        abortConnectionOnPingFailure: true,
+      },
+      connectionManager: {
+        maxConnections: PENDING_CONNECTIONS_MAX,
+        maxIncomingPendingConnections: PENDING_CONNECTIONS_MAX,
+        inboundConnectionThreshold: PENDING_CONNECTIONS_MAX,
+        dialTimeout: DIAL_MS_MAX,
+        addressDialTimeout: DIAL_MS_MAX,
+        inboundUpgradeTimeout: DIAL_MS_MAX,
+        inboundStreamProtocolNegotiationTimeout: NEGOTIATION_MS_MAX,
+        outboundStreamProtocolNegotiationTimeout: NEGOTIATION_MS_MAX,
+        // Links connect again themselves.
+        reconnectRetries: 0,
+      },
+    });
+  }
+
+  #createGater(): ConnectionGater {
+    const deny = (peerId: PeerId): boolean => {
+      const link = this.#links.get(peerId.toString());
+      return link === undefined || link.refused;
+    };
+    return {
+      denyDialPeer: deny,
+      denyOutboundConnection: deny,
+      denyOutboundEncryptedConnection: deny,
+      denyOutboundUpgradedConnection: deny,
+      denyInboundEncryptedConnection: (peerId, connection) => {
+        if (!deny(peerId)) return false;
+        const from = connection.remoteAddr.toString();
+        this.#init.log.debug({ peerId: peerId.toString(), from }, 'refused a connection');
+        return true;
+      },
+      denyInboundUpgradedConnection: deny,
+    };
+  }
+}
+
+function peerIdOf(peer: BusPeer): PeerId {
+  if (peer.networkKey.length !== 32) throw new TypeError(`The network key of validator ${peer.index} is not 32 bytes.`);
+  return peerIdFromPublicKey(publicKeyFromRaw(peer.networkKey));
+}
+
+/** The peer's address with its own peer id, so that whoever answers there must have its key. */
+function addressOf(peer: BusPeer, peerId: PeerId): Multiaddr | null {
+  if (peer.address === null) return null;
+  const name = `The address ${peer.address} of validator ${peer.index}`;
+  let address: Multiaddr;
+  try {
+    address = multiaddr(peer.address);
+  } catch (error) {
+    throw new TypeError(`${name} is not a multiaddr, as /ip4/10.0.0.2/tcp/9000 is.`, { cause: error });
+  }
+  const stated = address.getComponents().findLast((component) => component.name === 'p2p')?.value;
+  if (stated === undefined) return address.encapsulate(`/p2p/${peerId.toString()}`);
+  if (stated !== peerId.toString()) throw new TypeError(`${name} names another key than the validator's.`);
+  return address;
+}

@@ -1,0 +1,148 @@
+/**
+ * What the replica asks of the world, and what the API asks of the replica. Production adapters and the simulator
+ * implement the first; nothing in the replica touches anything else.
+ */
+import type { Instruction } from '../protocol/instruction.js';
+import type { Jwk } from '../protocol/payload.js';
+import type { BatchDigest, InstructionDigest, NetworkId, TimestampMs, Thumbprint, ValidatorIndex } from '../protocol/types.js';
+
+export interface Clock {
+  /** Wall-clock time. Never used to order anything: only for timers, block times and skew. */
+  now(): TimestampMs;
+  /** Calls back once after `delayMs`; the returned function cancels. */
+  after(delayMs: number, callback: () => void): () => void;
+}
+
+/** What a frame is for; each travels on a stream of its own, so that bulk never delays a vote. */
+export type Purpose = 'consensus' | 'batches' | 'sync';
+
+export interface Bus {
+  /** Queues a frame to a validator, best effort: it may be lost, never altered. Bounded: past the bound the oldest goes. */
+  send(to: ValidatorIndex, purpose: Purpose, frame: Uint8Array): void;
+  /** Frames as they come, whole, with the peer that the transport authenticated. */
+  onFrame(handler: (from: ValidatorIndex, purpose: Purpose, frame: Uint8Array) => void): void;
+  /** Called when a peer's streams come up (again): what was sent before may be lost. */
+  onPeer(handler: (peer: ValidatorIndex) => void): void;
+  /** Says that a peer broke the protocol; the transport drops it for a while and counts it. */
+  punish(peer: ValidatorIndex, reason: string): void;
+  peers(): readonly { readonly peer: ValidatorIndex; readonly connected: boolean }[];
+}
+
+/** Ordered tables of bytes. Keys compare as bytes. */
+export type Table = 'meta' | 'votes' | 'batches' | 'blocks' | 'receipts' | 'state' | 'ids' | 'index';
+export type Operation =
+  | { readonly type: 'put'; readonly table: Table; readonly key: Uint8Array; readonly value: Uint8Array }
+  | { readonly type: 'delete'; readonly table: Table; readonly key: Uint8Array };
+
+export interface Store {
+  /** A point read, at once: the ledger's recall of old ids is part of a synchronous core. */
+  get(table: Table, key: Uint8Array): Uint8Array | undefined;
+  /** Entries with from <= key < to, ascending (or descending with `reverse`). */
+  scan(table: Table, range: { from: Uint8Array; to: Uint8Array; reverse?: boolean; limit?: number }): AsyncIterable<[Uint8Array, Uint8Array]>;
+  /** All or nothing, in the order of calls. With `sync` it is durable when the promise resolves; without, a crash may lose it. */
+  write(operations: readonly Operation[], options: { sync: boolean }): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Makes Ed25519 signatures with the validator's own keys. */
+export interface Signer {
+  vote(bytes: Uint8Array): Promise<Uint8Array>;
+  network(bytes: Uint8Array): Promise<Uint8Array>;
+}
+
+/** A signature to be checked: raw Ed25519 keys of the validators, or a bank's JWK. */
+export type SignatureCheck =
+  | { readonly alg: 'Ed25519'; readonly key: Uint8Array; readonly message: Uint8Array; readonly signature: Uint8Array }
+  | { readonly alg: 'ES256'; readonly key: Uint8Array; readonly message: Uint8Array; readonly signature: Uint8Array };
+
+/** Checks signatures off the main thread, by the acceptance rule of protocol/SPEC.md. */
+export interface Verifier {
+  /** One verdict for each check, in order. */
+  verify(checks: readonly SignatureCheck[]): Promise<boolean[]>;
+  /** The digest of a batch's bytes, and whether its author's network key signed it: bulk hashing belongs off the main thread too. */
+  batch(signed: BatchCheck): Promise<{ digest: BatchDigest; valid: boolean }>;
+}
+
+/** A signed batch as it came: `bytes` are the batch's, `key` the raw Ed25519 network key of its author. */
+export interface BatchCheck {
+  readonly network: NetworkId;
+  readonly key: Uint8Array;
+  readonly bytes: Uint8Array;
+  readonly signature: Uint8Array;
+}
+
+export interface Log {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+/** Counters and gauges by name: names and labels are fixed in `metrics/`. A no-op serves where nothing is measured. */
+export interface Metrics {
+  count(name: CounterName, by?: number): void;
+  gauge(name: GaugeName, value: number): void;
+  observe(name: HistogramName, seconds: number): void;
+}
+export type CounterName =
+  | 'blocks_finalized' | 'instructions_finalized' | 'instructions_accepted' | 'instructions_refused' | 'nullifications' | 'evidence'
+  | 'frames_in' | 'frames_out' | 'bytes_in' | 'bytes_out' | 'frames_dropped' | 'peers_punished' | 'signatures_checked';
+export type GaugeName = 'view' | 'height' | 'peers' | 'lane_unordered_batches' | 'unfinalized_blocks' | 'verifier_queue';
+export type HistogramName = 'finality' | 'block_apply' | 'store_sync';
+
+export interface Ports {
+  readonly clock: Clock;
+  readonly bus: Bus;
+  readonly store: Store;
+  readonly signer: Signer;
+  readonly verifier: Verifier;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+/** Refusals at the door of a node, before anything is ordered. */
+export type AdmissionCode = 'unknown_key' | 'bad_signature' | 'initiator_signature_missing' | 'wrong_network' | 'expired' | 'duplicate_id' | 'lane_full' | 'not_ready';
+
+/** Where an instruction stands, as this node's last final block has it. */
+export type InstructionStatus =
+  | { readonly status: 'unknown' }
+  /** Durable here or in a lane, and not yet ordered; or ordered and open (`code` proposed). */
+  | { readonly status: 'pending'; readonly code: string | null; readonly height: number | null; readonly time: TimestampMs | null; readonly missing: readonly string[] }
+  | { readonly status: 'final'; readonly code: string; readonly height: number; readonly time: TimestampMs };
+
+export interface BalanceView { readonly asset: string; readonly balance: string }
+export interface AssetView { readonly asset: string; readonly class: string; readonly name: string; readonly issuer: string; readonly jurisdiction: string; readonly decimals: number; readonly cap: string; readonly circulating: string }
+export interface ParticipantView { readonly party: string; readonly name: string; readonly lei: string; readonly jurisdiction: string; readonly authority: boolean; readonly suspended: boolean; readonly threshold: number; readonly keys: readonly { readonly kid: string; readonly jwk: Jwk }[] }
+export interface ValidatorView { readonly index: number; readonly party: string; readonly voteKey: string; readonly networkKey: string; readonly self: boolean; readonly connected: boolean }
+export interface ReceiptView { readonly digest: string; readonly code: string; readonly kind: string; readonly initiator: string; readonly id: string }
+export interface BlockView {
+  readonly height: number; readonly id: string; readonly view: number; readonly epoch: number; readonly time: TimestampMs; readonly parent: string; readonly proposer: number;
+  readonly resultRoot: string; readonly receiptsRoot: string; readonly stateRoot: string;
+  readonly receipts: readonly ReceiptView[];
+  /** The instructions as JWS, in the order in which the cut holds them. */
+  readonly instructions: readonly object[];
+}
+export interface StatusView {
+  readonly network: string; readonly name: string; readonly party: string; readonly version: string; readonly height: number; readonly time: TimestampMs; readonly epoch: number; readonly view: number;
+  readonly resultRoot: string; readonly peers: number; readonly validators: number; readonly ready: boolean; readonly halted: string | null; readonly evidence: number;
+}
+
+/** What the API may ask of a running replica. Reads hold for the last final block; `height` says which. */
+export interface NodeService {
+  /** Resolves once the instruction is durable on this node, or with the refusal. The same again gives the same answer. */
+  submit(instruction: Instruction): Promise<{ readonly accepted: true } | { readonly accepted: false; readonly code: AdmissionCode; readonly detail: string }>;
+  status(digest: InstructionDigest): Promise<InstructionStatus>;
+  /** As `status`, once it is final or when `timeoutMs` have passed. The signal ends the wait early. */
+  waitFinal(digest: InstructionDigest, timeoutMs: number, signal: AbortSignal): Promise<InstructionStatus>;
+  /** The portable bundle (JSON value of `protocol/bundle`), or null when the instruction has no receipt yet. */
+  receipt(digest: InstructionDigest): Promise<object | null>;
+  balances(party: string): { readonly height: number; readonly balances: readonly BalanceView[] } | null;
+  assets(): { readonly height: number; readonly assets: readonly AssetView[] };
+  participants(): { readonly height: number; readonly participants: readonly ParticipantView[] };
+  validators(): { readonly height: number; readonly epoch: number; readonly validators: readonly ValidatorView[] };
+  block(height: number): Promise<BlockView | null>;
+  statusView(): StatusView;
+}
+
+/** Public keys by thumbprint, as raw bytes for a check. */
+export type KeyLookup = (kid: Thumbprint) => { readonly alg: 'Ed25519' | 'ES256'; readonly key: Uint8Array } | undefined;

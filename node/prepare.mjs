@@ -1,0 +1,224 @@
+/**
+ * Makes a checkout ready to run: installs the locked dependencies and builds `dist`, each only when it is missing
+ * or stale. `--install-only` leaves the build out. Says a line on stderr for each step it takes and nothing when all
+ * is fresh. Needs Node and npm alone: it runs before there is anything else.
+ */
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  copyFileSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const NODE_MIN = [20, 19];
+const WAIT_STEP_MS = 200;
+const WAIT_MAX_MS = 15 * 60 * 1000;
+const ROOMS = ['protocol', 'ledger', 'node', 'sim'];
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const at = (...parts) => join(root, ...parts);
+const LOCK = at('.prepare.lock');
+const INSTALLED = at('node_modules', '.causeway-lock');
+const BUILT = at('dist', '.sources');
+/** Beside `dist`, so that the relative paths in source maps hold after the rename. */
+const BUILDING = at('.dist-building');
+
+class PrepareError extends Error {}
+
+const say = (line) => process.stderr.write(`${line}\n`);
+const textOf = (path) => (existsSync(path) ? readFileSync(path, 'utf8') : '');
+
+/** Native packages differ by platform, so a checkout shared with a container of another one is installed anew. */
+function dependenciesHash() {
+  return createHash('sha256')
+    .update(`${process.platform}-${process.arch}\0`)
+    .update(readFileSync(at('package-lock.json')))
+    .digest('hex');
+}
+
+const isTest = (name) => /\.(test|test-helper)\.ts$/.test(name);
+const isTranslated = (name) => name.endsWith('.ts') && !name.endsWith('.d.ts');
+const isAsset = (name) => !/\.(ts|mjs|md)$/.test(name);
+
+/** Every file that a build reads or copies, in a fixed order, relative to the root. */
+function sourceFiles() {
+  const files = [];
+  const walk = (folder) => {
+    for (const entry of readdirSync(folder, { withFileTypes: true })) {
+      const path = join(folder, entry.name);
+      if (entry.isDirectory()) walk(path);
+      else if (entry.isFile() && !isTest(entry.name)) files.push(relative(root, path));
+    }
+  };
+  for (const room of ROOMS) if (existsSync(at(room))) walk(at(room));
+  return files.sort((a, b) => (a < b ? -1 : 1));
+}
+
+function sourcesHash(files) {
+  const hash = createHash('sha256').update(dependenciesHash());
+  for (const file of ['tsconfig.json', 'node/prepare.mjs', ...files]) {
+    hash.update(`\0${file}\0`).update(readFileSync(at(file)));
+  }
+  return hash.digest('hex');
+}
+
+function run(command, args, options) {
+  // Standard output belongs to the program that runs next: `npm run demo -- --json` prints JSON there.
+  const { status, signal, error } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 2, 2], ...options });
+  if (error !== undefined) throw new PrepareError(`${command} could not be started: ${error.message}`);
+  if (signal !== null) throw new PrepareError(`${command} was ended by ${signal}`);
+  if (status !== 0) throw new PrepareError(`${command} ${args.join(' ')} failed with exit status ${status}`);
+}
+
+function install() {
+  say('installing dependencies (npm ci) …');
+  const hash = dependenciesHash();
+  // Development dependencies hold the compiler: they are needed even where NODE_ENV says production.
+  const args = ['ci', '--include=dev', '--ignore-scripts', '--no-progress', '--loglevel=error'];
+  const npm = process.env['npm_execpath'];
+  if (npm?.endsWith('npm-cli.js')) run(process.execPath, [npm, ...args], {});
+  else run('npm', args, { shell: process.platform === 'win32' });
+  writeFileSync(INSTALLED, hash);
+}
+
+/**
+ * Each file is translated alone, without a look at types: that is what `npm run check` is for, and it takes ten times
+ * as long. The compiler options allow it (`isolatedModules`, `erasableSyntaxOnly`).
+ */
+async function build() {
+  say('building …');
+  const { default: ts } = await import('typescript');
+  const files = sourceFiles();
+  const hash = sourcesHash(files);
+  const { config } = ts.readConfigFile(at('tsconfig.json'), ts.sys.readFile);
+  const { options } = ts.convertCompilerOptionsFromJson(config.compilerOptions, root);
+  // Alone, a file cannot see that package.json says `module`, so it is told.
+  const asModule = { ...options, module: ts.ModuleKind.ESNext, moduleResolution: ts.ModuleResolutionKind.Bundler };
+  rmSync(BUILDING, { recursive: true, force: true });
+  for (const file of files) {
+    if (isTranslated(file)) translate(ts, file, asModule);
+    else if (isAsset(file)) copyFileSync(at(file), placed(file));
+  }
+  writeFileSync(join(BUILDING, '.sources'), hash);
+  // A whole new folder takes the old one's place, so files removed from the sources do not linger.
+  rmSync(at('dist'), { recursive: true, force: true });
+  renameSync(BUILDING, at('dist'));
+}
+
+function translate(ts, file, compilerOptions) {
+  const { outputText, sourceMapText, diagnostics } = ts.transpileModule(readFileSync(at(file), 'utf8'), {
+    fileName: at(file),
+    compilerOptions,
+    reportDiagnostics: true,
+  });
+  const [first] = diagnostics;
+  if (first !== undefined) throw new PrepareError(ts.formatDiagnostic(first, ts.createCompilerHost({})));
+  const out = placed(file.replace(/\.ts$/, '.js'));
+  writeFileSync(out, outputText);
+  const map = JSON.parse(sourceMapText);
+  map.sources = [relative(dirname(out), at(file))];
+  writeFileSync(`${out}.map`, JSON.stringify(map));
+}
+
+/** Where a file of the build goes; its folder is there afterwards. */
+function placed(file) {
+  const path = join(BUILDING, file);
+  mkdirSync(dirname(path), { recursive: true });
+  return path;
+}
+
+const installStale = () => textOf(INSTALLED) !== dependenciesHash();
+const buildStale = () => textOf(BUILT) !== sourcesHash(sourceFiles());
+
+function isAlive(pid) {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error.code === 'EPERM';
+  }
+}
+
+function takeLock() {
+  const mine = `${LOCK}.${process.pid}`;
+  writeFileSync(mine, String(process.pid));
+  try {
+    // A link appears with its content: nobody ever reads a lock file that does not yet name its holder.
+    linkSync(mine, LOCK);
+    return true;
+  } catch (error) {
+    if (error.code !== 'EEXIST') throw error;
+    return false;
+  } finally {
+    unlinkSync(mine);
+  }
+}
+
+/** Removes a lock whose holder is dead. A lock that was taken anew in the meantime is put back. */
+function dropStaleLock() {
+  const aside = `${LOCK}.stale.${process.pid}`;
+  try {
+    renameSync(LOCK, aside);
+  } catch (error) {
+    if (error.code === 'ENOENT') return;
+    throw error;
+  }
+  if (isAlive(Number(textOf(aside)))) linkSync(aside, LOCK);
+  unlinkSync(aside);
+}
+
+async function withLock(work) {
+  let waitedMs = 0;
+  while (!takeLock()) {
+    const holder = Number(textOf(LOCK));
+    if (holder > 0 && !isAlive(holder)) {
+      dropStaleLock();
+      continue;
+    }
+    if (waitedMs === 0) say(`waiting for another preparation of this checkout (process ${holder}) …`);
+    if (waitedMs >= WAIT_MAX_MS) {
+      throw new PrepareError(`process ${holder} still holds ${LOCK}; remove that file if it is no preparation`);
+    }
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, WAIT_STEP_MS);
+    waitedMs += WAIT_STEP_MS;
+  }
+  try {
+    await work();
+  } finally {
+    rmSync(LOCK, { force: true });
+  }
+}
+
+async function main() {
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  if (major < NODE_MIN[0] || (major === NODE_MIN[0] && minor < NODE_MIN[1])) {
+    throw new PrepareError(
+      `Causeway needs Node ${NODE_MIN.join('.')} or newer, and this is ${process.versions.node}. Install a newer one from https://nodejs.org.`,
+    );
+  }
+  const installOnly = process.argv.includes('--install-only');
+  if (!installStale() && (installOnly || !buildStale())) return;
+  // What was stale may be fresh by the time the lock is ours, so it is asked again.
+  await withLock(async () => {
+    if (installStale()) install();
+    if (!installOnly && buildStale()) await build();
+  });
+}
+
+try {
+  await main();
+} catch (error) {
+  if (!(error instanceof PrepareError)) throw error;
+  say(error.message);
+  process.exitCode = 1;
+}

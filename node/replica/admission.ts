@@ -1,0 +1,179 @@
+/**
+ * The door for instructions: what this node takes into its own lane. It answers only once an instruction is durable in a
+ * batch on this node; the ledger judges everything again when the instruction is ordered.
+ */
+import { isOpen } from '../../ledger/codes.js';
+import type { State } from '../../ledger/state.js';
+import { encodeItem, type Instruction } from '../../protocol/instruction.js';
+import { BATCH_BYTES_MAX, BATCH_ITEMS_MAX, LANE_UNORDERED_BATCHES_MAX } from '../../protocol/limits.js';
+import type { Bic, InstructionDigest, NetworkId, TimestampMs, Uetr } from '../../protocol/types.js';
+import type { AdmissionCode, Ports } from '../ports.js';
+import { type LaneItem, laneItem, learnFacts } from './facts.js';
+
+export type Verdict = { readonly accepted: true } | { readonly accepted: false; readonly code: AdmissionCode; readonly detail: string };
+
+/** An instruction on its way into this node's lane. */
+export interface Pending {
+  readonly item: LaneItem;
+  readonly bytes: Uint8Array;
+  readonly durable: Promise<void>;
+  readonly settle: () => void;
+}
+
+/** Instructions waiting for a batch, at most: past it the door says `lane_full`. */
+const WAITING_MAX = 4 * BATCH_ITEMS_MAX;
+
+interface Deps extends Pick<Ports, 'clock' | 'verifier' | 'metrics'> {
+  readonly network: NetworkId;
+  readonly state: () => State;
+  readonly finalTime: () => TimestampMs;
+  /** Why the node takes nothing now, or null. */
+  readonly closed: () => string | null;
+  readonly unorderedBatches: () => number;
+  readonly wake: () => void;
+}
+
+const refused = (code: AdmissionCode, detail: string): Verdict => ({ accepted: false, code, detail });
+
+export class Admission {
+  readonly #deps: Deps;
+  /** Accepted here and not yet ordered, by digest and then by the keys that signed that copy. */
+  readonly #pending = new Map<InstructionDigest, Pending[]>();
+  readonly #ids = new Map<string, InstructionDigest>();
+  #waiting: Pending[] = [];
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+  }
+
+  /** Takes an instruction, or says why not. The same again gives the same answer. */
+  async submit(instruction: Instruction): Promise<Verdict> {
+    const verdict = await this.#admit(instruction);
+    this.#deps.metrics.count(verdict.accepted ? 'instructions_accepted' : 'instructions_refused');
+    return verdict;
+  }
+
+  async #admit(instruction: Instruction): Promise<Verdict> {
+    const before = this.#judge(instruction);
+    if (before !== null) return before;
+    if (this.#isOver(instruction)) return { accepted: true };
+    const same = this.#copyOf(instruction);
+    if (same !== undefined) return await accepted(same);
+    const item = laneItem(instruction);
+    const state = this.#deps.state();
+    await learnFacts([item], state.publicKey.bind(state), this.#deps.verifier);
+    const bad = [...item.signed].find(([, valid]) => !valid);
+    if (bad !== undefined) return refused('bad_signature', `The signature by key ${bad[0]} does not hold for this payload.`);
+    // The world went on while the signatures were checked.
+    const after = this.#judge(instruction);
+    if (after !== null) return after;
+    const meanwhile = this.#copyOf(instruction);
+    if (meanwhile !== undefined) return await accepted(meanwhile);
+    if (this.#waiting.length >= WAITING_MAX || this.#deps.unorderedBatches() >= LANE_UNORDERED_BATCHES_MAX) {
+      return refused('lane_full', 'This node has more unordered instructions than it may hold. Send it again later, or to another node.');
+    }
+    const pending = this.#keep(item);
+    this.#waiting.push(pending);
+    this.#deps.wake();
+    return await accepted(pending);
+  }
+
+  /** Everything that can be told without checking a signature. */
+  #judge(instruction: Instruction): Verdict | null {
+    const { payload, digest, expiresMs, signatures } = instruction;
+    const { clock, network, finalTime, state: stateNow, closed } = this.#deps;
+    const reason = closed();
+    if (reason !== null) return refused('not_ready', reason);
+    if (payload.network !== network) return refused('wrong_network', `The payload names network ${payload.network}; this is ${network}.`);
+    if (expiresMs <= clock.now() || expiresMs < finalTime()) return refused('expired', `The payload expired at ${payload.expires}.`);
+    const state = stateNow();
+    const id = `${payload.initiator}/${payload.id}`;
+    const record = state.record(payload.initiator as Bic, payload.id as Uetr);
+    const remembered = record !== undefined && record.until >= finalTime() ? record.digest : this.#ids.get(id);
+    if (remembered !== undefined && remembered !== digest) {
+      return refused('duplicate_id', `${payload.initiator} has used id ${payload.id} for instruction ${remembered}.`);
+    }
+    for (const { kid } of signatures) {
+      if (state.publicKey(kid) === undefined) return refused('unknown_key', `No party has a registered key with thumbprint ${kid}.`);
+    }
+    if (remembered === digest) return null;
+    const initiator = state.participant(payload.initiator);
+    const own = signatures.filter(({ kid }) => state.key(kid)?.party === payload.initiator).length;
+    const needed = initiator?.threshold ?? 1;
+    if (own >= needed) return null;
+    return refused('initiator_signature_missing', `${payload.initiator} must sign with ${needed} of its own keys; ${own} did.`);
+  }
+
+  /** Whether the ledger has it with its last result: nothing that comes with it again has an effect. */
+  #isOver({ digest, payload }: Instruction): boolean {
+    const record = this.#deps.state().record(payload.initiator as Bic, payload.id as Uetr);
+    return record !== undefined && record.digest === digest && !isOpen(record.code);
+  }
+
+  /** A copy under way here that holds all these signatures already. */
+  #copyOf(instruction: Instruction): Pending | undefined {
+    return this.#pending
+      .get(instruction.digest)
+      ?.find(({ item }) => instruction.signatures.every(({ kid }) => item.instruction.signatures.some((other) => other.kid === kid)));
+  }
+
+  #keep(item: LaneItem): Pending {
+    let settle = (): void => {};
+    const durable = new Promise<void>((resolve) => {
+      settle = resolve;
+    });
+    const pending = { item, bytes: encodeItem(item.instruction), durable, settle };
+    this.#note(item.instruction, pending);
+    return pending;
+  }
+
+  #note({ digest, payload }: Instruction, pending: Pending): void {
+    this.#pending.set(digest, [...(this.#pending.get(digest) ?? []), pending]);
+    this.#ids.set(`${payload.initiator}/${payload.id}`, digest);
+  }
+
+  /** After a restart: what this node's lane holds and no final block has ordered yet. It is durable. */
+  restore(items: readonly (LaneItem | null)[]): void {
+    for (const item of items) {
+      if (item !== null) this.#keep(item).settle();
+    }
+  }
+
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  /** What goes into the next batch, oldest first, within the bounds of a batch. */
+  take(): Pending[] {
+    const taken: Pending[] = [];
+    let bytes = 64;
+    for (const pending of this.#waiting) {
+      bytes += pending.bytes.length + 4;
+      if (taken.length >= BATCH_ITEMS_MAX || bytes > BATCH_BYTES_MAX) break;
+      taken.push(pending);
+    }
+    this.#waiting = this.#waiting.slice(taken.length);
+    return taken;
+  }
+
+  isPending(digest: InstructionDigest): boolean {
+    return this.#pending.has(digest);
+  }
+
+  /** Ordered in a final block: nothing of it is under way here any more. */
+  ordered(items: readonly (LaneItem | null)[]): void {
+    for (const item of items) {
+      if (item === null) continue;
+      const { digest, payload } = item.instruction;
+      if (!this.#pending.delete(digest)) continue;
+      const id = `${payload.initiator}/${payload.id}`;
+      if (this.#ids.get(id) === digest) this.#ids.delete(id);
+    }
+  }
+}
+
+async function accepted(pending: Pending): Promise<Verdict> {
+  await pending.durable;
+  return { accepted: true };
+}
+

@@ -1,0 +1,323 @@
+/**
+ * The blocks since the last final one, on all their branches: what is known of each, executed on its parent's state.
+ * Synchronous but for signature facts and the write that makes blocks final; both come back to the replica as a turn.
+ */
+import { applyBlock } from '../../ledger/apply.js';
+import { packReceipts, type Receipt } from '../../ledger/receipt.js';
+import type { Changes, State } from '../../ledger/state.js';
+import { resultRoot } from '../../protocol/block.js';
+import { BLOCK_BATCHES_MAX, BLOCK_ITEMS_MAX, UNFINALIZED_BLOCKS_MAX } from '../../protocol/limits.js';
+import {
+  assert,
+  type BlockHeader,
+  type BlockId,
+  type Certificate,
+  type Height,
+  type LanePoint,
+  type Proposal,
+  type Root,
+  type TimestampMs,
+  type ValidatorIndex,
+  type View,
+} from '../../protocol/types.js';
+import type { Operation, Ports } from '../ports.js';
+import { areFactsKnown, learnFacts, ordered } from './facts.js';
+import { type HeldBatch, isOnward, type Lanes } from './lanes.js';
+import { type FinalPointer, putBlock, putFinal, putPlace, putReceipts } from './records.js';
+
+/** A block executed on its branch. */
+export interface Executed {
+  readonly state: State;
+  readonly receipts: readonly Receipt[];
+  readonly receiptsRoot: Root;
+  readonly stateRoot: Root;
+  readonly parentRoot: Root;
+  readonly root: Root;
+  readonly lanes: readonly (readonly HeldBatch[])[];
+}
+
+export interface Block {
+  readonly id: BlockId;
+  readonly header: BlockHeader;
+  proposal: Proposal | null;
+  executed: Executed | null;
+  /** Whether anyone waits for its execution: a vote, a child, finality. */
+  wanted: boolean;
+  /** Consensus asked whether it may be voted for, and was not yet answered. */
+  asked: boolean;
+  learning: boolean;
+}
+
+/** What this node lacks and must fetch from others. */
+export interface Wants {
+  /** Blocks known by id alone, with their views. */
+  readonly blocks: Map<BlockId, View>;
+  readonly batches: Map<ValidatorIndex, { readonly after: LanePoint; readonly point: LanePoint }>;
+}
+
+/** What became of the blocks in a pump; the replica gives it to consensus. */
+export type Progress =
+  | { readonly type: 'validated'; readonly view: View; readonly block: BlockId; readonly valid: boolean }
+  | { readonly type: 'applied'; readonly view: View; readonly block: BlockId; readonly root: Root };
+
+export interface Committed {
+  readonly block: Block;
+  readonly executed: Executed;
+}
+
+/** Lists of ids that need no longer be remembered: a range of keys of the table `ids`. */
+export type Expired = NonNullable<Changes['expired']>;
+
+export type Finality =
+  | { readonly type: 'write'; readonly operations: readonly Operation[]; readonly blocks: readonly Committed[]; readonly pointer: FinalPointer; readonly expired: Expired | null }
+  | { readonly type: 'divergence'; readonly height: Height; readonly own: Root; readonly certified: Root };
+
+type Deps = Pick<Ports, 'clock' | 'verifier' | 'metrics'> & { readonly lanes: Lanes; readonly skewMs: number; readonly wake: () => void };
+
+export class Chain {
+  readonly #deps: Deps;
+  readonly #blocks = new Map<BlockId, Block>();
+  /** The last block whose write is durable. */
+  #final: Block;
+  #pointer: FinalPointer;
+  #target: Certificate | null = null;
+  #writing = false;
+  readonly wants: Wants = { blocks: new Map(), batches: new Map() };
+
+  constructor(deps: Deps, pointer: FinalPointer, header: BlockHeader, state: State) {
+    this.#deps = deps;
+    this.#pointer = pointer;
+    const roots = { receiptsRoot: pointer.root, stateRoot: state.root, parentRoot: pointer.root, root: pointer.root };
+    const executed: Executed = { state, receipts: [], lanes: [], ...roots };
+    this.#final = { id: pointer.block, header, proposal: null, executed, wanted: true, asked: false, learning: false };
+    this.#blocks.set(pointer.block, this.#final);
+  }
+
+  /** The last final block that is durable here, with its state. */
+  get final(): { readonly header: BlockHeader; readonly id: BlockId; readonly state: State; readonly root: Root } {
+    const { header, id, executed } = this.#final;
+    assert(executed !== null, 'the final block is executed');
+    return { header, id, state: executed.state, root: executed.root };
+  }
+
+  get(id: BlockId): Block | undefined {
+    return this.#blocks.get(id);
+  }
+
+  /** Unfinalized blocks known here. */
+  get size(): number {
+    return this.#blocks.size - 1;
+  }
+
+  /** Keeps a block's header, with its proposal when it came as one. */
+  add(id: BlockId, header: BlockHeader, proposal: Proposal | null): Block | null {
+    const known = this.#blocks.get(id);
+    if (known !== undefined) {
+      known.proposal ??= proposal;
+      return known;
+    }
+    if (header.height <= this.#final.header.height) return null;
+    const block: Block = { id, header, proposal, executed: null, wanted: false, asked: false, learning: false };
+    this.#blocks.set(id, block);
+    if (this.wants.blocks.delete(id)) this.want(id, header.view);
+    return block;
+  }
+
+  /** Consensus asks whether this block may be voted for: the answer comes from `pump`, once its parent is applied and its batches are held. */
+  ask(id: BlockId): void {
+    const block = this.#blocks.get(id);
+    assert(block !== undefined, 'a proposal is kept before it is considered');
+    block.asked = true;
+    this.want(block.header.parent, block.header.parentView);
+  }
+
+  /** The block of this view is to be executed, and so all before it that are not. */
+  want(id: BlockId, view: View): void {
+    let at = { id, view };
+    for (;;) {
+      const block = this.#blocks.get(at.id);
+      if (block === undefined) {
+        if (at.view > this.#pointer.view) this.wants.blocks.set(at.id, at.view);
+        return;
+      }
+      if (block.executed !== null) return;
+      block.wanted = true;
+      at = { id: block.header.parent, view: block.header.parentView };
+    }
+  }
+
+  /** A certificate says that its block and all before it are final. */
+  finalize(certificate: Certificate): void {
+    if (this.#target !== null && this.#target.ballot.view >= certificate.ballot.view) return;
+    this.#target = certificate;
+    if (certificate.ballot.block !== null) this.want(certificate.ballot.block, certificate.ballot.view);
+  }
+
+  /** Does all that can be done now, parents first; what it finds missing stands in `wants`. */
+  pump(): Progress[] {
+    const progress: Progress[] = [];
+    this.wants.batches.clear();
+    const ascending = [...this.#blocks.values()].sort((a, b) => a.header.height - b.header.height);
+    for (const block of ascending) {
+      const parent = this.#blocks.get(block.header.parent);
+      if (block.executed !== null || parent === undefined || parent.executed === null) continue;
+      if (block.asked) {
+        const valid = this.#judge(block, parent);
+        if (valid !== null) {
+          block.asked = false;
+          progress.push({ type: 'validated', view: block.header.view, block: block.id, valid });
+          // Executed while the votes travel: a block that is not notarized costs only this work.
+          if (valid) block.wanted = true;
+        }
+      }
+      if (block.wanted && this.#execute(block, parent.executed, parent)) {
+        const { header, id, executed } = block;
+        if (executed !== null) progress.push({ type: 'applied', view: header.view, block: id, root: (executed as Executed).root });
+      }
+    }
+    return progress;
+  }
+
+  /** Whether the block may be voted for; null while batches of its cut are not held here. */
+  #judge(block: Block, parent: Block): boolean | null {
+    const { header } = block;
+    const now = this.#deps.clock.now();
+    const inTime = header.time <= now + this.#deps.skewMs || header.time === parent.header.time + 1;
+    if (!inTime || !this.#follows(header, parent.header)) return false;
+    const lanes = this.#batches(block, parent);
+    if (lanes === null) return null;
+    const held = lanes.flat();
+    return held.length <= BLOCK_BATCHES_MAX && held.reduce((sum, { items }) => sum + items.length, 0) <= BLOCK_ITEMS_MAX;
+  }
+
+  /** What a header must be whoever looks, and whenever. */
+  #follows(header: BlockHeader, parent: BlockHeader): boolean {
+    return (
+      header.network === parent.network &&
+      header.epoch === parent.epoch &&
+      header.height === parent.height + 1 &&
+      header.time > parent.time &&
+      header.cut.length === parent.cut.length &&
+      header.cut.every((point, i) => isOnward(parent.cut[i] as LanePoint, point))
+    );
+  }
+
+  #batches(block: Block, parent: Block): HeldBatch[][] | null {
+    const lanes: HeldBatch[][] = [];
+    let whole = true;
+    block.header.cut.forEach((point, i) => {
+      const lane = i as ValidatorIndex;
+      const after = parent.header.cut[i] as LanePoint;
+      const path = this.#deps.lanes.path(lane, after, point);
+      if (path.ok) lanes.push([...path.batches]);
+      else {
+        whole = false;
+        this.wants.batches.set(lane, { after, point: path.missing });
+      }
+    });
+    return whole ? lanes : null;
+  }
+
+  #execute(block: Block, parent: Executed, parentBlock: Block): boolean {
+    const lanes = this.#batches(block, parentBlock);
+    if (lanes === null || block.learning || lanes.some((batches) => batches.some((held) => held.learning))) return false;
+    const items = lanes.map((batches) => batches.flatMap((held) => held.items));
+    const keyOf = parent.state.publicKey.bind(parent.state);
+    if (!items.every((lane) => areFactsKnown(lane, keyOf))) {
+      block.learning = true;
+      void learnFacts(items.flat(), keyOf, this.#deps.verifier).then(() => {
+        block.learning = false;
+        this.#deps.wake();
+      });
+      return false;
+    }
+    const started = this.#deps.clock.now();
+    const { height, time } = block.header;
+    const applied = applyBlock(parent.state, { height, time }, items.map((lane) => lane.map(ordered)));
+    const root = resultRoot(parent.root, applied.receiptsRoot, applied.stateRoot);
+    block.executed = { ...applied, parentRoot: parent.root, root, lanes };
+    this.#deps.metrics.observe('block_apply', (this.#deps.clock.now() - started) / 1000);
+    return true;
+  }
+
+  /** The header a leader proposes on `parent`, or null while that block is not executed here. */
+  build(parent: BlockId, parentView: View, view: View, proposer: ValidatorIndex): BlockHeader | null {
+    const block = this.#blocks.get(parent);
+    if (block === undefined || block.executed === null) {
+      this.want(parent, parentView);
+      return null;
+    }
+    const { header } = block;
+    const height = (header.height + 1) as Height;
+    const full = height - this.#final.header.height > UNFINALIZED_BLOCKS_MAX;
+    const time = Math.max(this.#deps.clock.now(), header.time + 1) as TimestampMs;
+    const cut = full ? header.cut : this.#deps.lanes.propose(header.cut);
+    return { network: header.network, epoch: header.epoch, view, height, parent, parentView, cut, time, proposer };
+  }
+
+  /** The write that makes everything up to the certified block final, once it is executed; one at a time. */
+  nextFinality(): Finality | null {
+    const ballot = this.#target?.ballot;
+    if (this.#writing || this.#target === null || ballot?.kind !== 'finalize') return null;
+    const chain: Block[] = [];
+    for (let at = this.#blocks.get(ballot.block); at !== this.#final; at = this.#blocks.get(at.header.parent)) {
+      if (at === undefined || at.executed === null) return null;
+      chain.unshift(at);
+    }
+    const last = chain.at(-1);
+    if (last === undefined) return null;
+    const executed = last.executed as Executed;
+    if (executed.root !== ballot.root) {
+      return { type: 'divergence', height: last.header.height, own: executed.root, certified: ballot.root };
+    }
+    const { network, epoch, height } = last.header;
+    const pointer: FinalPointer = { network, epoch, height, view: ballot.view, block: ballot.block, root: ballot.root };
+    const blocks = chain.map((block): Committed => ({ block, executed: block.executed as Executed }));
+    const operations = blocks.flatMap((committed) => this.#operations(committed, committed.block === last ? this.#target : null));
+    const expired = blocks.map(({ executed: { state } }) => state.changes().expired).findLast((range) => range !== null) ?? null;
+    this.#writing = true;
+    return { type: 'write', operations: [...operations, putFinal(pointer)], blocks, pointer, expired };
+  }
+
+  #operations({ block, executed }: Committed, certificate: Certificate | null): Operation[] {
+    const { header } = block;
+    const { receipts, receiptsRoot, stateRoot, parentRoot, root } = executed;
+    const changes = executed.state.changes();
+    const operations: Operation[] = [
+      putBlock({ header, receiptsRoot, stateRoot, parentRoot, root, certificate }),
+      putReceipts(header.height, packReceipts(receipts)),
+      ...receipts.map(({ digest }, position) => putPlace(digest, { height: header.height, position })),
+    ];
+    for (const { key, value } of changes.state) {
+      operations.push(value === null ? { type: 'delete', table: 'state', key } : { type: 'put', table: 'state', key, value });
+    }
+    for (const { key, value } of changes.ids) operations.push({ type: 'put', table: 'ids', key, value });
+    return operations;
+  }
+
+  /** The write is durable: rival branches go, and the lanes forget what is ordered. */
+  committed(blocks: readonly Committed[], pointer: FinalPointer): HeldBatch[] {
+    for (const { executed } of blocks) executed.state.commit();
+    const last = blocks.at(-1);
+    assert(last !== undefined, 'a write makes a block final');
+    this.#writing = false;
+    this.#final = last.block;
+    this.#pointer = pointer;
+    for (const [id, block] of this.#blocks) {
+      const over = block.header.height <= last.block.header.height || block.header.view <= pointer.view;
+      if (over && block !== last.block) this.#blocks.delete(id);
+    }
+    for (const [id, view] of this.wants.blocks) if (view <= pointer.view) this.wants.blocks.delete(id);
+    if (this.#target !== null && this.#target.ballot.view <= pointer.view) this.#target = null;
+    return this.#deps.lanes.finalize(last.block.header.cut);
+  }
+
+  /** Whether a write of final blocks is under way. */
+  get isWriting(): boolean {
+    return this.#writing;
+  }
+
+  get pointer(): FinalPointer {
+    return this.#pointer;
+  }
+}

@@ -1,0 +1,68 @@
+/**
+ * Facts about signatures, computed early and off the main thread. That a signature is valid under the key of its
+ * thumbprint is true for ever, so a verdict is kept with the item whatever branch or state it was made for.
+ */
+import type { Ordered } from '../../ledger/apply.js';
+import { decodeItem, type Instruction } from '../../protocol/instruction.js';
+import { keyAlgOf } from '../../protocol/jws.js';
+import type { Thumbprint } from '../../protocol/types.js';
+import type { KeyLookup, SignatureCheck, Verifier } from '../ports.js';
+
+export interface LaneItem {
+  readonly instruction: Instruction;
+  /** Verdicts on its signatures, by signing key. */
+  readonly signed: Map<Thumbprint, boolean>;
+  /** Verdicts on its proofs of possession, by new key. */
+  readonly possessed: Map<Thumbprint, boolean>;
+}
+
+export const laneItem = (instruction: Instruction): LaneItem => ({ instruction, signed: new Map(), possessed: new Map() });
+
+/** Items as a batch carries them; bytes that are no instruction are null, and have no effect when ordered. */
+export const laneItems = (items: readonly Uint8Array[]): (LaneItem | null)[] =>
+  items.map((bytes) => {
+    const read = decodeItem(bytes);
+    return read.ok ? laneItem(read.instruction) : null;
+  });
+
+interface Open {
+  readonly verdicts: Map<Thumbprint, boolean>;
+  readonly kid: Thumbprint;
+  readonly check: SignatureCheck;
+}
+
+/** The checks that these items still need, as far as `keyOf` knows their keys. */
+function openChecks(items: readonly (LaneItem | null)[], keyOf: KeyLookup): Open[] {
+  const open: Open[] = [];
+  for (const item of items) {
+    if (item === null) continue;
+    for (const { kid, alg, signingInput, signature } of item.instruction.signatures) {
+      if (item.signed.has(kid)) continue;
+      const key = keyOf(kid);
+      if (key === undefined) continue;
+      if (key.alg === keyAlgOf(alg)) open.push({ verdicts: item.signed, kid, check: { ...key, message: signingInput, signature } });
+      else item.signed.set(kid, false);
+    }
+    for (const { kid, alg, key, signingInput, signature } of item.instruction.possessions) {
+      if (!item.possessed.has(kid)) open.push({ verdicts: item.possessed, kid, check: { alg, key, message: signingInput, signature } });
+    }
+  }
+  return open;
+}
+
+/** Whether every signature by a key that `keyOf` knows has its verdict. */
+export const areFactsKnown = (items: readonly (LaneItem | null)[], keyOf: KeyLookup): boolean => openChecks(items, keyOf).length === 0;
+
+/** Makes the checks that are still open. */
+export async function learnFacts(items: readonly (LaneItem | null)[], keyOf: KeyLookup, verifier: Verifier): Promise<void> {
+  const open = openChecks(items, keyOf);
+  if (open.length === 0) return;
+  const verdicts = await verifier.verify(open.map(({ check }) => check));
+  open.forEach(({ verdicts: known, kid }, i) => known.set(kid, verdicts[i] === true));
+}
+
+const valid = (verdicts: ReadonlyMap<Thumbprint, boolean>): Thumbprint[] => [...verdicts].flatMap(([kid, verdict]) => (verdict ? [kid] : []));
+
+/** An item with its facts, as the ledger takes it. */
+export const ordered = (item: LaneItem | null): Ordered | null =>
+  item === null ? null : { instruction: item.instruction, signed: valid(item.signed), possessed: valid(item.possessed) };

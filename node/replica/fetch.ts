@@ -1,0 +1,202 @@
+/**
+ * Getting from others what this node lacks, and giving them what they lack: certificates, blocks, batches, final blocks.
+ * Every request is repeated at intervals, to one peer after another, until what it asks for has come.
+ */
+import { certificatesBetween, type Core } from '../../protocol/bft/core.js';
+import { decodeBatch } from '../../protocol/block.js';
+import { encodeMessage, type Message } from '../../protocol/envelope.js';
+import { BLOCK_BATCHES_MAX, SYNC_BLOCKS_MAX } from '../../protocol/limits.js';
+import type { BlockHeader, Height, LanePoint, ValidatorIndex, ValidatorSet } from '../../protocol/types.js';
+import type { Ports, Purpose } from '../ports.js';
+import type { Chain } from './chain.js';
+import type { Lanes } from './lanes.js';
+import { getBatch, getBlock } from './records.js';
+import type { Asking } from './turn.js';
+
+/** What one answer sends at most, so that a request costs little and bulk leaves room for votes. */
+const ANSWER_BYTES_MAX = 4 * 1024 * 1024;
+const RESEND_BYTES_MAX = 2 * 1024 * 1024;
+const CERTIFICATES_MAX = 64;
+/** How many Δ a batch of another author may lie uncut before its holders send it on to who lacks it. */
+const FORWARD_DELTAS = 8;
+
+interface Deps extends Pick<Ports, 'clock' | 'store'> {
+  readonly self: ValidatorIndex | null;
+  readonly set: ValidatorSet;
+  readonly deltaMs: number;
+  readonly core: Core;
+  readonly chain: Chain;
+  readonly lanes: Lanes;
+  readonly send: (to: ValidatorIndex | null, purpose: Purpose, frame: Uint8Array) => void;
+}
+
+export class Fetch {
+  readonly #deps: Deps;
+  readonly #peers: readonly ValidatorIndex[];
+  /** When each thing was last asked for, and how often. */
+  #asked = new Map<string, { atMs: number; times: number }>();
+  /** When each batch was last sent to a peer that lacks it. */
+  #resent = new Map<string, number>();
+  readonly #finalHeights: number[];
+  #finalSeen = 0;
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+    this.#peers = deps.set.validators.map((_, i) => i as ValidatorIndex).filter((peer) => peer !== deps.self);
+    this.#finalHeights = deps.set.validators.map(() => 0);
+  }
+
+  /** The highest final height that a peer has told of: a claim, not a fact. */
+  get highestFinal(): number {
+    return Math.max(0, ...this.#finalHeights);
+  }
+
+  #say(to: ValidatorIndex | null, purpose: Purpose, message: Message): void {
+    this.#deps.send(to, purpose, encodeMessage(message));
+  }
+
+  /** How far this node holds each lane, for those who build cuts and those who lag. */
+  held(to: ValidatorIndex | null = null): void {
+    const { lanes, chain } = this.#deps;
+    this.#say(to, 'consensus', { type: 'held', lanes: lanes.tips(), finalHeight: chain.final.header.height });
+  }
+
+  /** Asks for everything that `chain` wants. Cheap when nothing is wanted. */
+  ask(): void {
+    const { chain, lanes, deltaMs } = this.#deps;
+    for (const block of chain.wants.blocks.keys()) {
+      const times = this.#due(`block/${block}`, deltaMs);
+      if (times !== null) this.#say(times === 0 ? this.#any(0) : null, 'sync', { type: 'wantBlock', block });
+    }
+    for (const [lane, { after, point }] of chain.wants.batches) {
+      const times = this.#due(`batch/${lane}/${point.digest}`, deltaMs);
+      if (times === null) continue;
+      const holders = this.#peers.filter((peer) => lanes.heldBy(lane, peer).number >= point.number);
+      const from = holders.length > 0 ? (holders[times % holders.length] as ValidatorIndex) : this.#any(times);
+      this.#say(from, 'sync', { type: 'wantBatches', lane, after: after.number, point });
+    }
+  }
+
+  #any(times: number): ValidatorIndex {
+    return this.#peers[times % this.#peers.length] ?? (0 as ValidatorIndex);
+  }
+
+  /** How often it was asked before, when it is time to ask again; null when it is not. */
+  #due(name: string, everyMs: number): number | null {
+    const now = this.#deps.clock.now();
+    const last = this.#asked.get(name);
+    if (last !== undefined && now - last.atMs < everyMs) return null;
+    const times = last?.times ?? 0;
+    this.#asked.set(name, { atMs: now, times: times + 1 });
+    return times;
+  }
+
+  /** Once in a Δ: catch up with who is ahead, and send again what others lack. True while anything is outstanding. */
+  tend(): boolean {
+    const { chain, clock, deltaMs } = this.#deps;
+    const now = clock.now();
+    for (const [name, { atMs }] of this.#asked) if (now - atMs > 20 * deltaMs) this.#asked.delete(name);
+    for (const [name, atMs] of this.#resent) if (now - atMs > 20 * deltaMs) this.#resent.delete(name);
+    const { height } = chain.final.header;
+    const highest = this.highestFinal;
+    const stands = height === this.#finalSeen;
+    this.#finalSeen = height;
+    if (highest > height && stands) {
+      const ahead = this.#peers.filter((peer) => (this.#finalHeights[peer] ?? 0) > height);
+      const times = this.#due(`final/${height}`, 0) ?? 0;
+      const from = ahead[times % ahead.length];
+      if (from !== undefined) this.#say(from, 'sync', { type: 'wantFinal', from: (height + 1) as Height });
+    }
+    return this.#resend() || highest > height || chain.wants.blocks.size > 0 || chain.wants.batches.size > 0;
+  }
+
+  /** Authors send their batches until all hold them; holders send on what stays uncut for long, so that an author's end keeps nothing from being ordered. */
+  #resend(): boolean {
+    const { lanes, self, clock, deltaMs, set } = this.#deps;
+    const now = clock.now();
+    let outstanding = false;
+    for (const lane of set.validators.keys()) {
+      const waitMs = lane === self ? 2 * deltaMs : FORWARD_DELTAS * deltaMs;
+      const old = lanes.unordered(lane as ValidatorIndex).filter((held) => now - held.sinceMs >= waitMs);
+      for (const peer of this.#peers) {
+        const has = lanes.heldBy(lane as ValidatorIndex, peer);
+        let bytes = 0;
+        for (const held of old) {
+          const { incarnation, number } = held.batch;
+          if (has.incarnation > incarnation || (has.incarnation === incarnation && has.number >= number)) continue;
+          outstanding = true;
+          const name = `${peer}/${held.digest}`;
+          if (bytes > RESEND_BYTES_MAX) break;
+          if (now - (this.#resent.get(name) ?? 0) < 4 * deltaMs) continue;
+          bytes += held.bytes.length;
+          this.#resent.set(name, now);
+          this.#say(peer, 'batches', { type: 'batch', bytes: held.bytes, signature: held.signature });
+        }
+      }
+    }
+    return outstanding;
+  }
+
+  /** Answers a peer. */
+  answer(from: ValidatorIndex, message: Asking): void {
+    const { core, chain, lanes } = this.#deps;
+    switch (message.type) {
+      case 'held':
+        if (message.lanes.length === this.#deps.set.validators.length) lanes.acknowledge(from, message.lanes);
+        this.#finalHeights[from] = message.finalHeight;
+        break;
+      case 'wantCertificates':
+        for (const certificate of certificatesBetween(core, message.from, message.until, CERTIFICATES_MAX)) {
+          this.#say(from, 'consensus', { type: 'certificate', certificate });
+        }
+        break;
+      case 'wantBlock': {
+        const proposal = chain.get(message.block)?.proposal ?? null;
+        if (proposal !== null) this.#say(from, 'sync', { type: 'proposal', proposal });
+        break;
+      }
+      case 'wantBatches':
+        this.#sendBatches(from, message);
+        break;
+      case 'wantFinal':
+        this.#sendFinal(from, message.from);
+        break;
+    }
+  }
+
+  /** Walks back from the point asked for, and sends oldest first as much as one answer may hold. */
+  #sendBatches(to: ValidatorIndex, { lane, after, point }: Extract<Asking, { type: 'wantBatches' }>): void {
+    const found: { bytes: Uint8Array; signature: Uint8Array }[] = [];
+    let at: LanePoint = point;
+    for (let steps = 0; steps < 2 * BLOCK_BATCHES_MAX && at.number > Math.max(0, after); steps++) {
+      const held = this.#deps.lanes.get(lane, at.digest);
+      const stored = held ?? getBatch(this.#deps.store, lane, at);
+      if (stored == null) break;
+      found.push(stored);
+      const batch = held?.batch ?? decodeBatch(stored.bytes);
+      if (batch === null) break;
+      at = { incarnation: batch.incarnation, number: batch.number - 1, digest: batch.previous };
+    }
+    let bytes = 0;
+    for (const signed of found.reverse()) {
+      bytes += signed.bytes.length;
+      if (bytes > ANSWER_BYTES_MAX) break;
+      this.#say(to, 'sync', { type: 'batch', bytes: signed.bytes, signature: signed.signature });
+    }
+  }
+
+  /** Final blocks from a height on, up to a certified one: as many as one answer may hold, within what a lane may be ahead. */
+  #sendFinal(to: ValidatorIndex, from: Height): void {
+    const headers: BlockHeader[] = [];
+    let whole: Message | null = null;
+    for (let height = from; headers.length < SYNC_BLOCKS_MAX; height++) {
+      const record = getBlock(this.#deps.store, height);
+      if (record === null) break;
+      headers.push(record.header);
+      const ahead = record.header.cut.some((point, i) => point.number - (headers[0]?.cut[i]?.number ?? 0) > BLOCK_BATCHES_MAX);
+      if (ahead && whole !== null) break;
+      if (record.certificate !== null) whole = { type: 'final', headers: [...headers], certificate: record.certificate };
+    }
+    if (whole !== null) this.#say(to, 'sync', whole);
+  }
+}

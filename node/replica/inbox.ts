@@ -1,0 +1,176 @@
+/**
+ * Frames to verified turns. What is known already is dropped before it costs a signature check, what breaks the protocol
+ * is punished, and a peer has a bounded number of checks under way.
+ */
+import { areSameVote, type Core } from '../../protocol/bft/core.js';
+import { blockId, decodeBatch } from '../../protocol/block.js';
+import { fromHex } from '../../protocol/codec.js';
+import { certificateChecks, decodeMessage, type Message, voteCheck } from '../../protocol/envelope.js';
+import { VIEWS_AHEAD_MAX } from '../../protocol/limits.js';
+import type { Certificate, NetworkId, ValidatorIndex, ValidatorSet, Vote } from '../../protocol/types.js';
+import type { KeyLookup, Ports, SignatureCheck } from '../ports.js';
+import type { Chain } from './chain.js';
+import { laneItems, learnFacts } from './facts.js';
+import type { HeldBatch, Lanes } from './lanes.js';
+import type { Turn } from './turn.js';
+
+/** Messages of one peer whose signatures are being checked. */
+const CHECKS_UNDER_WAY_MAX = 512;
+
+interface Deps extends Pick<Ports, 'bus' | 'verifier' | 'clock' | 'metrics'> {
+  readonly network: NetworkId;
+  readonly set: ValidatorSet;
+  readonly core: Core;
+  readonly chain: Chain;
+  readonly lanes: Lanes;
+  readonly keyOf: KeyLookup;
+  readonly enqueue: (turn: Turn) => void;
+}
+
+export class Inbox {
+  readonly #deps: Deps;
+  readonly #underWay: number[];
+  /** Batches whose author's signature is being checked. */
+  readonly #batches = new Set<string>();
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+    this.#underWay = deps.set.validators.map(() => 0);
+  }
+
+  receive(from: ValidatorIndex, frame: Uint8Array): void {
+    const message = decodeMessage(frame);
+    if (message === null) {
+      this.#deps.bus.punish(from, 'a frame that is no message');
+      return;
+    }
+    switch (message.type) {
+      case 'vote':
+        this.#vote(from, message.vote, { type: 'consensus', input: { type: 'vote', vote: message.vote } });
+        break;
+      case 'proposal':
+        this.#proposal(from, message);
+        break;
+      case 'certificate':
+        this.#certificate(from, message.certificate, { type: 'consensus', input: message });
+        break;
+      case 'final':
+        this.#final(from, message);
+        break;
+      case 'batch':
+        this.#batch(from, message);
+        break;
+      default:
+        this.#deps.enqueue({ type: 'asking', from, message });
+    }
+  }
+
+  #proposal(from: ValidatorIndex, message: Extract<Message, { type: 'proposal' }>): void {
+    const { header, id, vote } = message.proposal;
+    const { network, set, chain } = this.#deps;
+    const fits = vote.ballot.kind === 'notarize' && vote.ballot.block === id && vote.ballot.view === header.view;
+    if (!fits || vote.signer !== header.proposer || header.network !== network || header.epoch !== set.epoch) {
+      this.#deps.bus.punish(from, 'a proposal that is none');
+      return;
+    }
+    if (chain.get(id)?.proposal != null && !this.#isNewVote(vote)) return;
+    this.#vote(from, vote, { type: 'proposal', message }, true);
+  }
+
+  #vote(from: ValidatorIndex, vote: Vote, turn: Turn, always = false): void {
+    const check = voteCheck(this.#deps.network, this.#deps.set, vote);
+    if (check === null) this.#deps.bus.punish(from, 'a vote of no validator');
+    else if (always || this.#isNewVote(vote)) this.#verify(from, [check], turn);
+  }
+
+  /** Whether a vote could still matter here: a known one does not, nor one far ahead; one for an old view tells who lags. */
+  #isNewVote(vote: Vote): boolean {
+    const { core } = this.#deps;
+    const { kind, view } = vote.ballot;
+    if (view > core.view + VIEWS_AHEAD_MAX) return false;
+    if (view <= core.final.view) return kind === 'nullify';
+    const known = core.rounds.get(view)?.votes[kind].get(vote.signer);
+    return known === undefined || kind === 'nullify' || !areSameVote(known, vote);
+  }
+
+  #certificate(from: ValidatorIndex, certificate: Certificate, turn: Turn): void {
+    const { core, network, set } = this.#deps;
+    const { kind, view } = certificate.ballot;
+    if (view <= core.final.view) return;
+    const round = core.rounds.get(view);
+    const known = { notarize: round?.notarization, nullify: round?.nullification, finalize: round?.finalization }[kind];
+    if (known != null) return;
+    const checks = certificateChecks(network, set, certificate);
+    if (checks === null) this.#deps.bus.punish(from, 'a certificate that is none');
+    else this.#verify(from, checks, turn);
+  }
+
+  #final(from: ValidatorIndex, message: Extract<Message, { type: 'final' }>): void {
+    const { headers, certificate } = message;
+    const { network, set, chain } = this.#deps;
+    const ids = headers.map(blockId);
+    const isChain = headers.every((header, i) => i === 0 || header.parent === ids[i - 1]);
+    const { ballot } = certificate;
+    if (!isChain || ballot.kind !== 'finalize' || ballot.block !== ids.at(-1) || headers.some((h) => h.network !== network || h.epoch !== set.epoch)) {
+      this.#deps.bus.punish(from, 'final blocks that are none');
+      return;
+    }
+    if (ballot.view <= chain.pointer.view) return;
+    const checks = certificateChecks(network, set, certificate);
+    if (checks === null) this.#deps.bus.punish(from, 'a certificate that is none');
+    else this.#verify(from, checks, { type: 'final', message });
+  }
+
+  #verify(from: ValidatorIndex, checks: readonly SignatureCheck[], turn: Turn): void {
+    if (!this.#begin(from)) return;
+    void this.#deps.verifier.verify(checks).then((verdicts) => {
+      this.#end(from);
+      if (verdicts.every((verdict) => verdict === true)) this.#deps.enqueue(turn);
+      else this.#deps.bus.punish(from, 'a signature that does not hold');
+    });
+  }
+
+  #batch(from: ValidatorIndex, { bytes, signature }: Extract<Message, { type: 'batch' }>): void {
+    const { lanes, set, network, chain, clock } = this.#deps;
+    const batch = decodeBatch(bytes);
+    const author = batch === null ? undefined : set.validators[batch.author];
+    if (batch === null || author === undefined || batch.epoch !== set.epoch || batch.number < 1) {
+      this.#deps.bus.punish(from, 'a batch that is none');
+      return;
+    }
+    const want = chain.wants.batches.get(batch.author);
+    const isAsked = want !== undefined && batch.number <= want.point.number && batch.incarnation <= want.point.incarnation;
+    const name = `${batch.author}/${batch.incarnation}/${batch.number}/${batch.previous}`;
+    if ((!isAsked && !lanes.isWanted(batch.author, batch)) || this.#batches.has(name) || lanes.isKnown(batch, signature)) return;
+    if (!this.#begin(from)) return;
+    this.#batches.add(name);
+    const key = fromHex(author.networkKey);
+    void this.#deps.verifier.batch({ network, key, bytes, signature }).then(({ digest, valid }) => {
+      this.#end(from);
+      this.#batches.delete(name);
+      if (!valid) this.#deps.bus.punish(from, 'a batch that its author did not sign');
+      else if (!lanes.has(batch.author, digest)) {
+        const held: HeldBatch = { batch, digest, bytes, signature, items: laneItems(batch.items), stored: false, learning: true, sinceMs: clock.now() };
+        this.#deps.enqueue({ type: 'batch', held });
+        void learnFacts(held.items, this.#deps.keyOf, this.#deps.verifier).then(() => {
+          held.learning = false;
+          this.#deps.enqueue({ type: 'wake' });
+        });
+      }
+    });
+  }
+
+  #begin(from: ValidatorIndex): boolean {
+    const underWay = this.#underWay[from] ?? 0;
+    if (underWay >= CHECKS_UNDER_WAY_MAX) {
+      this.#deps.metrics.count('frames_dropped');
+      return false;
+    }
+    this.#underWay[from] = underWay + 1;
+    return true;
+  }
+
+  #end(from: ValidatorIndex): void {
+    this.#underWay[from] = (this.#underWay[from] ?? 1) - 1;
+  }
+}

@@ -1,0 +1,542 @@
+/**
+ * The replica: one loop that decides, persists, then speaks. Frames, submissions and timers queue as turns; a drain of
+ * the queue decides everything synchronously, one write makes it durable, and only then is anything said to anyone.
+ */
+import { type Core, deadline, type Effect, type Input, newCore, ownVotes, resume, step } from '../../protocol/bft/core.js';
+import { batchDigest, batchSigningBytes, blockId, encodeBatch, voteSigningBytes } from '../../protocol/block.js';
+import { encodeMessage } from '../../protocol/envelope.js';
+import {
+  assert,
+  type Ballot,
+  type Batch,
+  type BlockHeader,
+  type BlockId,
+  type Certificate,
+  type LanePoint,
+  type NetworkId,
+  type Proposal,
+  unreachable,
+  type ValidatorIndex,
+  type ValidatorSet,
+  type View,
+  type Vote,
+} from '../../protocol/types.js';
+import { forgotten } from '../../ledger/memory.js';
+import type { Operation, Ports, Purpose } from '../ports.js';
+import { Admission, type Pending } from './admission.js';
+import { Chain, type Committed, type Expired } from './chain.js';
+import { Fetch } from './fetch.js';
+import { Inbox } from './inbox.js';
+import { type HeldBatch, Lanes, pointOf } from './lanes.js';
+import { deleteLogged, type FinalPointer, putBatch, putCertificate, putProposal, putVote, viewOfLogKey } from './records.js';
+import type { Recovered } from './recovery.js';
+import type { Turn } from './turn.js';
+
+export interface ReplicaConfig {
+  readonly network: NetworkId;
+  readonly set: ValidatorSet;
+  /** This node's place in the set; null follows without a vote or a lane. */
+  readonly self: ValidatorIndex | null;
+  readonly skewMs: number;
+  /** Δ: more than a message and its processing take when the network is well. */
+  readonly deltaMs: number;
+  readonly deltaMaxMs: number;
+  /** Least time between two of this node's batches. */
+  readonly batchMs: number;
+  /** An idle network makes an empty block this often, so that time goes on for what expires. */
+  readonly heartbeatMs: number;
+}
+
+/** Told of every block once it is durable and final here, oldest first. */
+export type OnFinal = (committed: Committed) => void;
+
+/** What a drain of the queue has decided: written first, then performed. */
+interface Decided {
+  readonly operations: Operation[];
+  readonly casts: Ballot[];
+  readonly batches: HeldBatch[];
+  readonly speech: { readonly to: ValidatorIndex | null; readonly purpose: Purpose; readonly frame: Uint8Array }[];
+  taken: Pending[];
+}
+const nothingDecided = (): Decided => ({ operations: [], casts: [], batches: [], speech: [], taken: [] });
+
+/** Own votes sent to a peer that connects, at most. */
+const VOTES_ON_CONNECT_MAX = 16;
+/** Blocks that a node which is ready may be behind what others say. */
+const BLOCKS_BEHIND_MAX = 50;
+/** Lists of forgotten ids, a block's each, that are deleted at once. */
+const EXPIRED_LISTS_AT_ONCE = 8;
+
+export class Replica {
+  readonly config: ReplicaConfig;
+  readonly core: Core;
+  readonly chain: Chain;
+  readonly lanes: Lanes;
+  readonly admission: Admission;
+  /** Why this node has stopped taking part for good, or null. */
+  halted: string | null = null;
+  evidence = 0;
+  readonly #ports: Ports;
+  readonly #fetch: Fetch;
+  readonly #inbox: Inbox;
+  readonly #onFinal: OnFinal;
+  /** Keys of the vote log by view, so that finality can prune it. */
+  readonly #logged = new Map<View, Uint8Array[]>();
+  /** Headers this leader has built and not yet signed. */
+  readonly #built = new Map<BlockId, BlockHeader>();
+  #turns: Turn[] = [];
+  #running: Promise<void> | null = null;
+  #stopped = false;
+  #decided = nothingDecided();
+  #building: { readonly view: View; readonly parent: BlockId; readonly parentView: View } | null = null;
+  /** The highest notarized block: what the next leader builds on. */
+  #head: { view: View; block: BlockId };
+  #ownTip: LanePoint | null;
+  #expired: Expired | null = null;
+  #batchAtMs = 0;
+  #tendAtMs = 0;
+  #heldSaid: readonly LanePoint[] = [];
+  #heldSaidAtMs = 0;
+  #timer: { readonly atMs: number; readonly cancel: () => void } | null = null;
+
+  constructor(config: ReplicaConfig, ports: Ports, recovered: Recovered, onFinal: OnFinal) {
+    const { self, set, network, deltaMs, deltaMaxMs, skewMs } = config;
+    const { pointer, header, state, log, certificate } = recovered;
+    this.config = config;
+    this.#ports = ports;
+    this.#onFinal = onFinal;
+    const wake = (): void => this.#enqueue({ type: 'wake' });
+    this.lanes = new Lanes(self, header.cut);
+    this.chain = new Chain({ ...ports, lanes: this.lanes, skewMs, wake }, pointer, header, state);
+    const { view, block, root } = pointer;
+    const restored = { final: { view, block, root, certificate }, votes: log.votes, certificates: log.certificates };
+    this.core = newCore({ n: set.validators.length, self, deltaMs, deltaMaxMs }, restored);
+    for (const key of log.keys) this.#noteLogged(viewOfLogKey(key), key);
+    for (const proposal of log.proposals) this.chain.add(proposal.id, proposal.header, proposal);
+    for (const held of recovered.batches) {
+      this.lanes.add(held);
+      this.lanes.stored(held);
+    }
+    this.#head = { view, block };
+    for (const { ballot } of log.certificates) this.#raiseHead(ballot);
+    this.#ownTip = self === null ? null : (this.lanes.tips()[self] as LanePoint);
+    const parts = { ...ports, network, set, self, deltaMs, core: this.core, chain: this.chain, lanes: this.lanes };
+    const send = (to: ValidatorIndex | null, purpose: Purpose, frame: Uint8Array): void => {
+      this.#decided.speech.push({ to, purpose, frame });
+    };
+    this.#fetch = new Fetch({ ...parts, send });
+    const keyOf = (kid: Parameters<typeof state.publicKey>[0]): ReturnType<typeof state.publicKey> => this.chain.final.state.publicKey(kid);
+    this.#inbox = new Inbox({ ...parts, keyOf, enqueue: (turn) => this.#enqueue(turn) });
+    this.admission = new Admission({
+      ...ports,
+      network,
+      state: () => this.chain.final.state,
+      finalTime: () => this.chain.final.header.time,
+      closed: () => this.#closedBecause(),
+      unorderedBatches: () => (this.#ownTip?.number ?? 0) - (self === null ? 0 : (this.chain.final.header.cut[self]?.number ?? 0)),
+      wake,
+    });
+    if (self !== null) for (const held of this.lanes.unordered(self)) this.admission.restore(held.items);
+  }
+
+  #closedBecause(): string | null {
+    if (this.halted !== null) return `This node has halted: ${this.halted}.`;
+    if (this.#stopped) return 'This node is stopping.';
+    return this.config.self === null ? 'This node has no lane of its own.' : null;
+  }
+
+  /** Begins to listen and to take part; what the vote log holds is said again, so that certificates lost with memory form anew. */
+  start(): void {
+    const { bus } = this.#ports;
+    bus.onFrame((from, _purpose, frame) => {
+      if (this.#isActive()) this.#inbox.receive(from, frame);
+    });
+    bus.onPeer((peer) => this.#enqueue({ type: 'peer', peer }));
+    this.#perform(resume(this.core));
+    for (const vote of ownVotes(this.core)) this.#sendVote(vote, null);
+    this.#enqueue({ type: 'wake' });
+  }
+
+  /** Stops taking part. Resolves when the last write is done. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#timer?.cancel();
+    await this.#running;
+  }
+
+  peers(): ReturnType<Ports['bus']['peers']> {
+    return this.#ports.bus.peers();
+  }
+
+  /** Whether others are so far ahead that reads here would mislead. */
+  get isFarBehind(): boolean {
+    return this.#fetch.highestFinal - this.chain.final.header.height > BLOCKS_BEHIND_MAX;
+  }
+
+  #isActive(): boolean {
+    return !this.#stopped && this.halted === null;
+  }
+
+  #enqueue(turn: Turn): void {
+    if (!this.#isActive()) return;
+    this.#turns.push(turn);
+    this.#running ??= this.#run();
+  }
+
+  async #run(): Promise<void> {
+    // Turns that come in the same tick of the event loop share a drain, and so a write.
+    await null;
+    while (this.#turns.length > 0 && this.#isActive()) {
+      const turns = this.#turns;
+      this.#turns = [];
+      for (const turn of turns) this.#take(turn);
+      this.#settle();
+      await this.#persistAndSpeak();
+    }
+    this.#running = null;
+    if (this.#turns.length > 0 && this.#isActive()) this.#running = this.#run();
+  }
+
+  #take(turn: Turn): void {
+    switch (turn.type) {
+      case 'consensus':
+        this.#consensus(turn.input);
+        break;
+      case 'proposal':
+        this.#proposal(turn.message.proposal);
+        break;
+      case 'final':
+        for (const header of turn.message.headers) this.chain.add(blockId(header), header, null);
+        this.#consensus({ type: 'certificate', certificate: turn.message.certificate });
+        break;
+      case 'batch':
+        if (this.lanes.has(turn.held.batch.author, turn.held.digest)) break;
+        this.lanes.add(turn.held);
+        this.#decided.operations.push(putBatch(turn.held));
+        this.#decided.batches.push(turn.held);
+        break;
+      case 'asking':
+        this.#fetch.answer(turn.from, turn.message);
+        break;
+      case 'peer':
+        this.#fetch.held(turn.peer);
+        for (const vote of ownVotes(this.core).slice(-VOTES_ON_CONNECT_MAX)) this.#sendVote(vote, turn.peer);
+        break;
+      case 'committed':
+        this.#expired = turn.expired ?? this.#expired;
+        this.#committed(turn.blocks, turn.pointer);
+        break;
+      case 'forget':
+        this.#forget(turn.lists);
+        break;
+      case 'wake':
+        break;
+      default:
+        unreachable(turn);
+    }
+  }
+
+  /** A second proposal of a view is kept only when a quorum stands behind it; its vote is evidence all the same. */
+  #proposal(proposal: Proposal): void {
+    const { id, header, vote } = proposal;
+    const first = this.core.rounds.get(header.view)?.proposal ?? null;
+    const isKept = first === null || first.id === id || this.chain.wants.blocks.has(id);
+    if (!isKept || this.chain.add(id, header, proposal) === null) {
+      this.#consensus({ type: 'vote', vote });
+      return;
+    }
+    const { view, parent, parentView, proposer } = header;
+    this.#consensus({ type: 'proposal', block: { id, view, parent, parentView, proposer }, vote });
+  }
+
+  #consensus(input: Input): void {
+    this.#perform(step(this.core, input, this.#ports.clock.now()));
+  }
+
+  #perform(effects: readonly Effect[]): void {
+    for (const effect of effects) this.#performOne(effect);
+  }
+
+  #performOne(effect: Effect): void {
+    const { log, metrics } = this.#ports;
+    switch (effect.type) {
+      case 'cast':
+        this.#decided.casts.push(effect.ballot);
+        break;
+      case 'build':
+        this.#building = effect;
+        break;
+      case 'validate':
+        if (this.chain.get(effect.block.id) !== undefined) this.chain.ask(effect.block.id);
+        else this.#consensus({ type: 'validated', view: effect.block.view, block: effect.block.id, valid: false });
+        break;
+      case 'apply': {
+        const executed = this.chain.get(effect.block)?.executed ?? null;
+        if (executed === null) this.chain.want(effect.block, effect.view);
+        else this.#consensus({ type: 'applied', view: effect.view, block: effect.block, root: executed.root });
+        break;
+      }
+      case 'certified':
+        this.#certified(effect.certificate);
+        break;
+      case 'finalized':
+        this.chain.finalize(effect.certificate);
+        this.#raiseHead(effect.certificate.ballot);
+        break;
+      case 'repeat':
+        for (const vote of effect.votes) this.#sendVote(vote, null);
+        for (const certificate of effect.certificates) this.#say(null, { type: 'certificate', certificate });
+        break;
+      case 'answer':
+        for (const certificate of effect.certificates) this.#say(effect.to, { type: 'certificate', certificate });
+        break;
+      case 'request':
+        this.#say(effect.to, { type: 'wantCertificates', from: effect.from, until: effect.until });
+        break;
+      case 'evidence':
+        this.evidence += 1;
+        metrics.count('evidence');
+        log.warn({ validator: effect.first.signer, view: effect.first.ballot.view }, 'a validator signed two votes that contradict each other');
+        break;
+      case 'halt':
+        this.#halt(effect.reason, effect.detail);
+        break;
+      default:
+        unreachable(effect);
+    }
+  }
+
+  #halt(reason: string, detail: string): void {
+    this.halted = `${reason}: ${detail}`;
+    this.#ports.log.error({ reason, detail }, 'halted: this node takes no further part until an operator has looked');
+  }
+
+  #certified(certificate: Certificate): void {
+    const { ballot } = certificate;
+    const operation = putCertificate(certificate);
+    this.#noteLogged(ballot.view, operation.key);
+    this.#decided.operations.push(operation);
+    this.#say(null, { type: 'certificate', certificate });
+    this.#raiseHead(ballot);
+    if (ballot.kind === 'nullify') this.#ports.metrics.count('nullifications');
+  }
+
+  #raiseHead(ballot: Ballot): void {
+    if (ballot.block !== null && ballot.view > this.#head.view) this.#head = { view: ballot.view, block: ballot.block };
+  }
+
+  #noteLogged(view: View, key: Uint8Array): void {
+    this.#logged.set(view, [...(this.#logged.get(view) ?? []), key]);
+  }
+
+  #say(to: ValidatorIndex | null, message: Parameters<typeof encodeMessage>[0]): void {
+    this.#decided.speech.push({ to, purpose: 'consensus', frame: encodeMessage(message) });
+  }
+
+  /** A leader's notarize vote travels with its block, whoever sends it. */
+  #sendVote(vote: Vote, to: ValidatorIndex | null): void {
+    const proposal = vote.ballot.kind === 'notarize' ? (this.chain.get(vote.ballot.block)?.proposal ?? null) : null;
+    if (proposal !== null) this.#say(to, { type: 'proposal', proposal });
+    if (proposal?.vote.signer !== vote.signer) this.#say(to, { type: 'vote', vote });
+  }
+
+  /** Everything that follows from what was taken, until nothing more does. */
+  #settle(): void {
+    const now = this.#ports.clock.now();
+    this.#consensus({ type: 'tick' });
+    for (let moved = true; moved && this.#isActive(); ) {
+      const progress = this.chain.pump();
+      for (const input of progress) this.#consensus(input);
+      const hasWork = this.#hasWork();
+      if (hasWork !== this.core.work) this.#consensus({ type: 'work', has: hasWork });
+      moved = this.#build() || progress.length > 0;
+    }
+    if (!this.#isActive()) return;
+    this.#makeFinal();
+    if (this.config.self !== null && this.admission.waiting > 0 && now >= this.#batchAtMs) {
+      this.#decided.taken = this.admission.take();
+      this.#batchAtMs = now + this.config.batchMs;
+    }
+    this.#fetch.ask();
+    this.#tend(now);
+    this.#arm();
+  }
+
+  /** Batches that a quorum holds and the head does not order; something due; or an idle network's rare heartbeat. */
+  #hasWork(): boolean {
+    const now = this.#ports.clock.now();
+    const { final } = this.chain;
+    const head = this.chain.get(this.#head.block);
+    const header = head?.header ?? final.header;
+    if (this.lanes.hasWork(header.cut) || now - header.time >= this.config.heartbeatMs) return true;
+    const due = (head?.executed?.state ?? final.state).nextTrigger();
+    return due !== null && due <= now;
+  }
+
+  #build(): boolean {
+    if (this.#building === null || this.config.self === null) return false;
+    const { view, parent, parentView } = this.#building;
+    if (view !== this.core.view) {
+      this.#building = null;
+      return false;
+    }
+    const header = this.chain.build(parent, parentView, view, this.config.self);
+    if (header === null) return false;
+    this.#building = null;
+    const id = blockId(header);
+    this.#built.set(id, header);
+    this.chain.add(id, header, null);
+    this.chain.want(id, view);
+    this.#consensus({ type: 'built', block: { id, view, parent, parentView, proposer: this.config.self } });
+    return true;
+  }
+
+  #makeFinal(): void {
+    const finality = this.chain.nextFinality();
+    if (finality === null) return;
+    if (finality.type === 'divergence') {
+      this.#halt('state_divergence', `block ${finality.height} has root ${finality.own} here, and ${finality.certified} was certified`);
+      return;
+    }
+    const { operations, blocks, pointer, expired } = finality;
+    const over = [...this.#logged].filter(([view]) => view <= pointer.view);
+    for (const [view] of over) this.#logged.delete(view);
+    const pruned = over.flatMap(([, keys]) => keys.map(deleteLogged));
+    const committed: Turn = { type: 'committed', blocks, pointer, expired };
+    void this.#ports.store.write([...operations, ...pruned], { sync: true }).then(() => this.#enqueue(committed));
+  }
+
+  #committed(blocks: readonly Committed[], pointer: FinalPointer): void {
+    const { metrics } = this.#ports;
+    for (const held of this.chain.committed(blocks, pointer)) {
+      if (held.batch.author === this.config.self) this.admission.ordered(held.items);
+    }
+    void this.#findExpired();
+    for (const id of this.#built.keys()) if (this.chain.get(id) === undefined) this.#built.delete(id);
+    for (const committed of blocks) {
+      metrics.count('blocks_finalized');
+      metrics.count('instructions_finalized', committed.executed.receipts.length);
+      this.#onFinal(committed);
+    }
+    metrics.gauge('height', pointer.height);
+    metrics.gauge('view', this.core.view);
+    metrics.gauge('unfinalized_blocks', this.chain.size);
+    metrics.gauge('lane_unordered_batches', this.lanes.unorderedCount());
+    metrics.gauge('peers', this.peers().filter(({ connected }) => connected).length);
+  }
+
+  /** A few expired lists at each commit, so that forgetting keeps up and never holds a block up. */
+  async #findExpired(): Promise<void> {
+    if (this.#expired === null) return;
+    const lists: [Uint8Array, Uint8Array][] = [];
+    for await (const entry of this.#ports.store.scan('ids', { ...this.#expired, limit: EXPIRED_LISTS_AT_ONCE })) lists.push(entry);
+    if (lists.length < EXPIRED_LISTS_AT_ONCE) this.#expired = null;
+    this.#enqueue({ type: 'forget', lists });
+  }
+
+  /** Not while a final write is under way: what it writes again must not be deleted after it. */
+  #forget(lists: readonly (readonly [Uint8Array, Uint8Array])[]): void {
+    if (this.chain.isWriting || lists.length === 0) return;
+    const { store } = this.#ports;
+    const keys = lists.flatMap(([key, list]) => forgotten(key, list, { get: (id) => store.get('ids', id) }));
+    void store.write(keys.map((key) => ({ type: 'delete', table: 'ids', key })), { sync: false });
+  }
+
+  /** Tells how far lanes are held whenever that moved, and once in a while all the same, since frames may be lost. */
+  #tend(now: number): void {
+    const { deltaMs } = this.config;
+    const tips = this.lanes.tips();
+    const moved = tips.some((tip, i) => tip.digest !== this.#heldSaid[i]?.digest);
+    if (moved || now - this.#heldSaidAtMs >= 4 * deltaMs) {
+      this.#heldSaid = tips;
+      this.#heldSaidAtMs = now;
+      this.#fetch.held();
+    }
+    if (now < this.#tendAtMs) return;
+    const isBusy = this.#fetch.tend() || this.core.work;
+    this.#tendAtMs = now + (isBusy ? deltaMs : 4 * deltaMs);
+  }
+
+  #arm(): void {
+    const times = [deadline(this.core), this.#tendAtMs, this.admission.waiting > 0 ? this.#batchAtMs : null];
+    const atMs = Math.min(...times.filter((time) => time !== null));
+    if (this.#timer?.atMs === atMs) return;
+    this.#timer?.cancel();
+    const { clock } = this.#ports;
+    const cancel = clock.after(Math.max(0, atMs - clock.now()), () => {
+      this.#timer = null;
+      this.#enqueue({ type: 'wake' });
+    });
+    this.#timer = { atMs, cancel };
+  }
+
+  /** Sync first: a vote forgotten in a crash becomes equivocation, and a 202 for what is not durable a lie (SPEC, Persistence). */
+  async #persistAndSpeak(): Promise<void> {
+    const decided = this.#decided;
+    this.#decided = nothingDecided();
+    const votes = await Promise.all(decided.casts.map((ballot) => this.#sign(ballot)));
+    for (const vote of votes) this.#logVote(vote, decided.operations);
+    const own = decided.taken.length === 0 ? null : await this.#makeBatch(decided.taken);
+    if (own !== null) {
+      decided.operations.push(putBatch(own));
+      decided.batches.push(own);
+    }
+    if (decided.operations.length > 0) {
+      await this.#ports.store.write(decided.operations, { sync: votes.length > 0 || decided.batches.length > 0 });
+    }
+    for (const held of decided.batches) this.lanes.stored(held);
+    for (const pending of decided.taken) pending.settle();
+    if (!this.#isActive()) return;
+    for (const vote of votes) {
+      this.#sendVote(vote, null);
+      this.#turns.push({ type: 'consensus', input: { type: 'vote', vote } });
+    }
+    if (decided.batches.length > 0) this.#turns.push({ type: 'wake' });
+    if (own !== null) decided.speech.push({ to: null, purpose: 'batches', frame: encodeMessage({ type: 'batch', bytes: own.bytes, signature: own.signature }) });
+    for (const { to, purpose, frame } of [...decided.speech, ...this.#decided.speech.splice(0)]) this.#send(to, purpose, frame);
+  }
+
+  #send(to: ValidatorIndex | null, purpose: Purpose, frame: Uint8Array): void {
+    for (const peer of this.config.set.validators.keys()) {
+      if (peer !== this.config.self && (to === null || to === peer)) this.#ports.bus.send(peer as ValidatorIndex, purpose, frame);
+    }
+  }
+
+  async #sign(ballot: Ballot): Promise<Vote> {
+    const { network, set, self } = this.config;
+    assert(self !== null, 'only a validator casts votes');
+    return { ballot, signer: self, signature: await this.#ports.signer.vote(voteSigningBytes(network, set, ballot)) };
+  }
+
+  /** The vote, and the block it is for, so that both can be said again after a crash. */
+  #logVote(vote: Vote, operations: Operation[]): void {
+    const { ballot } = vote;
+    const logged = [putVote(vote)];
+    if (ballot.kind === 'notarize') {
+      const header = this.#built.get(ballot.block);
+      const block = this.chain.get(ballot.block);
+      if (header !== undefined && block !== undefined) block.proposal ??= { header, id: ballot.block, vote };
+      if (block?.proposal != null) logged.push(putProposal(block.proposal));
+    }
+    for (const operation of logged) {
+      this.#noteLogged(ballot.view, operation.key);
+      operations.push(operation);
+    }
+  }
+
+  /** The next batch of this node's own lane. */
+  async #makeBatch(taken: readonly Pending[]): Promise<HeldBatch> {
+    const { self, set, network } = this.config;
+    assert(self !== null && this.#ownTip !== null, 'only a validator has a lane');
+    const { incarnation, number, digest: previous } = this.#ownTip;
+    const batch: Batch = { author: self, epoch: set.epoch, incarnation, number: number + 1, previous, items: taken.map(({ bytes }) => bytes) };
+    const bytes = encodeBatch(batch);
+    const digest = batchDigest(bytes);
+    const signature = await this.#ports.signer.network(batchSigningBytes(network, digest));
+    const items = taken.map(({ item }) => item);
+    const held: HeldBatch = { batch, digest, bytes, signature, items, stored: false, learning: false, sinceMs: this.#ports.clock.now() };
+    this.lanes.add(held);
+    this.#ownTip = pointOf(held);
+    return held;
+  }
+}

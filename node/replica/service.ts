@@ -1,0 +1,271 @@
+/** What a running replica tells: reads of its last final state and of its stored blocks, waits, and portable receipts. */
+import { isOpen } from '../../ledger/codes.js';
+import { encodeReceipt, type Receipt, receiptLeaf, unpackReceipts } from '../../ledger/receipt.js';
+import { missingConsents } from '../../ledger/settlement/consent.js';
+import { blockId, decodeBatch } from '../../protocol/block.js';
+import { encodeBundle } from '../../protocol/bundle.js';
+import type { Finalization } from '../../protocol/certificate.js';
+import { jwkOf } from '../../protocol/crypto.js';
+import type { Genesis } from '../../protocol/genesis.js';
+import { decodeItem, type Instruction, type JwsJson, toJws } from '../../protocol/instruction.js';
+import { BLOCK_BATCHES_MAX, BUNDLE_CHAIN_MAX } from '../../protocol/limits.js';
+import { merklePath } from '../../protocol/merkle.js';
+import { assert, type InstructionDigest, type LanePoint, quorum, type TimestampMs, type ValidatorIndex } from '../../protocol/types.js';
+import { formatAmount } from '../../protocol/values.js';
+import type { AssetView, BalanceView, BlockView, Clock, InstructionStatus, NodeService, ParticipantView, StatusView, Store, ValidatorView } from '../ports.js';
+import type { Verdict } from './admission.js';
+import type { Committed } from './chain.js';
+import { type BlockRecord, getBatch, getBlock, getPlace, getReceipts } from './records.js';
+import type { Replica } from './replica.js';
+
+/** Instructions that were ordered without a trace and are remembered here, so that their end can be told. */
+const DROPPED_MAX = 10_000;
+
+interface Parts {
+  readonly replica: Replica;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly genesis: Genesis;
+  readonly party: string;
+  readonly version: string;
+}
+
+export class Service implements NodeService {
+  readonly #parts: Parts;
+  readonly #waiters = new Map<InstructionDigest, Set<() => void>>();
+  /** Ordered, and refused without a record: by digest, with when it expires. */
+  readonly #dropped = new Map<InstructionDigest, TimestampMs>();
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+  }
+
+  /** The replica tells of each block once it is durable and final here. */
+  onFinal({ executed }: Committed): void {
+    const told = new Set(executed.receipts.map(({ digest }) => digest));
+    for (const { digest, code } of executed.receipts) if (!isOpen(code)) this.#wake(digest);
+    for (const batches of executed.lanes) {
+      for (const item of batches.flatMap((held) => held.items)) {
+        if (item !== null && !told.has(item.instruction.digest)) this.#drop(item.instruction);
+      }
+    }
+  }
+
+  #drop({ digest, expiresMs }: Instruction): void {
+    if (getPlace(this.#parts.store, digest) !== null) return;
+    if (this.#dropped.size >= DROPPED_MAX) this.#dropped.delete(this.#dropped.keys().next().value as InstructionDigest);
+    this.#dropped.set(digest, expiresMs);
+  }
+
+  #wake(digest: InstructionDigest): void {
+    const waiters = this.#waiters.get(digest);
+    this.#waiters.delete(digest);
+    for (const wake of waiters ?? []) wake();
+  }
+
+  submit(instruction: Instruction): Promise<Verdict> {
+    return this.#parts.replica.admission.submit(instruction);
+  }
+
+  status(digest: InstructionDigest): Promise<InstructionStatus> {
+    return Promise.resolve(this.#status(digest));
+  }
+
+  #status(digest: InstructionDigest): InstructionStatus {
+    const { replica } = this.#parts;
+    const { header, state } = replica.chain.final;
+    const receipt = this.#receipt(digest)?.receipt;
+    if (receipt !== undefined) {
+      const { code, height, time } = receipt;
+      if (!isOpen(code)) return { status: 'final', code, height, time };
+      const open = state.openSettlement(digest);
+      return { status: 'pending', code, height, time, missing: open === undefined ? [] : missingConsents(state, open) };
+    }
+    const pending = { status: 'pending', code: null, height: null, time: null, missing: [] } as const;
+    if (replica.admission.isPending(digest)) return pending;
+    const expires = this.#dropped.get(digest);
+    if (expires === undefined) return { status: 'unknown' };
+    // Only once final block time has passed it can nothing order it any more.
+    return header.time > expires ? { status: 'final', code: 'expired', height: header.height, time: header.time } : pending;
+  }
+
+  /** Resolves with the status as it stands when it is final, when `timeoutMs` have passed, or when the signal fires. */
+  async waitFinal(digest: InstructionDigest, timeoutMs: number, signal: AbortSignal): Promise<InstructionStatus> {
+    const now = this.#status(digest);
+    if (now.status === 'final' || timeoutMs <= 0 || signal.aborted) return now;
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        cancel();
+        signal.removeEventListener('abort', done);
+        const waiters = this.#waiters.get(digest);
+        waiters?.delete(done);
+        if (waiters?.size === 0) this.#waiters.delete(digest);
+        resolve();
+      };
+      const cancel = this.#parts.clock.after(timeoutMs, done);
+      signal.addEventListener('abort', done);
+      const waiters = this.#waiters.get(digest) ?? new Set();
+      this.#waiters.set(digest, waiters.add(done));
+    });
+    return this.#status(digest);
+  }
+
+  #receipt(digest: InstructionDigest): { readonly receipt: Receipt; readonly receipts: readonly Receipt[]; readonly position: number } | null {
+    const { store, replica } = this.#parts;
+    const place = getPlace(store, digest);
+    // What is written and not yet announced is not told: every read holds for one height.
+    if (place === null || place.height > replica.chain.final.header.height) return null;
+    const receipts = this.#receipts(place.height);
+    const receipt = receipts[place.position];
+    assert(receipt !== undefined, 'the index points at a receipt');
+    return { receipt, receipts, position: place.position };
+  }
+
+  #receipts(height: number): Receipt[] {
+    const packed = getReceipts(this.#parts.store, height);
+    return packed === undefined ? [] : (unpackReceipts(packed) ?? []);
+  }
+
+  /** The bundle that proves an instruction's latest receipt with the genesis file alone. */
+  receipt(digest: InstructionDigest): Promise<object | null> {
+    const { store, genesis } = this.#parts;
+    const found = this.#receipt(digest);
+    const record = found === null ? null : getBlock(store, found.receipt.height);
+    if (found === null || record === null) return Promise.resolve(null);
+    const chain: BlockRecord[] = [];
+    let last = record;
+    while (last.certificate === null && chain.length < BUNDLE_CHAIN_MAX) {
+      const next = getBlock(store, last.header.height + 1);
+      if (next === null) return Promise.resolve(null);
+      chain.push(next);
+      last = next;
+    }
+    assert(last.certificate?.ballot.kind === 'finalize', 'a run of final blocks ends in its certificate');
+    const leaves = found.receipts.map((receipt) => receiptLeaf(encodeReceipt(receipt)));
+    return Promise.resolve(
+      encodeBundle({
+        network: genesis.network,
+        receipt: encodeReceipt(found.receipt),
+        path: merklePath(leaves, found.position),
+        block: { parentResultRoot: record.parentRoot, stateRoot: record.stateRoot },
+        chain,
+        epoch: last.header.epoch,
+        certificate: last.certificate as Finalization,
+        handOvers: [],
+      }),
+    );
+  }
+
+  get #height(): number {
+    return this.#parts.replica.chain.final.header.height;
+  }
+
+  balances(party: string): { readonly height: number; readonly balances: readonly BalanceView[] } | null {
+    const { state } = this.#parts.replica.chain.final;
+    if (state.participant(party) === undefined) return null;
+    const balances = state.assets().flatMap(({ asset, decimals }) => {
+      const account = state.account(party, asset);
+      return account === undefined ? [] : [{ asset, balance: formatAmount(account.balance, decimals) }];
+    });
+    return { height: this.#height, balances };
+  }
+
+  assets(): { readonly height: number; readonly assets: readonly AssetView[] } {
+    const { state } = this.#parts.replica.chain.final;
+    const assets = state.assets().map((asset) => ({
+      asset: asset.asset,
+      class: asset.class,
+      name: asset.name,
+      issuer: asset.issuer,
+      jurisdiction: asset.jurisdiction,
+      decimals: asset.decimals,
+      cap: formatAmount(asset.cap, asset.decimals),
+      circulating: formatAmount(state.circulating(asset), asset.decimals),
+    }));
+    return { height: this.#height, assets };
+  }
+
+  participants(): { readonly height: number; readonly participants: readonly ParticipantView[] } {
+    const { state } = this.#parts.replica.chain.final;
+    const participants = state.participants().map(({ party, name, lei, jurisdiction, authority, suspended, threshold, kids }) => {
+      const keys = kids.flatMap((kid) => {
+        const key = state.publicKey(kid);
+        return key === undefined ? [] : [{ kid, jwk: jwkOf(key) }];
+      });
+      return { party, name, lei, jurisdiction, authority, suspended, threshold, keys };
+    });
+    return { height: this.#height, participants };
+  }
+
+  validators(): { readonly height: number; readonly epoch: number; readonly validators: readonly ValidatorView[] } {
+    const { config } = this.#parts.replica;
+    const connected = new Set(this.#parts.replica.peers().flatMap((peer) => (peer.connected ? [peer.peer] : [])));
+    const validators = config.set.validators.map(({ party, voteKey, networkKey }, index) => {
+      const self = index === config.self;
+      return { index, party, voteKey, networkKey, self, connected: self || connected.has(index as ValidatorIndex) };
+    });
+    return { height: this.#height, epoch: config.set.epoch, validators };
+  }
+
+  block(height: number): Promise<BlockView | null> {
+    const record = height > this.#height ? null : getBlock(this.#parts.store, height);
+    if (record === null) return Promise.resolve(null);
+    const { header } = record;
+    const receipts = this.#receipts(height).map(({ digest, code, kind, initiator, id }) => ({ digest, code, kind, initiator, id }));
+    return Promise.resolve({
+      height,
+      id: height === 0 ? this.#genesisId() : blockId(header),
+      view: header.view,
+      epoch: header.epoch,
+      time: header.time,
+      parent: header.parent,
+      proposer: header.proposer,
+      resultRoot: record.root,
+      receiptsRoot: record.receiptsRoot,
+      stateRoot: record.stateRoot,
+      receipts,
+      instructions: this.#instructions(record),
+    });
+  }
+
+  #genesisId(): string {
+    return getBlock(this.#parts.store, 1)?.header.parent ?? this.#parts.replica.chain.final.id;
+  }
+
+  /** The instructions that a block's cut adds to its parent's, lane by lane; bytes that are none are left out. */
+  #instructions({ header }: BlockRecord): JwsJson[] {
+    const parent = header.height === 0 ? null : getBlock(this.#parts.store, header.height - 1);
+    if (parent === null) return [];
+    return header.cut.flatMap((point, lane) =>
+      this.#items(lane as ValidatorIndex, parent.header.cut[lane] as LanePoint, point).flatMap((bytes) => {
+        const read = decodeItem(bytes);
+        return read.ok ? [toJws(read.instruction)] : [];
+      }),
+    );
+  }
+
+  #items(lane: ValidatorIndex, from: LanePoint, to: LanePoint): Uint8Array[] {
+    const items: Uint8Array[][] = [];
+    let at = to;
+    for (let steps = 0; steps < BLOCK_BATCHES_MAX && at.number > 0 && at.digest !== from.digest; steps++) {
+      const stored = getBatch(this.#parts.store, lane, at);
+      const batch = stored === null ? null : decodeBatch(stored.bytes);
+      if (batch === null) break;
+      items.unshift([...batch.items]);
+      at = { incarnation: batch.incarnation, number: batch.number - 1, digest: batch.previous };
+    }
+    return items.flat();
+  }
+
+  statusView(): StatusView {
+    const { replica, genesis, party, version } = this.#parts;
+    const { config, core, chain, halted, evidence } = replica;
+    const { header, root } = chain.final;
+    const validators = config.set.validators.length;
+    const peers = replica.peers().filter(({ connected }) => connected).length;
+    const ready = halted === null && !replica.isFarBehind && peers + 1 >= quorum(validators);
+    const { network, name } = genesis;
+    const { height, time, epoch } = header;
+    return { network, name, party, version, height, time, epoch, view: core.view, resultRoot: root, peers, validators, ready, halted, evidence };
+  }
+}

@@ -1,0 +1,55 @@
+/** Every bound of the protocol, with the relations between them. All sizes are bytes unless a name says otherwise. */
+import { assert } from './types.js';
+
+export const PAYLOAD_BYTES_MAX = 16 * 1024;
+export const PROTECTED_BYTES_MAX = 256;
+export const SIGNATURES_MAX = 16;
+export const LIST_PATH_MAX = 20;
+export const LEGS_MAX = 64;
+export const KEYS_PER_PARTY_MAX = 16;
+export const DECIMALS_MAX = 18;
+/** Minor units: 2^96 - 1 covers eighteen decimals of seventy-nine billion. */
+export const AMOUNT_MINOR_MAX = (1n << 96n) - 1n;
+/** `expires - issued` at most. */
+export const VALIDITY_MS_MAX = 24 * 60 * 60 * 1000;
+export const INSTRUCTION_JSON_BYTES_MAX = 64 * 1024;
+/** An instruction as it travels in a lane. */
+export const ITEM_BYTES_MAX = PAYLOAD_BYTES_MAX + SIGNATURES_MAX * (PROTECTED_BYTES_MAX + 64 + LIST_PATH_MAX * 32 + 64) + 64;
+
+export const BATCH_ITEMS_MAX = 2_000;
+export const BATCH_BYTES_MAX = 1024 * 1024;
+/** How far a lane may run ahead of the last final cut. */
+export const LANE_UNORDERED_BATCHES_MAX = 512;
+export const LANE_UNORDERED_BYTES_MAX = 64 * 1024 * 1024;
+/** Bytes and items that one block may order, over all lanes. */
+export const BLOCK_BATCHES_MAX = 256;
+export const BLOCK_ITEMS_MAX = 10_000;
+
+export const VALIDATORS_MAX = 100;
+/** Notarized but unfinalized blocks past which new ones are empty. */
+export const UNFINALIZED_BLOCKS_MAX = 8;
+/** Views ahead of its own in which a core keeps votes. */
+export const VIEWS_AHEAD_MAX = 64;
+
+export const FRAME_BYTES_MAX = 2 * 1024 * 1024;
+/** Frames waiting for a peer, or from one, before the sender is slowed or the oldest bulk is dropped. */
+export const PEER_QUEUE_BYTES_MAX = 16 * 1024 * 1024;
+export const SYNC_BLOCKS_MAX = 256;
+
+/** Settlements that one party may have open (proposed, waiting, queued). */
+export const OPEN_SETTLEMENTS_PER_PARTY_MAX = 10_000;
+/** Triggers (lapses) that run in one block. */
+export const TRIGGERS_PER_BLOCK_MAX = 1_000;
+/** Consents and withdrawals waiting for a settlement not yet ordered, per party. */
+export const WAITING_PER_PARTY_MAX = 1_000;
+
+export const GENESIS_BYTES_MAX = 1024 * 1024;
+export const BUNDLE_BYTES_MAX = 4 * 1024 * 1024;
+/** Blocks that one certificate vouches for in a bundle. */
+export const BUNDLE_CHAIN_MAX = 4_096;
+export const HANDOVERS_MAX = 10_000;
+
+assert(ITEM_BYTES_MAX <= BATCH_BYTES_MAX, 'a largest instruction fits a batch');
+assert(BATCH_BYTES_MAX + 1024 <= FRAME_BYTES_MAX, 'a full batch fits one frame');
+assert(FRAME_BYTES_MAX <= PEER_QUEUE_BYTES_MAX, 'a frame fits a queue');
+assert(BATCH_ITEMS_MAX <= BLOCK_ITEMS_MAX, 'a full batch fits a block');

@@ -1,0 +1,145 @@
+/**
+ * The shapes of instruction payloads, as JSON Schema and as types: one definition for the parser, the ledger and OpenAPI.
+ * A shape is judged without any state; what an instruction may do is judged by the ledger when it is ordered.
+ */
+import { type Static, type TObject, type TProperties, Type } from 'typebox';
+import { DECIMALS_MAX, KEYS_PER_PARTY_MAX, LEGS_MAX } from './limits.js';
+
+const strict = <T extends TProperties>(properties: T, options: object = {}): TObject<T> =>
+  Type.Object(properties, { additionalProperties: false, ...options });
+
+const HashText = Type.String({ pattern: '^[0-9a-f]{64}$', description: 'lower-case hex of 32 bytes' });
+export const BicText = Type.String({
+  pattern: '^[A-Z0-9]{4}[A-Z]{2}[A-Z0-9]{5}$',
+  description: 'ISO 9362 BIC of eleven characters',
+});
+export const LeiText = Type.String({
+  pattern: '^[A-Z0-9]{18}[0-9]{2}$',
+  description: 'ISO 17442 LEI; its check digits must hold',
+});
+export const AssetText = Type.String({
+  pattern: '^[A-Z][A-Z0-9]{2,11}(\\.[A-Z0-9]{1,11})?$',
+  description: 'ISO 4217 code of central bank money, or a longer code of another asset',
+});
+const JurisdictionText = Type.String({ pattern: '^[A-Z]{2}$', description: 'ISO 3166-1 alpha-2' });
+const UuidText = Type.String({
+  pattern: '^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$',
+  description: 'lower-case UUID (the UETR of ISO 20022), unique per initiator',
+});
+export const TimeText = Type.String({
+  pattern: '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{1,3})?Z$',
+  description: 'RFC 3339, UTC, at most milliseconds',
+});
+export const AmountText = Type.String({
+  pattern: '^(0|[1-9][0-9]{0,28})(\\.[0-9]{1,18})?$',
+  description: "decimal in major units, at most the asset's decimals; no sign, exponent or leading zeros",
+});
+const ThumbprintText = Type.String({ pattern: '^[A-Za-z0-9_-]{43}$', description: 'RFC 7638 thumbprint' });
+const Base64UrlText = (most: number) => Type.String({ pattern: '^[A-Za-z0-9_-]+$', maxLength: most });
+// A pattern and not a length, which JSON Schema libraries count in different units.
+const NameText = Type.String({
+  pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]{1,140}$',
+  description: '1 to 140 characters, none of them a control',
+});
+
+/** A public key: P-256 for ES256, Ed25519 for EdDSA (RFC 7517, RFC 8037). */
+export const JwkSchema = Type.Union([
+  strict({ kty: Type.Literal('OKP'), crv: Type.Literal('Ed25519'), x: Base64UrlText(43) }),
+  strict({ kty: Type.Literal('EC'), crv: Type.Literal('P-256'), x: Base64UrlText(43), y: Base64UrlText(43) }),
+]);
+export type Jwk = Static<typeof JwkSchema>;
+
+/** A key with the proof that its owner holds it: a JWS of typ `causeway-possession+json` over `{"kid","network","party"}`. */
+export const NewKeySchema = strict({
+  jwk: JwkSchema,
+  possession: strict({ protected: Base64UrlText(512), signature: Base64UrlText(86) }),
+});
+export type NewKey = Static<typeof NewKeySchema>;
+
+export const LegSchema = strict({ from: BicText, to: BicText, asset: AssetText, amount: AmountText });
+export type Leg = Static<typeof LegSchema>;
+
+const common = {
+  network: Type.String({ ...HashText, description: 'digest of the genesis file' }),
+  initiator: BicText,
+  id: UuidText,
+  issued: TimeText,
+  expires: TimeText,
+};
+const NewKeys = Type.Array(NewKeySchema, { minItems: 1, maxItems: KEYS_PER_PARTY_MAX });
+const Threshold = Type.Integer({
+  minimum: 1,
+  maximum: KEYS_PER_PARTY_MAX,
+  description: 'how many distinct keys must sign for the party',
+});
+
+export const PAYLOAD_SCHEMAS = {
+  settle: strict({
+    ...common,
+    kind: Type.Literal('settle'),
+    mode: Type.Literal('gross', { description: 'settle at once when bound, or be refused' }),
+    legs: Type.Array(LegSchema, { minItems: 1, maxItems: LEGS_MAX }),
+    cancelUntil: Type.Optional(
+      Type.String({ ...TimeText, description: 'unmatched then, it lapses; by default `expires`' }),
+    ),
+    reference: Type.Optional(Type.String({ ...HashText, description: 'salted digest of what is kept off the ledger' })),
+  }),
+  consent: strict({ ...common, kind: Type.Literal('consent'), settlement: HashText }),
+  withdraw: strict({ ...common, kind: Type.Literal('withdraw'), settlement: HashText }),
+  asset: strict({
+    ...common,
+    kind: Type.Literal('asset'),
+    asset: AssetText,
+    class: Type.Union(
+      (['wcbdc', 'deposit', 'stablecoin', 'security', 'commodity'] as const).map((c) => Type.Literal(c)),
+    ),
+    name: NameText,
+    issuer: BicText,
+    jurisdiction: JurisdictionText,
+    decimals: Type.Integer({ minimum: 0, maximum: DECIMALS_MAX }),
+    cap: Type.String({
+      ...AmountText,
+      description: "the most that may circulate, in major units; set by the jurisdiction's authority",
+    }),
+  }),
+  participant: Type.Union([
+    strict({
+      ...common,
+      kind: Type.Literal('participant'),
+      action: Type.Literal('admit'),
+      party: BicText,
+      name: NameText,
+      lei: LeiText,
+      jurisdiction: JurisdictionText,
+      keys: NewKeys,
+      threshold: Threshold,
+    }),
+    strict({
+      ...common,
+      kind: Type.Literal('participant'),
+      action: Type.Union([Type.Literal('suspend'), Type.Literal('reinstate')]),
+      party: BicText,
+    }),
+  ]),
+  key: Type.Union([
+    strict({ ...common, kind: Type.Literal('key'), action: Type.Literal('add'), party: BicText, keys: NewKeys }),
+    strict({
+      ...common,
+      kind: Type.Literal('key'),
+      action: Type.Literal('revoke'),
+      party: BicText,
+      kid: ThumbprintText,
+    }),
+    strict({
+      ...common,
+      kind: Type.Literal('key'),
+      action: Type.Literal('threshold'),
+      party: BicText,
+      threshold: Threshold,
+    }),
+  ]),
+} as const;
+
+export type PayloadKind = keyof typeof PAYLOAD_SCHEMAS;
+export type PayloadOf<K extends PayloadKind> = Static<(typeof PAYLOAD_SCHEMAS)[K]>;
+export type Payload = { [K in PayloadKind]: PayloadOf<K> }[PayloadKind];
