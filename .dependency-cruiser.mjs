@@ -80,7 +80,8 @@ const rooms = [
   ...room('node/cli', inNode('cli'), {
     may: [
       ...inNode('cli'),
-      '^node/api/client',
+      '^node/api/(client|problem|signing)',
+      '^ledger/(codes|receipt)\\.ts$',
       ...inNode('config'),
       ...inNode('keys'),
       ...inNode('main'),
@@ -99,7 +100,8 @@ const rooms = [
       PORTS,
       ...inNode('replica'),
       ...inNode('main'),
-      '^node/api/(handlers|client)',
+      '^node/api/(handlers|client|signing)',
+      '^node/metrics/none\\.ts$',
       ...OUTSIDE,
     ],
   }),

@@ -1,15 +1,39 @@
 import t from 'tap';
-import { AMOUNT_MINOR_MAX, KEYS_PER_PARTY_MAX, OPEN_SETTLEMENTS_PER_PARTY_MAX, TRIGGERS_PER_BLOCK_MAX, WAITING_PER_PARTY_MAX } from '../protocol/limits.js';
+import {
+  AMOUNT_MINOR_MAX,
+  KEYS_PER_PARTY_MAX,
+  OPEN_SETTLEMENTS_PER_PARTY_MAX,
+  TRIGGERS_PER_BLOCK_MAX,
+  WAITING_PER_PARTY_MAX,
+} from '../protocol/limits.js';
 import { merkleRoot } from '../protocol/merkle.js';
 import { formatAmount, formatTime } from '../protocol/values.js';
-import { CODE_BYTES, RESULT_CODES, SILENT_CODES, codeOfByte, finalityOf, isEffective } from './codes.js';
+import type { Ordered } from './apply.js';
+import { CODE_BYTES, codeOfByte, finalityOf, isEffective, RESULT_CODES, SILENT_CODES } from './codes.js';
 import { accountName } from './entries.js';
 import { decodeReceipt, encodeReceipt, packReceipts, receiptLeaf, unpackReceipts } from './receipt.js';
 import { screen } from './rights.js';
-import { ALFA, BETA, BOTH, Book, GAMA, HKMA, HOUR, bic, codes, codesOf, funded, hash, keyAt, newKey, signedBy, uuid } from './samples.test-helper.js';
+import {
+  ALFA,
+  BETA,
+  BOTH,
+  Book,
+  bic,
+  codes,
+  codesOf,
+  funded,
+  GAMA,
+  HKMA,
+  HOUR,
+  hash,
+  keyAt,
+  newKey,
+  signedBy,
+  uuid,
+} from './samples.test-helper.js';
 import { missingConsents } from './settlement/consent.js';
-import type { Ordered } from './apply.js';
 import { State, verifyStateProof } from './state.js';
+import { byCodeUnit } from './table.js';
 
 interface Row {
   readonly code: string;
@@ -21,26 +45,58 @@ interface Row {
 const NOBODY = bic('nobo');
 /** In HKD, one minor unit past the most. */
 const FAR = formatAmount(AMOUNT_MINOR_MAX + 1n, 2);
-const suspend = (book: Book, party: string, action = 'suspend') => book.order({ kind: 'participant', action, initiator: party === BETA ? BOTH : HKMA, party });
+const suspend = (book: Book, party: string, action = 'suspend') =>
+  book.order({ kind: 'participant', action, initiator: party === BETA ? BOTH : HKMA, party });
 const proposed = (book: Book, legs = [book.leg(ALFA, BETA, '1'), book.leg(BETA, ALFA, '1', 'THB')]) => {
   const pvp = book.settle(ALFA, legs);
   book.block(pvp);
   return pvp;
 };
-const name = (book: Book, kind: 'consent' | 'withdraw', initiator: string, settlement: string) => book.order({ kind, initiator, settlement });
+const name = (book: Book, kind: 'consent' | 'withdraw', initiator: string, settlement: string) =>
+  book.order({ kind, initiator, settlement });
 const keyAdd = (book: Book, party: string, from: number, count = 1) =>
-  book.order({ kind: 'key', action: 'add', initiator: party, party, keys: Array.from({ length: count }, (_, at) => newKey(party, from + at)) });
+  book.order({
+    kind: 'key',
+    action: 'add',
+    initiator: party,
+    party,
+    keys: Array.from({ length: count }, (_, at) => newKey(party, from + at)),
+  });
 
 const ROWS: readonly Row[] = [
-  { code: 'not_yet_valid', says: 'ordered before its issued', given: (b) => b.settle(ALFA, [b.leg(ALFA, BETA, '1')], [ALFA], { issued: formatTime(b.time + 5000) }) },
-  { code: 'cancel_until_out_of_range', says: 'cancelUntil not after issued', given: (b) => b.settle(ALFA, [b.leg(ALFA, BETA, '1')], [ALFA], { cancelUntil: formatTime(b.time - 1000) }) },
-  { code: 'cancel_until_out_of_range', says: 'cancelUntil more than a day past expires', given: (b) => b.settle(ALFA, [b.leg(ALFA, BETA, '1')], [ALFA], { cancelUntil: formatTime(b.time + 25 * HOUR + 1) }) },
+  {
+    code: 'not_yet_valid',
+    says: 'ordered before its issued',
+    given: (b) => b.settle(ALFA, [b.leg(ALFA, BETA, '1')], [ALFA], { issued: formatTime(b.time + 5000) }),
+  },
+  {
+    code: 'cancel_until_out_of_range',
+    says: 'cancelUntil not after issued',
+    given: (b) => b.settle(ALFA, [b.leg(ALFA, BETA, '1')], [ALFA], { cancelUntil: formatTime(b.time - 1000) }),
+  },
+  {
+    code: 'cancel_until_out_of_range',
+    says: 'cancelUntil more than a day past expires',
+    given: (b) => b.settle(ALFA, [b.leg(ALFA, BETA, '1')], [ALFA], { cancelUntil: formatTime(b.time + 25 * HOUR + 1) }),
+  },
   { code: 'unknown_asset', says: 'a leg in what is not defined', given: (b) => b.pay(ALFA, BETA, '1', 'USD') },
   { code: 'unknown_party', says: 'a leg to nobody', given: (b) => b.pay(ALFA, NOBODY, '1') },
   { code: 'unknown_party', says: 'a suspension of nobody', given: (b) => suspend(b, NOBODY) },
-  { code: 'unknown_party', says: 'an asset of an issuer that is nobody', given: (b) => b.asset('GOLDX', ALFA, { class: 'commodity', issuer: NOBODY }, ALFA, HKMA) },
-  { code: 'party_suspended', says: 'a leg to a suspended party', given: (b) => (b.block(suspend(b, GAMA)), b.pay(ALFA, GAMA, '1')) },
-  { code: 'party_suspended', says: 'begun by a suspended party', given: (b) => (b.block(suspend(b, ALFA)), b.pay(ALFA, BETA, '1')) },
+  {
+    code: 'unknown_party',
+    says: 'an asset of an issuer that is nobody',
+    given: (b) => b.asset('GOLDX', ALFA, { class: 'commodity', issuer: NOBODY }, ALFA, HKMA),
+  },
+  {
+    code: 'party_suspended',
+    says: 'a leg to a suspended party',
+    given: (b) => (b.block(suspend(b, GAMA)), b.pay(ALFA, GAMA, '1')),
+  },
+  {
+    code: 'party_suspended',
+    says: 'begun by a suspended party',
+    given: (b) => (b.block(suspend(b, ALFA)), b.pay(ALFA, BETA, '1')),
+  },
   {
     code: 'party_suspended',
     says: 'consented by a suspended party',
@@ -50,16 +106,44 @@ const ROWS: readonly Row[] = [
       return name(b, 'consent', BETA, pvp.instruction.digest);
     },
   },
-  { code: 'party_suspended', says: 'a key added by a suspended party', given: (b) => (b.block(suspend(b, ALFA)), keyAdd(b, ALFA, 1)) },
-  { code: 'forbidden', says: 'an admission by who is no authority', given: (b) => b.admit(NOBODY, 'HK', { initiator: ALFA }) },
-  { code: 'forbidden', says: 'a suspension by another jurisdiction', given: (b) => b.order({ kind: 'participant', action: 'suspend', initiator: BOTH, party: ALFA }) },
+  {
+    code: 'party_suspended',
+    says: 'a key added by a suspended party',
+    given: (b) => (b.block(suspend(b, ALFA)), keyAdd(b, ALFA, 1)),
+  },
+  {
+    code: 'forbidden',
+    says: 'an admission by who is no authority',
+    given: (b) => b.admit(NOBODY, 'HK', { initiator: ALFA }),
+  },
+  {
+    code: 'forbidden',
+    says: 'a suspension by another jurisdiction',
+    given: (b) => b.order({ kind: 'participant', action: 'suspend', initiator: BOTH, party: ALFA }),
+  },
   { code: 'forbidden', says: 'a suspension of an authority', given: (b) => suspend(b, HKMA) },
-  { code: 'forbidden', says: "a key of another's", given: (b) => b.order({ kind: 'key', action: 'threshold', initiator: GAMA, party: ALFA, threshold: 1 }) },
+  {
+    code: 'forbidden',
+    says: "a key of another's",
+    given: (b) => b.order({ kind: 'key', action: 'threshold', initiator: GAMA, party: ALFA, threshold: 1 }),
+  },
   { code: 'forbidden', says: 'central bank money of a bank', given: (b) => b.asset('USD', ALFA, {}, ALFA, HKMA) },
-  { code: 'forbidden', says: "a cap set by the issuer that is not the authority", given: (b) => (b.block(deposit(b)), deposit(b, { cap: '7.00' })) },
-  { code: 'forbidden', says: 'a name changed by the authority that is not the issuer', given: (b) => (b.block(deposit(b)), deposit(b, { name: 'New', initiator: HKMA })) },
-  { code: 'not_a_party', says: "payment of others", given: (b) => b.settle(GAMA, [b.leg(ALFA, BETA, '1')]) },
-  { code: 'not_a_party', says: "withdrawal from others' settlement", given: (b) => name(b, 'withdraw', GAMA, proposed(b).instruction.digest) },
+  {
+    code: 'forbidden',
+    says: 'a cap set by the issuer that is not the authority',
+    given: (b) => (b.block(deposit(b)), deposit(b, { cap: '7.00' })),
+  },
+  {
+    code: 'forbidden',
+    says: 'a name changed by the authority that is not the issuer',
+    given: (b) => (b.block(deposit(b)), deposit(b, { name: 'New', initiator: HKMA })),
+  },
+  { code: 'not_a_party', says: 'payment of others', given: (b) => b.settle(GAMA, [b.leg(ALFA, BETA, '1')]) },
+  {
+    code: 'not_a_party',
+    says: "withdrawal from others' settlement",
+    given: (b) => name(b, 'withdraw', GAMA, proposed(b).instruction.digest),
+  },
   {
     code: 'settlement_closed',
     says: 'withdrawal from what has settled',
@@ -73,13 +157,24 @@ const ROWS: readonly Row[] = [
     code: 'settlement_closed',
     says: 'consent past cancelUntil, before its trigger',
     given: (b) => {
-      const pvp = b.settle(ALFA, [b.leg(ALFA, BETA, '1'), b.leg(BETA, ALFA, '1', 'THB')], [ALFA], { cancelUntil: formatTime(b.time + 1500) });
+      const pvp = b.settle(ALFA, [b.leg(ALFA, BETA, '1'), b.leg(BETA, ALFA, '1', 'THB')], [ALFA], {
+        cancelUntil: formatTime(b.time + 1500),
+      });
       b.block(pvp);
       return name(b, 'consent', BETA, pvp.instruction.digest);
     },
   },
-  { code: 'consent_not_required', says: 'consent of who is only credited', given: (b) => name(b, 'consent', GAMA, proposed(b, [b.leg(ALFA, GAMA, '1'), b.leg(BETA, ALFA, '1')]).instruction.digest) },
-  { code: 'already_consented', says: 'consent once more', given: (b) => name(b, 'consent', ALFA, proposed(b).instruction.digest) },
+  {
+    code: 'consent_not_required',
+    says: 'consent of who is only credited',
+    given: (b) =>
+      name(b, 'consent', GAMA, proposed(b, [b.leg(ALFA, GAMA, '1'), b.leg(BETA, ALFA, '1')]).instruction.digest),
+  },
+  {
+    code: 'already_consented',
+    says: 'consent once more',
+    given: (b) => name(b, 'consent', ALFA, proposed(b).instruction.digest),
+  },
   {
     code: 'already_waiting',
     says: 'a second consent to what has not come',
@@ -89,19 +184,29 @@ const ROWS: readonly Row[] = [
     code: 'too_many_waiting',
     says: 'more waiting than a party may have',
     given: (b) => {
-      b.block(...Array.from({ length: WAITING_PER_PARTY_MAX }, (_, at) => name(b, 'consent', BETA, hash(`later ${at}`))));
+      b.block(
+        ...Array.from({ length: WAITING_PER_PARTY_MAX }, (_, at) => name(b, 'consent', BETA, hash(`later ${at}`))),
+      );
       return name(b, 'withdraw', BETA, hash('one more'));
     },
   },
   { code: 'party_exists', says: 'admitted twice', given: (b) => b.admit(ALFA, 'HK', { keys: [newKey(ALFA, 5)] }) },
-  { code: 'asset_code_reserved', says: 'three letters for a deposit', given: (b) => b.asset('XYZ', ALFA, { class: 'deposit' }, ALFA, HKMA) },
+  {
+    code: 'asset_code_reserved',
+    says: 'three letters for a deposit',
+    given: (b) => b.asset('XYZ', ALFA, { class: 'deposit' }, ALFA, HKMA),
+  },
   { code: 'asset_not_iso4217', says: 'central bank money without its code', given: (b) => b.asset('HKDX', HKMA) },
   { code: 'asset_not_iso4217', says: "decimals that are not ISO's", given: (b) => b.asset('JPY', HKMA) },
   { code: 'asset_fixed_member', says: 'other decimals', given: (b) => b.asset('HKD', HKMA, { decimals: 3 }) },
   { code: 'amount_precision', says: 'a third decimal of HKD', given: (b) => b.pay(ALFA, BETA, '1.001') },
   { code: 'amount_precision', says: 'a cap of three decimals', given: (b) => b.asset('CNY', HKMA, { cap: '1.001' }) },
   { code: 'amount_too_large', says: 'more than an amount can be', given: (b) => b.pay(ALFA, BETA, FAR) },
-  { code: 'cap_below_circulating', says: 'a cap under what circulates', given: (b) => b.asset('HKD', HKMA, { cap: '1999.99' }) },
+  {
+    code: 'cap_below_circulating',
+    says: 'a cap under what circulates',
+    given: (b) => b.asset('HKD', HKMA, { cap: '1999.99' }),
+  },
   { code: 'possession_unproven', says: 'a key without proof', given: (b) => ({ ...b.admit(NOBODY), possessed: [] }) },
   { code: 'key_taken', says: "another's key", given: (b) => b.admit(NOBODY, 'HK', { keys: [newKey(ALFA)] }) },
   {
@@ -113,27 +218,74 @@ const ROWS: readonly Row[] = [
       return keyAdd(b, ALFA, 1);
     },
   },
-  { code: 'too_many_keys', says: 'a key past the bound', given: (b) => (b.block(keyAdd(b, ALFA, 1, KEYS_PER_PARTY_MAX - 1)), keyAdd(b, ALFA, KEYS_PER_PARTY_MAX)) },
-  { code: 'unknown_key', says: "revocation of another's key", given: (b) => b.order({ kind: 'key', action: 'revoke', initiator: ALFA, party: ALFA, kid: keyAt(BETA).kid }) },
-  { code: 'threshold_out_of_reach', says: 'the last key', given: (b) => b.order({ kind: 'key', action: 'revoke', initiator: ALFA, party: ALFA, kid: keyAt(ALFA).kid }) },
-  { code: 'threshold_out_of_reach', says: 'two of one', given: (b) => b.order({ kind: 'key', action: 'threshold', initiator: ALFA, party: ALFA, threshold: 2 }) },
-  { code: 'lapsed', says: 'ordered after its cancelUntil', given: (b) => b.settle(ALFA, [b.leg(ALFA, BETA, '1')], [ALFA], { cancelUntil: formatTime(b.time + 999) }) },
+  {
+    code: 'too_many_keys',
+    says: 'a key past the bound',
+    given: (b) => (b.block(keyAdd(b, ALFA, 1, KEYS_PER_PARTY_MAX - 1)), keyAdd(b, ALFA, KEYS_PER_PARTY_MAX)),
+  },
+  {
+    code: 'unknown_key',
+    says: "revocation of another's key",
+    given: (b) => b.order({ kind: 'key', action: 'revoke', initiator: ALFA, party: ALFA, kid: keyAt(BETA).kid }),
+  },
+  {
+    code: 'threshold_out_of_reach',
+    says: 'the last key',
+    given: (b) => b.order({ kind: 'key', action: 'revoke', initiator: ALFA, party: ALFA, kid: keyAt(ALFA).kid }),
+  },
+  {
+    code: 'threshold_out_of_reach',
+    says: 'two of one',
+    given: (b) => b.order({ kind: 'key', action: 'threshold', initiator: ALFA, party: ALFA, threshold: 2 }),
+  },
+  {
+    code: 'lapsed',
+    says: 'ordered after its cancelUntil',
+    given: (b) => b.settle(ALFA, [b.leg(ALFA, BETA, '1')], [ALFA], { cancelUntil: formatTime(b.time + 999) }),
+  },
   { code: 'insufficient_funds', says: 'more than there is', given: (b) => b.pay(ALFA, BETA, '1000.01') },
   { code: 'insufficient_funds', says: 'an asset that one never had', given: (b) => b.pay(GAMA, BETA, '0.01') },
   { code: 'cap_exceeded', says: 'issuance past the cap', given: (b) => b.pay(HKMA, ALFA, '998000.01') },
-  { code: 'proposed', says: 'a PvP with one signature', given: (b) => b.settle(ALFA, [b.leg(ALFA, BETA, '1'), b.leg(BETA, ALFA, '1', 'THB')]) },
+  {
+    code: 'proposed',
+    says: 'a PvP with one signature',
+    given: (b) => b.settle(ALFA, [b.leg(ALFA, BETA, '1'), b.leg(BETA, ALFA, '1', 'THB')]),
+  },
   { code: 'waiting', says: 'consent to what has not come', given: (b) => name(b, 'consent', BETA, hash('later')) },
-  { code: 'withdrawn', says: 'a party leaves', given: (b) => name(b, 'withdraw', BETA, proposed(b).instruction.digest) },
-  { code: 'consented', says: 'the last consent', given: (b) => name(b, 'consent', BETA, proposed(b).instruction.digest) },
+  {
+    code: 'withdrawn',
+    says: 'a party leaves',
+    given: (b) => name(b, 'withdraw', BETA, proposed(b).instruction.digest),
+  },
+  {
+    code: 'consented',
+    says: 'the last consent',
+    given: (b) => name(b, 'consent', BETA, proposed(b).instruction.digest),
+  },
   { code: 'applied', says: 'a bank admitted', given: (b) => b.admit(NOBODY) },
   { code: 'applied', says: 'a deposit defined', given: (b) => deposit(b) },
   { code: 'applied', says: 'a cap raised', given: (b) => b.asset('HKD', HKMA, { cap: '5000000' }) },
-  { code: 'applied', says: 'a lost key replaced by the authority', given: (b) => ({ ...keyAdd(b, ALFA, 1), ...b.order({ kind: 'key', action: 'add', initiator: HKMA, party: ALFA, keys: [newKey(ALFA, 1)] }) }) },
+  {
+    code: 'applied',
+    says: 'a lost key replaced by the authority',
+    given: (b) => ({
+      ...keyAdd(b, ALFA, 1),
+      ...b.order({ kind: 'key', action: 'add', initiator: HKMA, party: ALFA, keys: [newKey(ALFA, 1)] }),
+    }),
+  },
   { code: 'settled', says: 'a payment', given: (b) => b.pay(ALFA, BETA, '1000') },
   { code: 'settled', says: 'issuance to the cap', given: (b) => b.pay(HKMA, ALFA, '998000') },
   { code: 'settled', says: 'redemption', given: (b) => b.pay(ALFA, HKMA, '1000') },
-  { code: 'settled', says: 'what is paid with what comes in', given: (b) => b.settle(ALFA, [b.leg(ALFA, GAMA, '500'), b.leg(GAMA, BETA, '500')], [ALFA, GAMA]) },
-  { code: 'settled', says: 'a PvP with both signatures', given: (b) => b.settle(ALFA, [b.leg(ALFA, BETA, '1'), b.leg(BETA, ALFA, '1', 'THB')], [ALFA, BETA]) },
+  {
+    code: 'settled',
+    says: 'what is paid with what comes in',
+    given: (b) => b.settle(ALFA, [b.leg(ALFA, GAMA, '500'), b.leg(GAMA, BETA, '500')], [ALFA, GAMA]),
+  },
+  {
+    code: 'settled',
+    says: 'a PvP with both signatures',
+    given: (b) => b.settle(ALFA, [b.leg(ALFA, BETA, '1'), b.leg(BETA, ALFA, '1', 'THB')], [ALFA, BETA]),
+  },
 ];
 function deposit(book: Book, more: object = {}): Ordered {
   return book.asset('ALFA.HKD', ALFA, { class: 'deposit', ...more }, ALFA, HKMA);
@@ -149,14 +301,29 @@ t.test('a row for each result code', (t) => {
     const applied = book.block(ordered);
     t.same(codesOf(applied, ordered), then, `${code}: ${says}`);
     const kind = ordered.instruction.payload.kind;
-    if (!isEffective(code as 'settled') || kind === 'key') t.equal(book.state.account(ALFA, 'HKD')?.balance, before, `${code} moves nothing`);
-    const record = book.state.record(ordered.instruction.payload.initiator as typeof ALFA, ordered.instruction.payload.id as never);
+    if (!isEffective(code as 'settled') || kind === 'key')
+      t.equal(book.state.account(ALFA, 'HKD')?.balance, before, `${code} moves nothing`);
+    const record = book.state.record(
+      ordered.instruction.payload.initiator as typeof ALFA,
+      ordered.instruction.payload.id as never,
+    );
     t.match(record, { code: then.at(-1), digest: ordered.instruction.digest }, 'and is remembered');
-    t.same(codes(book.block(ordered)).filter((each) => each !== 'lapsed'), [], 'and once more it has no effect');
+    t.same(
+      codes(book.block(ordered)).filter((each) => each !== 'lapsed'),
+      [],
+      'and once more it has no effect',
+    );
   }
-  t.same(RESULT_CODES.filter((code) => !seen.has(code)), [], 'no code is without its row');
+  t.same(
+    RESULT_CODES.filter((code) => !seen.has(code)),
+    [],
+    'no code is without its row',
+  );
   for (const code of RESULT_CODES) t.equal(codeOfByte(CODE_BYTES[code]), code);
-  t.same(RESULT_CODES.filter((code) => finalityOf(code) === 'open'), ['proposed', 'waiting']);
+  t.same(
+    RESULT_CODES.filter((code) => finalityOf(code) === 'open'),
+    ['proposed', 'waiting'],
+  );
   t.end();
 });
 
@@ -194,12 +361,19 @@ t.test('the life of a settlement', (t) => {
   const { digest } = pvp.instruction;
   t.same(missingConsents(book.state, book.state.openSettlement(digest)!), [BETA]);
   t.same(codes(book.block(name(book, 'consent', BETA, digest))), ['consented', 'settled']);
-  t.same([book.balance(ALFA), book.balance(BETA), book.balance(ALFA, 'THB'), book.balance(BETA, 'THB')], [99900n, 100100n, 100100n, 99900n]);
+  t.same(
+    [book.balance(ALFA), book.balance(BETA), book.balance(ALFA, 'THB'), book.balance(BETA, 'THB')],
+    [99900n, 100100n, 100100n, 99900n],
+  );
   t.equal(book.state.openSettlement(digest), undefined);
   t.equal(book.state.record(ALFA, pvp.instruction.payload.id as never)?.code, 'settled');
 
   const second = proposed(book);
-  t.same(codes(book.block(signedBy(second, keyAt(BETA).kid))), ['settled'], 'a copy with the other signature alone adds it');
+  t.same(
+    codes(book.block(signedBy(second, keyAt(BETA).kid))),
+    ['settled'],
+    'a copy with the other signature alone adds it',
+  );
 
   const third = proposed(book);
   t.same(codes(book.pass(HOUR - 1001)), [], 'until its cut-off it stands');
@@ -210,7 +384,11 @@ t.test('the life of a settlement', (t) => {
   const withdraw = name(book, 'withdraw', ALFA, fourth.instruction.digest);
   const late = name(book, 'consent', BETA, fourth.instruction.digest);
   const applied = book.block(late, withdraw);
-  t.same(codes(applied), ['withdrawn', 'withdrawn', 'settlement_closed'], 'a withdrawal comes before the consents of its block');
+  t.same(
+    codes(applied),
+    ['withdrawn', 'withdrawn', 'settlement_closed'],
+    'a withdrawal comes before the consents of its block',
+  );
   t.end();
 });
 
@@ -223,7 +401,11 @@ t.test('what names a settlement that has not come waits for it', (t) => {
   t.same(codes(book.block(pvp)), ['consented', 'settled']);
 
   const left = book.settle(ALFA, legs);
-  book.block(name(book, 'withdraw', BETA, left.instruction.digest), name(book, 'consent', BETA, left.instruction.digest), name(book, 'consent', GAMA, left.instruction.digest));
+  book.block(
+    name(book, 'withdraw', BETA, left.instruction.digest),
+    name(book, 'consent', BETA, left.instruction.digest),
+    name(book, 'consent', GAMA, left.instruction.digest),
+  );
   t.same(codes(book.block(left)), ['withdrawn', 'withdrawn', 'settlement_closed', 'settlement_closed']);
 
   const refused = book.settle(ALFA, [book.leg(ALFA, BETA, '1.001')]);
@@ -247,7 +429,11 @@ t.test('keys, thresholds and the order within a block', (t) => {
   const book = funded();
   const [first, second] = [keyAt(ALFA).kid, keyAt(ALFA, 1).kid];
   const pay = book.pay(ALFA, BETA, '1');
-  t.same(codes(book.block(keyAdd(book, ALFA, 1), signedBy(pay, second))), ['applied'], 'a key does not count in the block that registers it');
+  t.same(
+    codes(book.block(keyAdd(book, ALFA, 1), signedBy(pay, second))),
+    ['applied'],
+    'a key does not count in the block that registers it',
+  );
   t.same(codes(book.block(signedBy(pay, second))), ['settled'], 'and counts in the next');
   book.block(book.order({ kind: 'key', action: 'threshold', initiator: ALFA, party: ALFA, threshold: 2 }));
   const both = book.pay(ALFA, BETA, '1');
@@ -256,17 +442,29 @@ t.test('keys, thresholds and the order within a block', (t) => {
 
   const pvp = signedBy(book.settle(ALFA, [book.leg(ALFA, BETA, '1'), book.leg(BETA, ALFA, '1', 'THB')]), first, second);
   book.block(pvp);
-  const down = signedBy(book.order({ kind: 'key', action: 'threshold', initiator: ALFA, party: ALFA, threshold: 1 }), first, second);
+  const down = signedBy(
+    book.order({ kind: 'key', action: 'threshold', initiator: ALFA, party: ALFA, threshold: 1 }),
+    first,
+    second,
+  );
   book.block(down);
   const revoke = book.order({ kind: 'key', action: 'revoke', initiator: ALFA, party: ALFA, kid: second });
   const dead = signedBy(book.pay(ALFA, BETA, '1'), second);
-  t.same(codes(book.block(dead, revoke)), ['applied'], 'a revocation counts in its own block, wherever it stands there');
+  t.same(
+    codes(book.block(dead, revoke)),
+    ['applied'],
+    'a revocation counts in its own block, wherever it stands there',
+  );
   t.same(codes(book.block(signedBy(pvp, keyAt(BETA).kid))), ['settled'], 'consent by the key that is left holds');
 
   const open = proposed(book);
   const stop = suspend(book, BETA);
   const consent = name(book, 'consent', BETA, open.instruction.digest);
-  t.same(codes(book.lanes([[consent], [stop]])), ['applied', 'party_suspended'], 'a suspension comes before consents, in any lane');
+  t.same(
+    codes(book.lanes([[consent], [stop]])),
+    ['applied', 'party_suspended'],
+    'a suspension comes before consents, in any lane',
+  );
   t.same(codes(book.block(signedBy(open, keyAt(BETA).kid))), [], 'the signature of a suspended party does not count');
   book.block(suspend(book, BETA, 'reinstate'));
   t.same(codes(book.block(signedBy(open, keyAt(BETA).kid))), ['settled']);
@@ -275,9 +473,13 @@ t.test('keys, thresholds and the order within a block', (t) => {
   const rotated = [0, 1].map((parity) => {
     if (book.height % 2 !== parity) book.pass(1000);
     const [a, b] = [book.pay(ALFA, GAMA, '600'), book.pay(ALFA, GAMA, '600')];
-    return codesOf(book.try([[a], [b]]), a)[0];
+    return codesOf(book.try([[a], [b]]), a)[0] ?? 'none';
   });
-  t.same(rotated.sort(), ['insufficient_funds', 'settled'], 'the first lane is the height modulo their number');
+  t.same(
+    rotated.sort(byCodeUnit),
+    ['insufficient_funds', 'settled'],
+    'the first lane is the height modulo their number',
+  );
   t.end();
 });
 
@@ -289,7 +491,11 @@ t.test('bounds: open settlements of a party, triggers of a block', (t) => {
     book.block(...Array.from({ length: 5000 }, () => book.settle(ALFA, legs, [ALFA], { cancelUntil })));
   }
   const more = book.settle(ALFA, legs);
-  t.same(codes(book.block(more, book.pay(ALFA, BETA, '1'), book.settle(GAMA, [book.leg(BETA, GAMA, '1')]))), ['settled', 'too_many_open', 'proposed']);
+  t.same(codes(book.block(more, book.pay(ALFA, BETA, '1'), book.settle(GAMA, [book.leg(BETA, GAMA, '1')]))), [
+    'settled',
+    'too_many_open',
+    'proposed',
+  ]);
   const reloaded = State.load(book.disk.entries(), book.disk);
   t.equal(reloaded.counts.open.get(ALFA), OPEN_SETTLEMENTS_PER_PARTY_MAX, 'the count is the same after a restart');
   t.equal(reloaded.nextTrigger(), book.state.nextTrigger());
@@ -324,7 +530,13 @@ t.test('receipts and proofs', (t) => {
   for (const receipt of applied.receipts) t.same(decodeReceipt(encodeReceipt(receipt)), receipt);
   t.equal(applied.receiptsRoot, merkleRoot(applied.receipts.map((receipt) => receiptLeaf(encodeReceipt(receipt)))));
   const bytes = encodeReceipt(applied.receipts[0]!);
-  for (const [at, wrong] of [[0, 2], [60, 9], [61, 0], [61, 255]] as const) t.equal(decodeReceipt(Uint8Array.from(bytes, (byte, i) => (i === at ? wrong : byte))), null);
+  for (const [at, wrong] of [
+    [0, 2],
+    [60, 9],
+    [61, 0],
+    [61, 255],
+  ] as const)
+    t.equal(decodeReceipt(Uint8Array.from(bytes, (byte, i) => (i === at ? wrong : byte))), null);
   t.equal(decodeReceipt(bytes.subarray(1)), null);
   t.equal(unpackReceipts(bytes), null);
 
@@ -337,17 +549,30 @@ t.test('receipts and proofs', (t) => {
   t.notOk(verifyStateProof(book.state.root, { ...presence, value: new Uint8Array(88) }));
   t.notOk(verifyStateProof(book.state.root, { ...absence, key: presence.key }));
 
-  t.equal(book.state.account(ALFA, 'HKD')?.counter, 3, 'a counter for the receipts that moved it, a refusal not among them');
+  t.equal(
+    book.state.account(ALFA, 'HKD')?.counter,
+    3,
+    'a counter for the receipts that moved it, a refusal not among them',
+  );
   t.equal(book.state.publicKey(keyAt(ALFA).kid)?.alg, 'Ed25519');
-  t.same(book.state.balances(ALFA).map(({ asset, balance }) => [asset, balance]), [['HKD', 99800n], ['THB', 100000n]]);
-  t.same(book.state.participants().map(({ party }) => party), [ALFA, BETA, BOTH, GAMA, HKMA].sort());
+  t.same(
+    book.state.balances(ALFA).map(({ asset, balance }) => [asset, balance]),
+    [
+      ['HKD', 99800n],
+      ['THB', 100000n],
+    ],
+  );
+  t.same(
+    book.state.participants().map(({ party }) => party),
+    [ALFA, BETA, BOTH, GAMA, HKMA].sort(),
+  );
   t.equal(book.state.circulating({ asset: 'HKD' as never, issuer: HKMA }), 200000n);
   t.end();
 });
 
 t.test('golden: the same history gives the same roots for ever', (t) => {
   const book = new Book();
-  t.equal(book.state.root, 'GENESIS');
+  t.equal(book.state.root, 'ff56cd07fcc355c49c6a69bf75fa8f83907bf148a80de82fa0dd5dd78261312e');
   const fixed = (at: number) => ({ id: uuid(0xf000 + at) });
   book.block(book.asset('HKD', HKMA, fixed(1)), book.admit(ALFA, 'HK', fixed(2)), book.admit(BETA, 'TH', fixed(3)));
   const applied = book.block(
@@ -356,7 +581,7 @@ t.test('golden: the same history gives the same roots for ever', (t) => {
     book.order({ kind: 'consent', initiator: BETA, settlement: hash('golden'), ...fixed(6) }),
   );
   t.same(codes(applied), ['settled', 'waiting', 'proposed']);
-  t.equal(applied.stateRoot, 'STATE');
-  t.equal(applied.receiptsRoot, 'RECEIPTS');
+  t.equal(applied.stateRoot, '0f75fb952d4cba8f4ce1659a61e19e002202e36b6f4f66818c745cd47d57f0d5');
+  t.equal(applied.receiptsRoot, 'bb8836042342acfe49809887f3baf3509efa967675349f576588693f30c35b40');
   t.end();
 });

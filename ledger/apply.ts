@@ -25,9 +25,11 @@ export function applyBlock(parent: State, at: At, lanes: readonly (readonly (Ord
   const ordered = inOrder(lanes, at.height);
   runTriggers(posting);
   for (const each of ordered) if (isCurb(each)) applyCurb(posting, each);
-  for (const each of ordered) if (each.instruction.payload.kind === 'settle') register(posting, each, each.instruction.payload);
+  for (const each of ordered)
+    if (each.instruction.payload.kind === 'settle') register(posting, each, each.instruction.payload);
   withdrawalsThatWaited(posting);
-  for (const each of ordered) if (each.instruction.payload.kind === 'withdraw') withdraw(posting, each, each.instruction.payload);
+  for (const each of ordered)
+    if (each.instruction.payload.kind === 'withdraw') withdraw(posting, each, each.instruction.payload);
   consentsThatWaited(posting);
   for (const each of ordered) applyConsent(posting, each);
   openRest(posting);
@@ -39,14 +41,18 @@ export function applyBlock(parent: State, at: At, lanes: readonly (readonly (Ord
 function inOrder(lanes: readonly (readonly (Ordered | null)[])[], height: number): Ordered[] {
   const out: Ordered[] = [];
   for (let at = 0; at < lanes.length; at++) {
-    for (const ordered of lanes[(height + at) % lanes.length] as readonly (Ordered | null)[]) if (ordered !== null) out.push(ordered);
+    for (const ordered of lanes[(height + at) % lanes.length] as readonly (Ordered | null)[])
+      if (ordered !== null) out.push(ordered);
   }
   return out;
 }
 
 /** Revocations and suspensions go first: what they void is void for the whole block. */
 function isCurb({ instruction: { payload } }: Ordered): boolean {
-  return (payload.kind === 'key' && payload.action === 'revoke') || (payload.kind === 'participant' && payload.action === 'suspend');
+  return (
+    (payload.kind === 'key' && payload.action === 'revoke') ||
+    (payload.kind === 'participant' && payload.action === 'suspend')
+  );
 }
 
 function applyCurb(posting: Posting, ordered: Ordered): void {

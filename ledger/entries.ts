@@ -1,8 +1,18 @@
 /** The entries of the state, and the one encoding of each (SPEC, State). */
-import { DecodeError, Reader, fromUtf8, utf8 } from '../protocol/codec.js';
+import { DecodeError, fromUtf8, Reader, utf8 } from '../protocol/codec.js';
 import type { KeyAlg } from '../protocol/crypto.js';
 import { DECIMALS_MAX, KEYS_PER_PARTY_MAX, LEGS_MAX } from '../protocol/limits.js';
-import type { AmountMinor, AssetCode, Bic, Hash, InstructionDigest, Jurisdiction, NetworkId, Thumbprint, TimestampMs } from '../protocol/types.js';
+import type {
+  AmountMinor,
+  AssetCode,
+  Bic,
+  Hash,
+  InstructionDigest,
+  Jurisdiction,
+  NetworkId,
+  Thumbprint,
+  TimestampMs,
+} from '../protocol/types.js';
 import { type Layout, layout } from './layout.js';
 import { type Named, readBic, readNamed, writeNamed } from './receipt.js';
 
@@ -136,7 +146,11 @@ const CODECS: { readonly [T in TableName]: EntryCodec<Entries[T]> } = {
   participants: {
     prefix: 2,
     write: (w, p) => {
-      w.text(p.name).text(p.lei).text(p.jurisdiction).u8(p.authority ? 1 : 0).u8(p.suspended ? 1 : 0);
+      w.text(p.name)
+        .text(p.lei)
+        .text(p.jurisdiction)
+        .u8(p.authority ? 1 : 0)
+        .u8(p.suspended ? 1 : 0);
       w.u8(p.threshold).list(p.kids, writeKid);
     },
     read: (r, name) => ({
@@ -152,7 +166,12 @@ const CODECS: { readonly [T in TableName]: EntryCodec<Entries[T]> } = {
   },
   keys: {
     prefix: 3,
-    write: (w, k) => w.ascii(k.party).u8(ALGS.indexOf(k.alg)).raw(k.key).u8(k.revoked ? 1 : 0),
+    write: (w, k) =>
+      w
+        .ascii(k.party)
+        .u8(ALGS.indexOf(k.alg))
+        .raw(k.key)
+        .u8(k.revoked ? 1 : 0),
     read: (r) => {
       const party = readBic(r);
       const alg = readChoice(r, ALGS);
@@ -161,7 +180,8 @@ const CODECS: { readonly [T in TableName]: EntryCodec<Entries[T]> } = {
   },
   assets: {
     prefix: 4,
-    write: (w, a) => w.u8(CLASSES.indexOf(a.class)).text(a.name).ascii(a.issuer).text(a.jurisdiction).u8(a.decimals).i128(a.cap),
+    write: (w, a) =>
+      w.u8(CLASSES.indexOf(a.class)).text(a.name).ascii(a.issuer).text(a.jurisdiction).u8(a.decimals).i128(a.cap),
     read: (r, name) => ({
       asset: name as AssetCode,
       class: readChoice(r, CLASSES),

@@ -4,7 +4,7 @@
  */
 import { utf8 } from '../protocol/codec.js';
 import { hashOf } from '../protocol/hash.js';
-import { type Hash, assert } from '../protocol/types.js';
+import { assert, type Hash } from '../protocol/types.js';
 
 const NIBBLES = new Uint8Array(128).fill(255);
 for (let value = 0; value < 16; value++) NIBBLES['0123456789abcdef'.charCodeAt(value)] = value;

@@ -37,7 +37,7 @@ export const HOUR_MS = 60 * 60 * 1000;
 /** How long past its last use an id is remembered, the skew bound apart. */
 export const MEMORY_MS = 24 * HOUR_MS;
 /** The bucket in which something remembered `until` then lies. */
-export const hourOf = (until: number): number => Math.floor(until / HOUR_MS);
+const hourOf = (until: number): number => Math.floor(until / HOUR_MS);
 
 /** First byte of a key: what it names. */
 const PREFIX = { list: 0, record: 1, mark: 2 } as const;
@@ -47,15 +47,16 @@ const RECORD_BYTES = 8 + 60 + 1 + 8 + 8;
 const MARK_KEY_BYTES = 1 + 32;
 const MARK_BYTES = 8 + 1;
 
-export function recordKey(initiator: Bic, id: Uetr): Uint8Array {
+function recordKey(initiator: Bic, id: Uetr): Uint8Array {
   writeRecordKey(layout.start(), initiator, id);
   return layout.finish();
 }
-export function markKey(digest: InstructionDigest): Uint8Array {
+function markKey(digest: InstructionDigest): Uint8Array {
   return layout.start().u8(PREFIX.mark).hash(digest).finish();
 }
 /** The key of what a block put into an hour's bucket; keys ascend by hour. */
-export const listKey = (hour: number, height: number): Uint8Array => layout.start().u8(PREFIX.list).u64(hour).u64(height).finish();
+export const listKey = (hour: number, height: number): Uint8Array =>
+  layout.start().u8(PREFIX.list).u64(hour).u64(height).finish();
 
 /** Past writes of one layer, before they are durable. */
 export class Memory {
@@ -110,7 +111,9 @@ export class Memory {
     };
     for (const record of this.#records.values()) shareOf(record.until).records.push(record);
     for (const mark of this.#marks) shareOf(mark[1].until).marks.push(mark);
-    return [...hours].sort(([a], [b]) => a - b).map(([hour, { records, marks }]) => ({ hour, ...encodeShare(records, marks) }));
+    return [...hours]
+      .sort(([a], [b]) => a - b)
+      .map(([hour, { records, marks }]) => ({ hour, ...encodeShare(records, marks) }));
   }
 
   /** Called when this layer's writes are durable: `Recall` has them from now on. */
@@ -130,7 +133,10 @@ export interface BucketShare {
   readonly entries: readonly IdEntry[];
 }
 
-function encodeShare(records: readonly IdRecord[], marks: readonly [string, EndMark][]): Pick<BucketShare, 'list' | 'entries'> {
+function encodeShare(
+  records: readonly IdRecord[],
+  marks: readonly [string, EndMark][],
+): Pick<BucketShare, 'list' | 'entries'> {
   const ends: number[] = [];
   layout.start().u32(records.length + marks.length);
   for (const record of records) {
@@ -143,7 +149,10 @@ function encodeShare(records: readonly IdRecord[], marks: readonly [string, EndM
     ends.push(layout.length);
   }
   for (const [digest, mark] of marks) {
-    layout.u32(MARK_KEY_BYTES).u8(PREFIX.mark).hash(digest as Hash);
+    layout
+      .u32(MARK_KEY_BYTES)
+      .u8(PREFIX.mark)
+      .hash(digest as Hash);
     ends.push(layout.length);
     layout.u32(MARK_BYTES).u64(mark.until).u8(CODE_BYTES[mark.code]);
     ends.push(layout.length);
@@ -159,7 +168,8 @@ function encodeShare(records: readonly IdRecord[], marks: readonly [string, EndM
   return { list, entries };
 }
 
-const readList = (reader: Reader): IdEntry[] => reader.list(0xffff_ffff, (r) => ({ key: r.bytes(64), value: r.bytes(256) }));
+const readList = (reader: Reader): IdEntry[] =>
+  reader.list(0xffff_ffff, (r) => ({ key: r.bytes(64), value: r.bytes(256) }));
 
 /**
  * The keys to delete, given one expired list (its key and value): its own, and those of its entries that have not been
@@ -180,7 +190,13 @@ function writeRecordKey(to: Layout, initiator: Bic, id: Uetr): void {
 }
 function readRecord(reader: Reader): IdRecord {
   const until = reader.u64() as TimestampMs;
-  return { ...readNamed(reader), code: readCode(reader), height: reader.u64() as Height, time: reader.u64() as TimestampMs, until };
+  return {
+    ...readNamed(reader),
+    code: readCode(reader),
+    height: reader.u64() as Height,
+    time: reader.u64() as TimestampMs,
+    until,
+  };
 }
 function readMark(reader: Reader): EndMark {
   const until = reader.u64() as TimestampMs;

@@ -1,11 +1,12 @@
 /** A block while it is applied: the open state, the receipts so far, and the settlements that it is the first to name. */
-import { merkleRoot } from '../protocol/merkle.js';
+
 import type { Instruction } from '../protocol/instruction.js';
+import { merkleRoot } from '../protocol/merkle.js';
 import type { Hash, Height, InstructionDigest, Root, Thumbprint, TimestampMs } from '../protocol/types.js';
-import { type ResultCode, isOpen } from './codes.js';
+import { isOpen, type ResultCode } from './codes.js';
 import type { Settlement } from './entries.js';
 import { MEMORY_MS } from './memory.js';
-import { type Named, type Receipt, leafOf } from './receipt.js';
+import { leafOf, type Named, type Receipt } from './receipt.js';
 import type { State } from './state.js';
 
 /** An instruction at its place in a lane, with the facts computed beforehand, both against the parent state. */
@@ -54,7 +55,16 @@ export class Posting {
 
   /** Remembers an instruction's id with its result so far, without a receipt. */
   remember({ digest, initiator, id, kind }: Named, code: ResultCode, until: TimestampMs): void {
-    this.state.memory.setRecord({ digest, initiator, id, kind, code, height: this.at.height, time: this.at.time, until });
+    this.state.memory.setRecord({
+      digest,
+      initiator,
+      id,
+      kind,
+      code,
+      height: this.at.height,
+      time: this.at.time,
+      until,
+    });
   }
 
   /** Records a result and gives its receipt; answers the receipt's leaf. */

@@ -1,10 +1,9 @@
 /** Receipts: what a block's outcome says of one instruction. Their leaves make the receipts root that a certificate vouches for. */
-import { DecodeError, type Reader, decode, fromUtf8, toHex } from '../protocol/codec.js';
+import { DecodeError, decode, fromUtf8, type Reader, toHex } from '../protocol/codec.js';
 import { TAGS, taggedHash } from '../protocol/hash.js';
-import { BLOCK_ITEMS_MAX, TRIGGERS_PER_BLOCK_MAX } from '../protocol/limits.js';
 import type { PayloadKind } from '../protocol/payload.js';
 import type { Bic, Hash, Height, InstructionDigest, TimestampMs, Uetr } from '../protocol/types.js';
-import { CODE_BYTES, type ResultCode, codeOfByte } from './codes.js';
+import { CODE_BYTES, codeOfByte, type ResultCode } from './codes.js';
 import { type Layout, layout } from './layout.js';
 
 /** Who is meant: an instruction by its digest, and by the id that its initiator gave it. */
@@ -22,13 +21,16 @@ export interface Receipt extends Named {
   readonly time: TimestampMs;
 }
 
-/** An instruction ends at most once and opens at most once in a block; a consent or withdrawal may end a settlement besides. */
-export const BLOCK_RECEIPTS_MAX = 4 * BLOCK_ITEMS_MAX + TRIGGERS_PER_BLOCK_MAX;
-export const RECEIPT_BYTES = 1 + 32 + 11 + 16 + 1 + 1 + 8 + 8;
+const RECEIPT_BYTES = 1 + 32 + 11 + 16 + 1 + 1 + 8 + 8;
 const FORMAT = 1;
 
-const KIND_BYTES = { settle: 1, consent: 2, withdraw: 3, asset: 4, participant: 5, key: 6 } as const satisfies Record<PayloadKind, number>;
-const KIND_OF_BYTE = new Map<number, PayloadKind>(Object.entries(KIND_BYTES).map(([kind, byte]) => [byte, kind as PayloadKind]));
+const KIND_BYTES = { settle: 1, consent: 2, withdraw: 3, asset: 4, participant: 5, key: 6 } as const satisfies Record<
+  PayloadKind,
+  number
+>;
+const KIND_OF_BYTE = new Map<number, PayloadKind>(
+  Object.entries(KIND_BYTES).map(([kind, byte]) => [byte, kind as PayloadKind]),
+);
 
 export function encodeReceipt(receipt: Receipt): Uint8Array {
   writeReceipt(layout.start(), receipt);
@@ -47,10 +49,12 @@ export function leafOf(receipt: Receipt): Hash {
 }
 
 /** All receipts of a block as one value, since every stored value has its cost. */
-export const packReceipts = (receipts: readonly Receipt[]): Uint8Array => layout.start().list(receipts, writeReceipt).finish();
+export const packReceipts = (receipts: readonly Receipt[]): Uint8Array =>
+  layout.start().list(receipts, writeReceipt).finish();
 
 /** The receipts of a packed value in their order, or null when the bytes are none. */
-export const unpackReceipts = (bytes: Uint8Array): Receipt[] | null => decode(bytes, (reader) => reader.list(BLOCK_RECEIPTS_MAX, readReceipt));
+export const unpackReceipts = (bytes: Uint8Array): Receipt[] | null =>
+  decode(bytes, (reader) => reader.list(Math.floor(bytes.length / RECEIPT_BYTES), readReceipt));
 
 export function writeNamed(to: Layout, { digest, initiator, id, kind }: Named): void {
   to.hash(digest).ascii(initiator);

@@ -27,7 +27,8 @@ export function hasSigned({ parent, state }: Readings, party: string, signed: re
 export type Readings = Pick<Posting, 'parent' | 'state'>;
 
 /** The authority under which a party stands. */
-export const authorityFor = (state: State, party: Participant): Bic | undefined => state.authorityOf(party.jurisdiction);
+export const authorityFor = (state: State, party: Participant): Bic | undefined =>
+  state.authorityOf(party.jurisdiction);
 
 /** Whether `initiator` may act on `party`'s keys: the party itself, or its jurisdiction's authority (for lost keys). */
 export const mayManage = (state: State, initiator: string, party: Participant): boolean =>
@@ -37,15 +38,21 @@ export const mayManage = (state: State, initiator: string, party: Participant): 
  * Why an ordered instruction would leave no trace, or null when it is to be judged and recorded. `repeat` is a payload
  * that is recorded already: of it only further signatures on an open settlement count.
  */
-export function screen(readings: Readings, time: TimestampMs, { instruction, signed }: Pick<Ordered, 'instruction' | 'signed'>): SilentCode | null {
+export function screen(
+  readings: Readings,
+  time: TimestampMs,
+  { instruction, signed }: Pick<Ordered, 'instruction' | 'signed'>,
+): SilentCode | null {
   const { payload } = instruction;
   const { parent, state } = readings;
   if (payload.network !== parent.parameters.network) return 'wrong_network';
   const record = state.record(payload.initiator as Bic, payload.id as Parameters<State['record']>[1]);
-  if (record !== undefined && time <= record.until) return record.digest === instruction.digest ? 'repeat' : 'duplicate_id';
+  if (record !== undefined && time <= record.until)
+    return record.digest === instruction.digest ? 'repeat' : 'duplicate_id';
   if (time > instruction.expiresMs) return 'expired';
   if (!hasSigned(readings, payload.initiator, signed)) return 'initiator_signature_missing';
-  if (payload.kind === 'asset' && needsAuthority(state, payload) && !authoritySigned(readings, payload, signed)) return 'authority_signature_missing';
+  if (payload.kind === 'asset' && needsAuthority(state, payload) && !authoritySigned(readings, payload, signed))
+    return 'authority_signature_missing';
   return null;
 }
 
@@ -62,4 +69,4 @@ function authoritySigned(readings: Readings, payload: PayloadOf<'asset'>, signed
 }
 
 /** Whether block time has come to the instruction's `issued`. */
-export const isYetValid = (time: TimestampMs, instruction: Instruction): boolean => time >= instruction.issuedMs;
+export const isBegun = (time: TimestampMs, instruction: Instruction): boolean => time >= instruction.issuedMs;

@@ -7,12 +7,12 @@ import { type Instruction, instructionDigest } from '../protocol/instruction.js'
 import type { Jwk, Payload } from '../protocol/payload.js';
 import type { Bic, Hash, Height, Jurisdiction, NetworkId, Thumbprint, TimestampMs } from '../protocol/types.js';
 import { formatTime } from '../protocol/values.js';
-import { type Applied, type Ordered, applyBlock } from './apply.js';
+import { type Applied, applyBlock, type Ordered } from './apply.js';
 import { forgotten } from './memory.js';
 import { type Changes, type Recall, State } from './state.js';
 
-export const NETWORK = 'ab'.repeat(32) as NetworkId;
-export const START = 1_800_000_000_000;
+const NETWORK = 'ab'.repeat(32) as NetworkId;
+const START = 1_800_000_000_000;
 export const HOUR = 3_600_000;
 const SKEW_MS = 2_000;
 
@@ -22,7 +22,7 @@ export interface Key {
 }
 
 /** Keys are derived from a name, so that every run has the same. */
-export function keyOf(name: string): Key {
+function keyOf(name: string): Key {
   const { kid, jwk } = generateKey('Ed25519', () => fromHex(hashOf(new TextEncoder().encode(name))));
   return { kid, jwk };
 }
@@ -40,7 +40,7 @@ export function keyAt(party: string, at = 0): Key {
 }
 
 /** A disk in memory: what `Changes` wrote. */
-export class Disk implements Recall {
+class Disk implements Recall {
   readonly state = new Map<string, Uint8Array>();
   readonly ids = new Map<string, Uint8Array>();
 
@@ -61,22 +61,38 @@ export class Disk implements Recall {
     }
   }
 
+  copy(): Disk {
+    const copy = new Disk();
+    for (const [key, value] of this.state) copy.state.set(key, value);
+    for (const [key, value] of this.ids) copy.ids.set(key, value);
+    return copy;
+  }
+
   entries(): [Uint8Array, Uint8Array][] {
     return [...this.state].map(([key, value]) => [fromHex(key), value]);
   }
 }
 
-export type Draft = { readonly [member: string]: Json | undefined } & { readonly kind: Payload['kind']; readonly initiator: string };
+export type Draft = { readonly [member: string]: Json | undefined } & {
+  readonly kind: Payload['kind'];
+  readonly initiator: string;
+};
 let serial = 0;
 export const uuid = (at: number = ++serial): string => `00000000-0000-4000-8000-${at.toString(16).padStart(12, '0')}`;
 
 /** An instruction signed by `signers`' keys; by default by the initiator's first key. */
-export function order(time: number, draft: Draft, signed: readonly Thumbprint[] = [keyAt(draft.initiator).kid]): Ordered {
+export function order(
+  time: number,
+  draft: Draft,
+  signed: readonly Thumbprint[] = [keyAt(draft.initiator).kid],
+): Ordered {
   const issuedMs = (draft['issued'] === undefined ? time - 1000 : Date.parse(draft['issued'] as string)) as TimestampMs;
-  const expiresMs = (draft['expires'] === undefined ? time + HOUR : Date.parse(draft['expires'] as string)) as TimestampMs;
+  const expiresMs = (
+    draft['expires'] === undefined ? time + HOUR : Date.parse(draft['expires'] as string)
+  ) as TimestampMs;
   const common = { network: NETWORK, id: uuid(), issued: formatTime(issuedMs), expires: formatTime(expiresMs) };
   const payload = { ...common, ...draft } as unknown as Payload;
-  const payloadBytes = canonicalBytes(payload as unknown as Json);
+  const payloadBytes = canonicalBytes(payload);
   const newKeys = 'keys' in payload ? payload.keys : [];
   const possessions = newKeys.map(({ jwk }) => {
     const key = publicKeyOf(jwk);
@@ -89,7 +105,10 @@ export function order(time: number, draft: Draft, signed: readonly Thumbprint[] 
 }
 
 export const kidsOf = (...parties: readonly string[]): Thumbprint[] => parties.map((party) => keyAt(party).kid);
-export const newKey = (party: string, at = 0): Json => ({ jwk: { ...keyAt(party, at).jwk }, possession: { protected: 'AA', signature: 'AA' } });
+export const newKey = (party: string, at = 0): Json => ({
+  jwk: { ...keyAt(party, at).jwk },
+  possession: { protected: 'AA', signature: 'AA' },
+});
 
 /** The same item with other facts. */
 export const signedBy = (ordered: Ordered, ...kids: readonly Thumbprint[]): Ordered => ({ ...ordered, signed: kids });
@@ -126,9 +145,24 @@ export class Book {
     this.commit(this.state);
   }
 
+  /** The same ledger once more, on a disk of its own. */
+  fork(): Book {
+    const copy = Object.assign(Object.create(Book.prototype) as Book, {
+      disk: this.disk.copy(),
+      height: this.height,
+      time: this.time,
+    });
+    copy.state = State.load(copy.disk.entries(), copy.disk);
+    return copy;
+  }
+
   /** The block after the last committed one, not committed. */
   try(lanes: readonly (readonly (Ordered | null)[])[], afterMs = 1000): Applied {
-    return applyBlock(this.state, { height: (this.height + 1) as Height, time: (this.time + afterMs) as TimestampMs }, lanes);
+    return applyBlock(
+      this.state,
+      { height: (this.height + 1) as Height, time: (this.time + afterMs) as TimestampMs },
+      lanes,
+    );
   }
 
   /** Applies and commits a block of one lane. */
@@ -159,7 +193,12 @@ export class Book {
   leg(from: string, to: string, amount: string, asset = 'HKD'): Json {
     return { from, to, asset, amount };
   }
-  settle(initiator: string, legs: readonly Json[], signers: readonly string[] = [initiator], more: Partial<Draft> = {}): Ordered {
+  settle(
+    initiator: string,
+    legs: readonly Json[],
+    signers: readonly string[] = [initiator],
+    more: Partial<Draft> = {},
+  ): Ordered {
     return this.order({ kind: 'settle', initiator, mode: 'gross', legs: [...legs], ...more }, ...signers);
   }
   pay(from: string, to: string, amount: string, asset = 'HKD'): Ordered {
@@ -167,11 +206,28 @@ export class Book {
   }
   admit(party: string, jurisdiction = 'HK', more: Partial<Draft> = {}): Ordered {
     const initiator = jurisdiction === 'HK' ? HKMA : BOTH;
-    const draft = { kind: 'participant', action: 'admit', initiator, party, name: `Bank ${party}`, lei: '5493001KJTIIGC8Y1R12', jurisdiction } as const;
+    const draft = {
+      kind: 'participant',
+      action: 'admit',
+      initiator,
+      party,
+      name: `Bank ${party}`,
+      lei: '5493001KJTIIGC8Y1R12',
+      jurisdiction,
+    } as const;
     return this.order({ ...draft, keys: [newKey(party)], threshold: 1, ...more });
   }
   asset(code: string, initiator: string, more: Partial<Draft> = {}, ...signers: readonly string[]): Ordered {
-    const draft = { kind: 'asset', initiator, asset: code, class: 'wcbdc', name: code, issuer: initiator, decimals: 2, cap: '1000000.00' } as const;
+    const draft = {
+      kind: 'asset',
+      initiator,
+      asset: code,
+      class: 'wcbdc',
+      name: code,
+      issuer: initiator,
+      decimals: 2,
+      cap: '1000000.00',
+    } as const;
     return this.order({ ...draft, jurisdiction: initiator === BOTH ? 'TH' : 'HK', ...more }, ...signers);
   }
   balance(party: string, asset = 'HKD'): bigint {
@@ -185,8 +241,20 @@ export const GAMA = bic('gama');
 
 /** A book with HKD and THB, three banks, and 1,000.00 of each at ALFA and BETA. */
 export function funded(): Book {
+  template ??= fundedAfresh();
+  return template.fork();
+}
+let template: Book | null = null;
+
+function fundedAfresh(): Book {
   const book = new Book();
-  book.block(book.asset('HKD', HKMA), book.asset('THB', BOTH), book.admit(ALFA), book.admit(BETA, 'TH'), book.admit(GAMA));
+  book.block(
+    book.asset('HKD', HKMA),
+    book.asset('THB', BOTH),
+    book.admit(ALFA),
+    book.admit(BETA, 'TH'),
+    book.admit(GAMA),
+  );
   book.block(
     book.pay(HKMA, ALFA, '1000'),
     book.pay(HKMA, BETA, '1000'),
@@ -196,7 +264,7 @@ export function funded(): Book {
   return book;
 }
 
-/** Code by digest, in the order of receipts. */
+/** The codes of a block's receipts, in their order. */
 export const codes = (applied: Applied): string[] => applied.receipts.map((receipt) => receipt.code);
 export const codesOf = (applied: Applied, { instruction }: Ordered): string[] =>
   applied.receipts.filter((receipt) => receipt.digest === instruction.digest).map((receipt) => receipt.code);

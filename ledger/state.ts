@@ -2,11 +2,12 @@
  * The state of the ledger after a block: typed entries in layers, one Merkle tree over them, and what is due when.
  * A state is open while its block is applied, then sealed; it is persistent, so that rival branches share what they agree on.
  */
-import { type KeyAlg, type PublicKey, publicKeyOf } from '../protocol/crypto.js';
-import { type PairHasher, TAGS, hashPairs } from '../protocol/hash.js';
+import { type PublicKey, publicKeyOf } from '../protocol/crypto.js';
+import { hashPairs, type PairHasher, TAGS } from '../protocol/hash.js';
 import type { Jwk } from '../protocol/payload.js';
 import { type StateProof, statePath, stateValueHash } from '../protocol/stateproof.js';
 import {
+  assert,
   type Bic,
   type Height,
   type InstructionDigest,
@@ -17,30 +18,29 @@ import {
   type TimestampMs,
   type Uetr,
   ZERO_HASH,
-  assert,
 } from '../protocol/types.js';
 import { type Agenda, EMPTY_AGENDA, enter, first, strike } from './agenda.js';
 import {
   type Account,
   type Asset,
+  accountName,
+  bucketName,
+  decodeEntry,
   type EntryOf,
+  encodeEntry,
+  nameOfKey,
   type Parameters,
   type Participant,
   type RegisteredKey,
   type Settlement,
+  stateKey,
   TABLE_NAMES,
   type TableName,
-  accountName,
-  bucketName,
-  decodeEntry,
-  encodeEntry,
-  nameOfKey,
-  stateKey,
 } from './entries.js';
 import { layout } from './layout.js';
-import { HOUR_MS, type IdEntry, type IdRecord, Memory, type Recall, listKey } from './memory.js';
+import { HOUR_MS, type IdEntry, type IdRecord, listKey, Memory, type Recall } from './memory.js';
 import { Table } from './table.js';
-import { type TreeUpdate, Tree } from './tree.js';
+import { Tree, type TreeUpdate } from './tree.js';
 
 export { verifyStateProof } from '../protocol/stateproof.js';
 export type { Recall } from './memory.js';
@@ -81,7 +81,12 @@ interface Counts {
 export type Due =
   | { readonly kind: 'bucket'; readonly time: number; readonly hour: number }
   | { readonly kind: 'lapse'; readonly time: number; readonly settlement: InstructionDigest }
-  | { readonly kind: 'unmatched'; readonly time: number; readonly settlement: InstructionDigest; readonly instruction: InstructionDigest };
+  | {
+      readonly kind: 'unmatched';
+      readonly time: number;
+      readonly settlement: InstructionDigest;
+      readonly instruction: InstructionDigest;
+    };
 
 const NO_CHANGES: Changes = { state: [], ids: [], expired: null };
 
@@ -97,7 +102,12 @@ export class State {
   #changes: Changes | null = null;
   #committed = false;
 
-  private constructor(parent: State | null, parts: Pick<State, 'tables' | 'counts' | 'memory' | 'hasher'>, tree: Tree, agenda: Agenda) {
+  private constructor(
+    parent: State | null,
+    parts: Pick<State, 'tables' | 'counts' | 'memory' | 'hasher'>,
+    tree: Tree,
+    agenda: Agenda,
+  ) {
     this.#parent = parent;
     this.tables = parts.tables;
     this.counts = parts.counts;
@@ -119,10 +129,20 @@ export class State {
         assert(key.ok, 'the keys of the genesis are good');
         return key;
       });
-      for (const { kid, alg, key } of keys) state.tables.keys.set(kid, { party: authority.party, alg, key, revoked: false });
+      for (const { kid, alg, key } of keys)
+        state.tables.keys.set(kid, { party: authority.party, alg, key, revoked: false });
       const { party, name, lei, jurisdiction, threshold } = authority;
       const kids = keys.map((key) => key.kid);
-      state.tables.participants.set(party, { party, name, lei, jurisdiction, authority: true, suspended: false, threshold, kids });
+      state.tables.participants.set(party, {
+        party,
+        name,
+        lei,
+        jurisdiction,
+        authority: true,
+        suspended: false,
+        threshold,
+        kids,
+      });
     }
     state.#authorities = authoritiesOf(state);
     state.seal(0 as Height);
@@ -130,13 +150,17 @@ export class State {
   }
 
   /** The state that the writes of `changes()` left, as it is after a commit. Throws a DecodeError on entries that are none. */
-  static load(entries: Iterable<readonly [Uint8Array, Uint8Array]>, recall: Recall, hasher: PairHasher = hashPairs): State {
+  static load(
+    entries: Iterable<readonly [Uint8Array, Uint8Array]>,
+    recall: Recall,
+    hasher: PairHasher = hashPairs,
+  ): State {
     const state = State.#empty(recall, hasher);
     const updates: TreeUpdate[] = [];
     for (const [key, value] of entries) {
       const place = nameOfKey(key);
       assert(place !== null, 'a stored state holds entries of the ledger only');
-      setDecoded(state.tables, place.table, place.name, value);
+      anyOf(state.tables, place.table).set(place.name, decodeEntry(place.table, place.name, value));
       updates.push({ path: statePath(key), valueHash: stateValueHash(value) });
     }
     state.#tree = state.#tree.update(updates);
@@ -164,9 +188,16 @@ export class State {
   /** An open state over this sealed one, for the next block. */
   child(): State {
     assert(this.#changes !== null, 'a block goes over a sealed state');
-    const tables = Object.fromEntries(TABLE_NAMES.map((name) => [name, this.tables[name].child()])) as unknown as Tables;
+    const tables = Object.fromEntries(
+      TABLE_NAMES.map((name) => [name, this.tables[name].child()]),
+    ) as unknown as Tables;
     const counts = { open: this.counts.open.child(), waiting: this.counts.waiting.child() };
-    return new State(this, { tables, counts, memory: this.memory.child(), hasher: this.hasher }, this.#tree, this.#agenda);
+    return new State(
+      this,
+      { tables, counts, memory: this.memory.child(), hasher: this.hasher },
+      this.#tree,
+      this.#agenda,
+    );
   }
 
   /** Ends the changes of this layer: chains its ids into their buckets and hashes what changed. `height` is its block's. */
@@ -175,7 +206,10 @@ export class State {
     const ids: IdEntry[] = [];
     for (const { hour, list, entries } of this.memory.byHour()) {
       const chain = this.tables.buckets.get(bucketName(hour))?.chain ?? ZERO_HASH;
-      this.tables.buckets.set(bucketName(hour), { hour, chain: layout.start(TAGS.bucket).hash(chain).raw(list).digest() });
+      this.tables.buckets.set(bucketName(hour), {
+        hour,
+        chain: layout.start(TAGS.bucket).hash(chain).raw(list).digest(),
+      });
       this.schedule(bucketDue(hour));
       for (const entry of entries) ids.push(entry);
       ids.push({ key: listKey(hour, height), value: list });
@@ -238,7 +272,7 @@ export class State {
   /** A registered key that is not revoked, for checking signatures with. */
   publicKey(kid: Thumbprint): PublicKey | undefined {
     const key = this.tables.keys.get(kid);
-    return key === undefined || key.revoked ? undefined : { alg: key.alg satisfies KeyAlg, key: key.key };
+    return key === undefined || key.revoked ? undefined : { alg: key.alg, key: key.key };
   }
   asset(code: string): Asset | undefined {
     return this.tables.assets.get(code);
@@ -267,11 +301,11 @@ export class State {
   }
 
   /** A proof that an entry is there with its value, or that there is none of that name. */
-  prove<T extends TableName>(table: T, name: string): StateProof {
+  prove(table: TableName, name: string): StateProof {
     const key = stateKey(table, name);
     const path = statePath(key);
     const { siblings, end } = this.#tree.walk(path);
-    const entry = this.tables[table].get(name) as EntryOf<T> | undefined;
+    const entry = anyOf(this.tables, table).get(name);
     if (entry !== undefined) return { key, value: encodeEntry(table, entry), siblings, other: null };
     return { key, value: null, siblings, other: end === null ? null : { path: end.path, valueHash: end.valueHash } };
   }
@@ -311,7 +345,8 @@ export class State {
   /** Lists of buckets that this layer dropped, and of all earlier ones. */
   #expired(): Changes['expired'] {
     let hour = -1;
-    for (const [name, bucket] of this.tables.buckets.changes()) if (bucket === null) hour = Math.max(hour, Number(name));
+    for (const [name, bucket] of this.tables.buckets.changes())
+      if (bucket === null) hour = Math.max(hour, Number(name));
     return hour < 0 ? null : { from: listKey(0, 0), to: listKey(hour + 1, 0) };
   }
 
@@ -331,19 +366,23 @@ export function bump(counts: Table<number>, party: Bic, by: 1 | -1): void {
 /** A bucket goes when the last thing in it has stopped counting. */
 const bucketDue = (hour: number): Due => ({ kind: 'bucket', time: (hour + 1) * HOUR_MS - 1, hour });
 
-function collect<T extends TableName>(tables: Tables, table: T, state: { key: Uint8Array; value: Uint8Array | null }[], updates: TreeUpdate[]): void {
-  for (const [name, entry] of tables[table].changes()) {
+/** A table whose kind is known by its name alone. */
+const anyOf = (tables: Tables, table: TableName): Table<EntryOf<TableName>> => tables[table];
+
+function collect(
+  tables: Tables,
+  table: TableName,
+  state: { key: Uint8Array; value: Uint8Array | null }[],
+  updates: TreeUpdate[],
+): void {
+  for (const [name, entry] of anyOf(tables, table).changes()) {
     const key = stateKey(table, name);
-    const value = entry === null ? null : encodeEntry(table, entry as EntryOf<T>);
+    const value = entry === null ? null : encodeEntry(table, entry);
     state.push({ key, value });
     // The definitions of stateproof.ts, through the shared buffer: these are most of what a block hashes.
     const path = layout.start(TAGS.stateKey).raw(key).digest();
     updates.push({ path, valueHash: value === null ? null : layout.start(TAGS.stateValue).raw(value).digest() });
   }
-}
-
-function setDecoded<T extends TableName>(tables: Tables, table: T, name: string, value: Uint8Array): void {
-  (tables[table] as unknown as Table<EntryOf<T>>).set(name, decodeEntry(table, name, value));
 }
 
 const authoritiesOf = (state: State): ReadonlyMap<string, Bic> =>

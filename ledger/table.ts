@@ -20,9 +20,11 @@ export class Table<V> {
     return new Table<V>(base, null);
   }
 
-  /** A layer over this one. */
+  /** A layer over this one, which is frozen. Layers without changes are left out, so that reading costs none of them. */
   child(): Table<V> {
-    return new Table<V>(this.#base, this);
+    let below: Table<V> | null = this;
+    while (below !== null && below.#changes.size === 0) below = below.#parent;
+    return new Table<V>(this.#base, below);
   }
 
   get(key: string): V | undefined {

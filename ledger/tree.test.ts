@@ -12,21 +12,34 @@ const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 /** The root by its definition, without any sharing. */
 function naiveRoot(content: Content): Hash {
-  const leaves = [...content].map(([key, value]) => ({ path: statePath(bytes(key)), valueHash: stateValueHash(bytes(value)) }));
+  const leaves = [...content].map(([key, value]) => ({
+    path: statePath(bytes(key)),
+    valueHash: stateValueHash(bytes(value)),
+  }));
   const rootOf = (some: readonly { path: Hash; valueHash: Hash }[], depth: number): Hash => {
     if (some.length === 0) return ZERO_HASH;
     if (some.length === 1) return stateLeaf(some[0]!.path, some[0]!.valueHash);
     const bit = (path: Hash) => ((fromHex(path)[depth >> 3] as number) >> (7 - (depth & 7))) & 1;
-    const [left, right] = [0, 1].map((side) => rootOf(some.filter(({ path }) => bit(path) === side), depth + 1));
+    const [left, right] = [0, 1].map((side) =>
+      rootOf(
+        some.filter(({ path }) => bit(path) === side),
+        depth + 1,
+      ),
+    );
     return toHex(hashPairs(concat(fromHex(left!), fromHex(right!))));
   };
   return rootOf(leaves, 0);
 }
 
 const keys = fc.integer({ min: 0, max: 60 }).map((at) => `key ${at}`);
-const batches = fc.array(fc.dictionary(keys, fc.option(fc.integer({ min: 0, max: 3 }).map(String)), { maxKeys: 40 }), { maxLength: 6 });
+const batches = fc.array(fc.dictionary(keys, fc.option(fc.integer({ min: 0, max: 3 }).map(String)), { maxKeys: 40 }), {
+  maxLength: 6,
+});
 const updatesOf = (batch: Record<string, string | null>) =>
-  Object.entries(batch).map(([key, value]) => ({ path: statePath(bytes(key)), valueHash: value === null ? null : stateValueHash(bytes(value)) }));
+  Object.entries(batch).map(([key, value]) => ({
+    path: statePath(bytes(key)),
+    valueHash: value === null ? null : stateValueHash(bytes(value)),
+  }));
 
 function after(content: Content, batch: Record<string, string | null>): Content {
   const next = new Map(content);
@@ -65,7 +78,12 @@ function prove(tree: Tree, content: Content, key: string): void {
   const value = content.get(key);
   const proof =
     value === undefined
-      ? { key: bytes(key), value: null, siblings, other: end === null ? null : { path: end.path, valueHash: end.valueHash } }
+      ? {
+          key: bytes(key),
+          value: null,
+          siblings,
+          other: end === null ? null : { path: end.path, valueHash: end.valueHash },
+        }
       : { key: bytes(key), value: bytes(value), siblings, other: null };
   if (!verifyStateProof(tree.root, proof)) throw new Error(`no proof of ${key}`);
   if (verifyStateProof(tree.root, { ...proof, value: bytes('another') })) throw new Error(`a false proof of ${key}`);

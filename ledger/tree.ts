@@ -4,8 +4,8 @@
  * A block's updates come as one batch, and its new inner nodes are hashed level by level through one `PairHasher`.
  */
 import { toHex } from '../protocol/codec.js';
-import { type PairHasher, TAGS, hashPairs } from '../protocol/hash.js';
-import { type Hash, type Root, ZERO_HASH, assert } from '../protocol/types.js';
+import { hashPairs, type PairHasher, TAGS } from '../protocol/hash.js';
+import { assert, type Hash, type Root, ZERO_HASH } from '../protocol/types.js';
 import { layout, putHex } from './layout.js';
 
 /** An entry's new value hash at its path, or null where the entry goes. */

@@ -2,18 +2,37 @@
  * The portable bundle: a receipt with everything that proves it final to somebody who holds only the genesis file.
  * Nothing stands in it that its check does not cover, so whatever part is altered, it is refused.
  */
-import { Type, type Static } from 'typebox';
+import { type Static, Type } from 'typebox';
 import { fromBase64url, toBase64url } from './base64url.js';
 import { resultRoot, validatorSet } from './block.js';
-import { type Finalization, type HandOver, type HandOverCode, type SignatureJudge, type Signatures, verifyCertificate, verifyHandOver } from './certificate.js';
+import {
+  type Finalization,
+  type HandOver,
+  type HandOverCode,
+  type SignatureJudge,
+  type Signatures,
+  verifyCertificate,
+  verifyHandOver,
+} from './certificate.js';
 import { fromHex, toHex } from './codec.js';
-import { TAGS, concat, hashPairs, taggedHash } from './hash.js';
+import { concat, hashPairs, TAGS, taggedHash } from './hash.js';
 import { BUNDLE_BYTES_MAX, BUNDLE_CHAIN_MAX, HANDOVERS_MAX, VALIDATORS_MAX } from './limits.js';
 import type { MerklePath } from './merkle.js';
 import { BicText } from './payload.js';
 import { checkShape, parseShape } from './shape.js';
 import { STATE_DEPTH_MAX } from './stateproof.js';
-import { type BlockId, type Epoch, type Hash, type NetworkId, type Root, type Validator, type ValidatorIndex, type ValidatorSet, type View, assert } from './types.js';
+import {
+  assert,
+  type BlockId,
+  type Epoch,
+  type Hash,
+  type NetworkId,
+  type Root,
+  type Validator,
+  type ValidatorIndex,
+  type ValidatorSet,
+  type View,
+} from './types.js';
 
 /** Steps of a path: a block's receipts number far fewer than 2^32. */
 const PATH_STEPS_MAX = 32;
@@ -26,7 +45,11 @@ const EpochNumber = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER 
 const SignaturesSchema = Type.Array(
   Type.Object(
     {
-      signer: Type.Integer({ minimum: 0, maximum: VALIDATORS_MAX - 1, description: 'place in the set of validators, from 0' }),
+      signer: Type.Integer({
+        minimum: 0,
+        maximum: VALIDATORS_MAX - 1,
+        description: 'place in the set of validators, from 0',
+      }),
       signature: Type.String({ pattern: '^[A-Za-z0-9_-]{86}$', description: 'base64url of an Ed25519 signature' }),
     },
     strict,
@@ -46,7 +69,10 @@ const FinalizationSchema = Type.Object(
 const HandOverSchema = Type.Object(
   {
     epoch: EpochNumber,
-    set: Type.Array(Type.Object({ party: BicText, voteKey: HashText, networkKey: HashText }, strict), { minItems: 1, maxItems: VALIDATORS_MAX }),
+    set: Type.Array(Type.Object({ party: BicText, voteKey: HashText, networkKey: HashText }, strict), {
+      minItems: 1,
+      maxItems: VALIDATORS_MAX,
+    }),
     block: HashText,
     finalization: FinalizationSchema,
     opening: Type.Object({ parentResultRoot: HashText, receiptsRoot: HashText, stateRoot: HashText }, strict),
@@ -61,10 +87,24 @@ export const BundleSchema = Type.Object(
   {
     format: Type.Literal('causeway-receipt/1'),
     network: HashText,
-    receipt: Type.String({ pattern: '^[A-Za-z0-9_-]+$', maxLength: Math.ceil((RECEIPT_BYTES_MAX * 4) / 3), description: "base64url of the receipt's bytes" }),
+    receipt: Type.String({
+      pattern: '^[A-Za-z0-9_-]+$',
+      maxLength: Math.ceil((RECEIPT_BYTES_MAX * 4) / 3),
+      description: "base64url of the receipt's bytes",
+    }),
     path: Type.Array(
-      Type.Object({ side: Type.Union([Type.Literal('left'), Type.Literal('right')], { description: 'where the sibling stands' }), hash: HashText }, strict),
-      { minItems: 0, maxItems: PATH_STEPS_MAX, description: "from the receipt's leaf up to the root of its block's receipts" },
+      Type.Object(
+        {
+          side: Type.Union([Type.Literal('left'), Type.Literal('right')], { description: 'where the sibling stands' }),
+          hash: HashText,
+        },
+        strict,
+      ),
+      {
+        minItems: 0,
+        maxItems: PATH_STEPS_MAX,
+        description: "from the receipt's leaf up to the root of its block's receipts",
+      },
     ),
     block: Type.Object({ parentResultRoot: HashText, stateRoot: HashText }, strict),
     chain: Type.Array(Type.Object({ receiptsRoot: HashText, stateRoot: HashText }, strict), {
@@ -73,7 +113,11 @@ export const BundleSchema = Type.Object(
       description: "the blocks after the receipt's, up to the certified one",
     }),
     certificate: FinalizationSchema,
-    handOvers: Type.Array(HandOverSchema, { minItems: 0, maxItems: HANDOVERS_MAX, description: "from the genesis set to the certificate's" }),
+    handOvers: Type.Array(HandOverSchema, {
+      minItems: 0,
+      maxItems: HANDOVERS_MAX,
+      description: "from the genesis set to the certificate's",
+    }),
   },
   { ...strict, description: 'a receipt with the proof that it is final, checked with the genesis file alone' },
 );
@@ -95,7 +139,16 @@ export interface BundleParts {
 }
 
 /** The bundle as a JSON value. */
-export function encodeBundle({ network, receipt, path, block, chain, epoch, certificate, handOvers }: BundleParts): Bundle {
+export function encodeBundle({
+  network,
+  receipt,
+  path,
+  block,
+  chain,
+  epoch,
+  certificate,
+  handOvers,
+}: BundleParts): Bundle {
   assert(receipt.length <= RECEIPT_BYTES_MAX, 'a receipt is small');
   assert(chain.length <= BUNDLE_CHAIN_MAX, 'a certificate near the receipt is used');
   return {
@@ -118,7 +171,10 @@ export function encodeBundle({ network, receipt, path, block, chain, epoch, cert
   };
 }
 
-const encodeFinalization = ({ ballot: { view, block, root }, signatures }: Finalization, epoch: number): Bundle['certificate'] => ({
+const encodeFinalization = (
+  { ballot: { view, block, root }, signatures }: Finalization,
+  epoch: number,
+): Bundle['certificate'] => ({
   epoch,
   view,
   block,
@@ -177,10 +233,12 @@ export function verifyBundle(
   trusted: { readonly network: NetworkId; readonly validators: ValidatorSet },
   check: SignatureJudge,
 ): Certified | BundleRefusal {
-  const shaped = input instanceof Uint8Array ? parseShape(BundleSchema, input, BUNDLE_BYTES_MAX) : checkShape(BundleSchema, input);
+  const shaped =
+    input instanceof Uint8Array ? parseShape(BundleSchema, input, BUNDLE_BYTES_MAX) : checkShape(BundleSchema, input);
   if (!shaped.ok) return shaped;
   const bundle = shaped.value;
-  if (bundle.network !== trusted.network) return refuse('wrong_network', 'the bundle is of another network than the genesis file', '/network');
+  if (bundle.network !== trusted.network)
+    return refuse('wrong_network', 'the bundle is of another network than the genesis file', '/network');
   const receipt = fromBase64url(bundle.receipt);
   if (receipt === null) return refuse('malformed', 'this is not strict base64url', '/receipt');
   const reached = followHandOvers(bundle, trusted, check);
@@ -196,12 +254,29 @@ export function verifyBundle(
   const finalization = readFinalization(bundle.certificate, set.epoch, '/certificate');
   if (!finalization.ok) return finalization;
   const { certificate } = finalization;
-  if (certificate.ballot.root !== root) return refuse('wrong_root', 'the receipt, its path and the chain do not lead to the certified root', '/certificate/root');
+  if (certificate.ballot.root !== root)
+    return refuse(
+      'wrong_root',
+      'the receipt, its path and the chain do not lead to the certified root',
+      '/certificate/root',
+    );
   const verdict = verifyCertificate(certificate, { network, set }, check);
   if (!verdict.ok) return { ...verdict, pointer: '/certificate' };
   const { view, block } = certificate.ballot;
   const signers = certificate.signatures.map(({ signer }) => signer);
-  return { ok: true, receipt, receiptsRoot, stateRoot, blocksAfter: bundle.chain.length, epoch: set.epoch, view, block, root, signers, set };
+  return {
+    ok: true,
+    receipt,
+    receiptsRoot,
+    stateRoot,
+    blocksAfter: bundle.chain.length,
+    epoch: set.epoch,
+    view,
+    block,
+    root,
+    signers,
+    set,
+  };
 }
 
 /** From the trusted set, over every hand-over of the bundle, to the set that signed its certificate. */
@@ -237,7 +312,12 @@ function readFinalization(
   expected: Epoch,
   pointer: string,
 ): { readonly ok: true; readonly certificate: Finalization } | BundleRefusal {
-  if (epoch !== expected) return refuse('wrong_epoch', `this is of epoch ${epoch}, where the hand-overs lead to ${expected}`, `${pointer}/epoch`);
+  if (epoch !== expected)
+    return refuse(
+      'wrong_epoch',
+      `this is of epoch ${epoch}, where the hand-overs lead to ${expected}`,
+      `${pointer}/epoch`,
+    );
   const read = readSignatures(signatures);
   if (read === null) return refuse('malformed', 'a signature is not strict base64url', `${pointer}/signatures`);
   const ballot = { kind: 'finalize', view: view as View, block: block as BlockId, root: root as Root } as const;
@@ -263,4 +343,9 @@ function climb(leaf: Hash, path: Bundle['path']): Root {
   return toHex(node) as Hash & Root;
 }
 
-const refuse = (code: BundleCode, detail: string, pointer: string): BundleRefusal => ({ ok: false, code, detail, pointer });
+const refuse = (code: BundleCode, detail: string, pointer: string): BundleRefusal => ({
+  ok: false,
+  code,
+  detail,
+  pointer,
+});

@@ -3,10 +3,18 @@
  * checked is the caller's: `verifyReference` in a browser, native code on a server; both take these checks as they are.
  */
 import { resultRoot, voteSigningBytes } from './block.js';
-import { Writer, fromHex } from './codec.js';
+import { fromHex, Writer } from './codec.js';
 import { TAGS } from './hash.js';
 import { VALIDATORS_STATE_KEY, verifyStateProof } from './stateproof.js';
-import { type BlockId, type Certificate, type Hash, type NetworkId, type Root, type ValidatorSet, quorum } from './types.js';
+import {
+  type BlockId,
+  type Certificate,
+  type Hash,
+  type NetworkId,
+  quorum,
+  type Root,
+  type ValidatorSet,
+} from './types.js';
 
 /** A signature of a validator's vote key. */
 export interface VoteKeyCheck {
@@ -49,7 +57,9 @@ export function judgeSigners(signatures: Signatures, set: ValidatorSet): Certifi
     if (signer >= size) return refuse('unknown_signer', `signer ${signer} of a set of ${size}`);
     before = signer;
   }
-  return signatures.length < quorum(size) ? refuse('no_quorum', `${signatures.length} signed, and ${quorum(size)} of ${size} must`) : null;
+  return signatures.length < quorum(size)
+    ? refuse('no_quorum', `${signatures.length} signed, and ${quorum(size)} of ${size} must`)
+    : null;
 }
 
 /** The checks that a certificate owes, once its signers are judged: for a caller that checks off its thread. */
@@ -60,19 +70,32 @@ export function certificateChecks(certificate: Certificate, network: NetworkId, 
 function quorumChecks(signatures: Signatures, set: ValidatorSet, message: Uint8Array): VoteKeyCheck[] {
   return signatures.map(({ signer, signature }) => {
     const validator = set.validators[signer];
-    return { alg: 'Ed25519', key: validator === undefined ? new Uint8Array(0) : fromHex(validator.voteKey), message, signature };
+    return {
+      alg: 'Ed25519',
+      key: validator === undefined ? new Uint8Array(0) : fromHex(validator.voteKey),
+      message,
+      signature,
+    };
   });
 }
 
-function verifyQuorum(signatures: Signatures, set: ValidatorSet, message: Uint8Array, check: SignatureJudge): { readonly ok: true } | CertificateRefusal {
+function verifyQuorum(
+  signatures: Signatures,
+  set: ValidatorSet,
+  message: Uint8Array,
+  check: SignatureJudge,
+): { readonly ok: true } | CertificateRefusal {
   const refusal = judgeSigners(signatures, set);
   if (refusal !== null) return refusal;
   const bad = quorumChecks(signatures, set, message).findIndex((owed) => !check(owed));
-  return bad < 0 ? { ok: true } : refuse('bad_signature', `the signature of signer ${String(signatures[bad]?.signer)} does not hold`);
+  return bad < 0
+    ? { ok: true }
+    : refuse('bad_signature', `the signature of signer ${String(signatures[bad]?.signer)} does not hold`);
 }
 
 /** The value of the state's entry `validators`: which set has the say after the block that this state belongs to. */
-export const validatorsStateValue = (set: Pick<ValidatorSet, 'epoch' | 'digest'>): Uint8Array => new Writer(40).u64(set.epoch).hash(set.digest).finish();
+export const validatorsStateValue = (set: Pick<ValidatorSet, 'epoch' | 'digest'>): Uint8Array =>
+  new Writer(40).u64(set.epoch).hash(set.digest).finish();
 
 /**
  * How one epoch's set passes the say to the next. `block` is B, the block whose execution changed the set; what is
@@ -93,7 +116,12 @@ export interface HandOver {
 }
 
 /** What a member of the new set signs, with its vote key, once it holds B's finalization. */
-export const handOverSigningBytes = (network: NetworkId, set: Pick<ValidatorSet, 'epoch' | 'digest'>, block: BlockId, root: Root): Uint8Array =>
+export const handOverSigningBytes = (
+  network: NetworkId,
+  set: Pick<ValidatorSet, 'epoch' | 'digest'>,
+  block: BlockId,
+  root: Root,
+): Uint8Array =>
   new Writer(192).raw(TAGS.handOver).hash(network).u64(set.epoch).hash(set.digest).hash(block).hash(root).finish();
 
 export type HandOverCode = CertificateCode | 'wrong_epoch' | 'wrong_root' | 'unproven_set';
@@ -110,15 +138,21 @@ export function verifyHandOver(
 ): { readonly ok: true } | CertificateRefusal<HandOverCode> {
   const { set, finalization, opening, siblings } = handOver;
   const { root } = finalization.ballot;
-  if (set.epoch !== before.epoch + 1) return refuse('wrong_epoch', `epoch ${set.epoch} does not come after ${before.epoch}`);
+  if (set.epoch !== before.epoch + 1)
+    return refuse('wrong_epoch', `epoch ${set.epoch} does not come after ${before.epoch}`);
   if (resultRoot(opening.parentResultRoot, opening.receiptsRoot, opening.stateRoot) !== root) {
     return refuse('wrong_root', 'the opening does not lead to the finalized root');
   }
   const proof = { key: VALIDATORS_STATE_KEY, value: validatorsStateValue(set), siblings, other: null };
-  if (!verifyStateProof(opening.stateRoot, proof)) return refuse('unproven_set', 'the finalized state does not name this set');
+  if (!verifyStateProof(opening.stateRoot, proof))
+    return refuse('unproven_set', 'the finalized state does not name this set');
   const finalized = verifyCertificate(finalization, { network, set: before }, check);
   if (!finalized.ok) return finalized;
   return verifyQuorum(handOver.statements, set, handOverSigningBytes(network, set, handOver.block, root), check);
 }
 
-const refuse = <Code extends string>(code: Code, detail: string): CertificateRefusal<Code> => ({ ok: false, code, detail });
+const refuse = <Code extends string>(code: Code, detail: string): CertificateRefusal<Code> => ({
+  ok: false,
+  code,
+  detail,
+});

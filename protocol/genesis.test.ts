@@ -2,8 +2,8 @@
 import t from 'tap';
 import { canonicalize } from './canonical.js';
 import { fromHex, toHex, utf8 } from './codec.js';
-import { type KeyAlg, jwkOf, publicKeyOfSecret } from './crypto.js';
-import { type GenesisFile, encodeGenesis, parseGenesis } from './genesis.js';
+import { jwkOf, type KeyAlg, publicKeyOfSecret } from './crypto.js';
+import { encodeGenesis, type GenesisFile, parseGenesis } from './genesis.js';
 import { hashOf } from './hash.js';
 import type { Jwk } from './payload.js';
 import type { Hash } from './types.js';
@@ -26,9 +26,20 @@ const file: GenesisFile = {
       threshold: 2,
       keys: [jwk('Ed25519', 'HK 1'), jwk('ES256', 'HK 2')],
     },
-    { party: 'BOTHTHBKXXX', name: 'Bank of Thailand', lei: '549300GEJQJGHYX1EZ34', jurisdiction: 'TH', threshold: 1, keys: [jwk('ES256', 'TH 1')] },
+    {
+      party: 'BOTHTHBKXXX',
+      name: 'Bank of Thailand',
+      lei: '549300GEJQJGHYX1EZ34',
+      jurisdiction: 'TH',
+      threshold: 1,
+      keys: [jwk('ES256', 'TH 1')],
+    },
   ],
-  validators: ['HKMAHKHHXXX', 'BOTHTHBKXXX', 'OBSVSGSGXXX'].map((party) => ({ party, voteKey: hexKey(`${party} vote`), networkKey: hexKey(`${party} network`) })),
+  validators: ['HKMAHKHHXXX', 'BOTHTHBKXXX', 'OBSVSGSGXXX'].map((party) => ({
+    party,
+    voteKey: hexKey(`${party} vote`),
+    networkKey: hexKey(`${party} network`),
+  })),
 };
 
 /** The file with some members replaced, by paths such as `authorities.0.lei`. */
@@ -50,13 +61,28 @@ t.test('a genesis file gives its network, its first validators and its authoriti
   if (!read.ok) throw new Error(read.detail);
   const { genesis } = read;
   t.equal(genesis.network, '838ff686d0b34608b10277197e8f16a8d07aa0ca74e01e17ad26cd0e50ef81ee', 'golden network id');
-  t.equal(genesis.validators.digest, '322d460ffc1a470144815c2d4ef4c8037e2123f04e74937734f48bd3a90e0462', "golden digest of epoch 0's set");
-  t.match(genesis, { name: file.name, created: Date.UTC(2026, 0, 2, 3, 4, 5, 678), parameters: { skewMs: 2000 }, authorities: file.authorities, validators: { epoch: 0, validators: file.validators } });
+  t.equal(
+    genesis.validators.digest,
+    '322d460ffc1a470144815c2d4ef4c8037e2123f04e74937734f48bd3a90e0462',
+    "golden digest of epoch 0's set",
+  );
+  t.match(genesis, {
+    name: file.name,
+    created: Date.UTC(2026, 0, 2, 3, 4, 5, 678),
+    parameters: { skewMs: 2000 },
+    authorities: file.authorities,
+    validators: { epoch: 0, validators: file.validators },
+  });
 
   const { format, validators, ...rest } = file;
   const others = [utf8(canonicalize(file)), utf8(JSON.stringify(file)), encodeGenesis({ validators, ...rest, format })];
-  for (const bytes of others) t.match(parseGenesis(bytes), { ok: true, genesis: { network: genesis.network } }, 'spacing and order do not count');
-  t.not((parseGenesis(encodeGenesis(changed({ name: 'Another' }))) as typeof read).genesis.network, genesis.network, 'every value does');
+  for (const bytes of others)
+    t.match(parseGenesis(bytes), { ok: true, genesis: { network: genesis.network } }, 'spacing and order do not count');
+  t.not(
+    (parseGenesis(encodeGenesis(changed({ name: 'Another' }))) as typeof read).genesis.network,
+    genesis.network,
+    'every value does',
+  );
   t.end();
 });
 
@@ -82,22 +108,67 @@ t.test('a file is refused with a code, a sentence and the place', (t) => {
     ['a BIC of eight characters', 'malformed', '/validators/1/party', { 'validators.1.party': 'BOTHTHBK' }],
     ['a key in capitals', 'malformed', '/validators/0/voteKey', { 'validators.0.voteKey': hexKey('x').toUpperCase() }],
     ['a 30th of February', 'malformed_time', '/created', { created: '2026-02-30T00:00:00Z' }],
-    ['an LEI with a wrong check digit', 'malformed_lei', '/authorities/0/lei', { 'authorities.0.lei': '254900X4UMG9GDDWM593' }],
+    [
+      'an LEI with a wrong check digit',
+      'malformed_lei',
+      '/authorities/0/lei',
+      { 'authorities.0.lei': '254900X4UMG9GDDWM593' },
+    ],
     ['a threshold above the keys', 'threshold_too_high', '/authorities/1/threshold', { 'authorities.1.threshold': 2 }],
     ['a threshold of none', 'malformed', '/authorities/1/threshold', { 'authorities.1.threshold': 0 }],
     ['an authority twice', 'duplicate_party', '/authorities/1/party', { 'authorities.1.party': 'HKMAHKHHXXX' }],
-    ['two authorities of a jurisdiction', 'duplicate_jurisdiction', '/authorities/1/jurisdiction', { 'authorities.1.jurisdiction': 'HK' }],
+    [
+      'two authorities of a jurisdiction',
+      'duplicate_jurisdiction',
+      '/authorities/1/jurisdiction',
+      { 'authorities.1.jurisdiction': 'HK' },
+    ],
     ['two validators of a party', 'duplicate_party', '/validators/2/party', { 'validators.2.party': 'BOTHTHBKXXX' }],
-    ['a vote key that is a network key', 'duplicate_key', '/validators/0/networkKey', { 'validators.0.networkKey': hexKey('HKMAHKHHXXX vote') }],
-    ['a vote key of another validator', 'duplicate_key', '/validators/2/voteKey', { 'validators.2.voteKey': hexKey('BOTHTHBKXXX vote') }],
-    ['a vote key that signs instructions', 'duplicate_key', '/validators/1/voteKey', { 'validators.1.voteKey': hexKey('HK 1') }],
-    ['an instruction key of two authorities', 'duplicate_key', '/authorities/1/keys/0', { 'authorities.1.keys': [jwk('ES256', 'HK 2')] }],
-    ['an instruction key twice', 'duplicate_key', '/authorities/0/keys/1', { 'authorities.0.keys': [firstKeys[0], firstKeys[0]] }],
+    [
+      'a vote key that is a network key',
+      'duplicate_key',
+      '/validators/0/networkKey',
+      { 'validators.0.networkKey': hexKey('HKMAHKHHXXX vote') },
+    ],
+    [
+      'a vote key of another validator',
+      'duplicate_key',
+      '/validators/2/voteKey',
+      { 'validators.2.voteKey': hexKey('BOTHTHBKXXX vote') },
+    ],
+    [
+      'a vote key that signs instructions',
+      'duplicate_key',
+      '/validators/1/voteKey',
+      { 'validators.1.voteKey': hexKey('HK 1') },
+    ],
+    [
+      'an instruction key of two authorities',
+      'duplicate_key',
+      '/authorities/1/keys/0',
+      { 'authorities.1.keys': [jwk('ES256', 'HK 2')] },
+    ],
+    [
+      'an instruction key twice',
+      'duplicate_key',
+      '/authorities/0/keys/1',
+      { 'authorities.0.keys': [firstKeys[0], firstKeys[0]] },
+    ],
     ['a vote key of small order', 'weak_key', '/validators/0/voteKey', { 'validators.0.voteKey': smallOrder }],
     ['a network key of mixed order', 'weak_key', '/validators/0/networkKey', { 'validators.0.networkKey': mixedOrder }],
     ['a vote key off the curve', 'malformed_key', '/validators/0/voteKey', { 'validators.0.voteKey': offCurve }],
-    ['an instruction key off the curve', 'malformed_key', '/authorities/1/keys/0', { 'authorities.1.keys': [{ ...jwk('ES256', 'HK 2'), y: jwk('ES256', 'TH 1').x }] }],
-    ['a private key', 'malformed', '/authorities/1/keys/0/d', { 'authorities.1.keys': [{ ...jwk('Ed25519', 'x'), d: 'x' }] }],
+    [
+      'an instruction key off the curve',
+      'malformed_key',
+      '/authorities/1/keys/0',
+      { 'authorities.1.keys': [{ ...jwk('ES256', 'HK 2'), y: jwk('ES256', 'TH 1').x }] },
+    ],
+    [
+      'a private key',
+      'malformed',
+      '/authorities/1/keys/0/d',
+      { 'authorities.1.keys': [{ ...jwk('Ed25519', 'x'), d: 'x' }] },
+    ],
   ];
   for (const [name, code, pointer, changes] of rows) {
     const read = parseGenesis(encodeGenesis(changed(changes)));

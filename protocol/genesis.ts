@@ -2,8 +2,8 @@
  * The genesis file: what the members of a network agree on before its first block. Its digest is the network's id,
  * which every instruction, vote and block carries, so whoever holds the file can check whatever the network certifies.
  */
-import { Type, type Static } from 'typebox';
-import { validatorSet, networkId } from './block.js';
+import { type Static, Type } from 'typebox';
+import { networkId, validatorSet } from './block.js';
 import { canonicalize } from './canonical.js';
 import { fromHex, toHex, utf8 } from './codec.js';
 import { judgeEd25519, publicKeyOf } from './crypto.js';
@@ -18,8 +18,15 @@ export const SKEW_MS_MAX = 60_000;
 
 const strict = { additionalProperties: false } as const;
 // No control characters, which a terminal would obey, and no lone surrogates, which have no UTF-8.
-const NameText = Type.String({ pattern: '^[^\\p{Cc}\\p{Cs}]+$', maxLength: 140, description: 'a name of 1 to 140 characters' });
-const KeyText = Type.String({ pattern: '^[0-9a-f]{64}$', description: 'raw Ed25519 public key, lower-case hex of 32 bytes' });
+const NameText = Type.String({
+  pattern: '^[^\\p{Cc}\\p{Cs}]+$',
+  maxLength: 140,
+  description: 'a name of 1 to 140 characters',
+});
+const KeyText = Type.String({
+  pattern: '^[0-9a-f]{64}$',
+  description: 'raw Ed25519 public key, lower-case hex of 32 bytes',
+});
 
 export const AuthoritySchema = Type.Object(
   {
@@ -27,7 +34,11 @@ export const AuthoritySchema = Type.Object(
     name: NameText,
     lei: LeiText,
     jurisdiction: Type.String({ pattern: '^[A-Z]{2}$', description: 'ISO 3166-1 alpha-2' }),
-    threshold: Type.Integer({ minimum: 1, maximum: KEYS_PER_PARTY_MAX, description: 'how many distinct keys must sign for it' }),
+    threshold: Type.Integer({
+      minimum: 1,
+      maximum: KEYS_PER_PARTY_MAX,
+      description: 'how many distinct keys must sign for it',
+    }),
     keys: Type.Array(JwkSchema, { minItems: 1, maxItems: KEYS_PER_PARTY_MAX, description: 'its instruction keys' }),
   },
   strict,
@@ -40,7 +51,13 @@ export const GenesisSchema = Type.Object(
     name: NameText,
     created: TimeText,
     parameters: Type.Object(
-      { skewMs: Type.Integer({ minimum: 1, maximum: SKEW_MS_MAX, description: 'how far ahead of a voter a block may be timed' }) },
+      {
+        skewMs: Type.Integer({
+          minimum: 1,
+          maximum: SKEW_MS_MAX,
+          description: 'how far ahead of a voter a block may be timed',
+        }),
+      },
       strict,
     ),
     authorities: Type.Array(AuthoritySchema, { minItems: 1, maxItems: AUTHORITIES_MAX }),
@@ -81,7 +98,12 @@ export type GenesisCode =
   | 'duplicate_jurisdiction'
   | 'duplicate_key'
   | 'threshold_too_high';
-export type GenesisRefusal = { readonly ok: false; readonly code: GenesisCode; readonly detail: string; readonly pointer: string };
+export type GenesisRefusal = {
+  readonly ok: false;
+  readonly code: GenesisCode;
+  readonly detail: string;
+  readonly pointer: string;
+};
 
 /** The bytes of a genesis file, readable by people; `parseGenesis` judges them. */
 export const encodeGenesis = (file: GenesisFile): Uint8Array => utf8(`${JSON.stringify(file, null, 2)}\n`);
@@ -121,9 +143,14 @@ function authoritiesRefusal(file: GenesisFile): GenesisRefusal | null {
       repeated(parties, authority.party, `${place}/party`, 'duplicate_party') ??
       repeated(jurisdictions, authority.jurisdiction, `${place}/jurisdiction`, 'duplicate_jurisdiction');
     if (refusal !== null) return refusal;
-    if (!isLei(authority.lei)) return refuse('malformed_lei', 'the check digits of this LEI do not hold (ISO 7064, mod 97-10)', `${place}/lei`);
+    if (!isLei(authority.lei))
+      return refuse('malformed_lei', 'the check digits of this LEI do not hold (ISO 7064, mod 97-10)', `${place}/lei`);
     if (authority.threshold > authority.keys.length) {
-      return refuse('threshold_too_high', `${authority.threshold} must sign, but it has ${authority.keys.length} keys`, `${place}/threshold`);
+      return refuse(
+        'threshold_too_high',
+        `${authority.threshold} must sign, but it has ${authority.keys.length} keys`,
+        `${place}/threshold`,
+      );
     }
   }
   return null;
@@ -169,4 +196,9 @@ function repeated(seen: Map<string, string>, name: string, pointer: string, code
   return null;
 }
 
-const refuse = (code: GenesisCode, detail: string, pointer: string): GenesisRefusal => ({ ok: false, code, detail, pointer });
+const refuse = (code: GenesisCode, detail: string, pointer: string): GenesisRefusal => ({
+  ok: false,
+  code,
+  detail,
+  pointer,
+});

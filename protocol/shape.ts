@@ -7,7 +7,12 @@ import { mismatch } from './mismatch.js';
 
 export type Shaped<T> =
   | { readonly ok: true; readonly value: T }
-  | { readonly ok: false; readonly code: 'too_large' | 'malformed_json' | 'malformed'; readonly detail: string; readonly pointer: string };
+  | {
+      readonly ok: false;
+      readonly code: 'too_large' | 'malformed_json' | 'malformed';
+      readonly detail: string;
+      readonly pointer: string;
+    };
 
 /**
  * A file's bytes as a value of `schema`, which must be closed (no additional members), or the first thing wrong with
@@ -34,7 +39,7 @@ export function parseShape<S extends TSchema>(schema: S, bytes: Uint8Array, byte
 
 /** A value already parsed, as a value of `schema`, or the first thing wrong with it. */
 export function checkShape<S extends TSchema>(schema: S, value: unknown): Shaped<Static<S>> {
-  if (Value.Check(schema, value)) return { ok: true, value: value as Static<S> };
+  if (Value.Check(schema, value)) return { ok: true, value };
   const found = mismatch(schema, value as Json);
   return refuse('malformed', found?.detail ?? 'this has not the form it should have', found?.pointer);
 }

@@ -7,7 +7,7 @@
  * one root, whatever its history. A leaf's preimage is longer than an inner node's, so neither passes for the other.
  */
 import { fromHex, toHex, utf8 } from './codec.js';
-import { TAGS, concat, hashPairs, taggedHash } from './hash.js';
+import { concat, hashPairs, TAGS, taggedHash } from './hash.js';
 import { type Hash, type Root, ZERO_HASH } from './types.js';
 
 /** Levels below the root: one for each bit of a path. */
@@ -28,10 +28,12 @@ export interface StateProof {
 
 export const statePath = (key: Uint8Array): Hash => taggedHash(TAGS.stateKey, key);
 export const stateValueHash = (value: Uint8Array): Hash => taggedHash(TAGS.stateValue, value);
-export const stateLeaf = (path: Hash, valueHash: Hash): Hash => taggedHash(TAGS.stateLeaf, fromHex(path), fromHex(valueHash));
+export const stateLeaf = (path: Hash, valueHash: Hash): Hash =>
+  taggedHash(TAGS.stateLeaf, fromHex(path), fromHex(valueHash));
 
 /** The bit of a path (32 bytes) at a depth: bit 0 chooses between the root's children. */
-export const pathBit = (path: Uint8Array, depth: number): 0 | 1 => (((path[depth >> 3] as number) >> (7 - (depth & 7))) & 1) as 0 | 1;
+export const pathBit = (path: Uint8Array, depth: number): 0 | 1 =>
+  (((path[depth >> 3] as number) >> (7 - (depth & 7))) & 1) as 0 | 1;
 
 /**
  * Whether `proof` leads to `root`: that the entry is there with this value, or (value null) that it is not there.

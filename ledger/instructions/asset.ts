@@ -5,7 +5,7 @@ import type { AssetCode, Bic, Jurisdiction } from '../../protocol/types.js';
 import type { ResultCode } from '../codes.js';
 import type { Asset } from '../entries.js';
 import type { Ordered, Posting } from '../posting.js';
-import { isYetValid, screen } from '../rights.js';
+import { isBegun, screen } from '../rights.js';
 import type { State } from '../state.js';
 import { readAmount } from './settle.js';
 
@@ -16,7 +16,7 @@ export function asset(posting: Posting, ordered: Ordered, payload: PayloadOf<'as
   const { instruction } = ordered;
   const { state, at } = posting;
   if (screen(posting, at.time, ordered) !== null) return;
-  if (!isYetValid(at.time, instruction)) return posting.conclude(instruction, 'not_yet_valid');
+  if (!isBegun(at.time, instruction)) return posting.conclude(instruction, 'not_yet_valid');
   const judged = judge(state, payload);
   if (typeof judged !== 'string') state.tables.assets.set(judged.asset, judged);
   posting.conclude(instruction, typeof judged === 'string' ? judged : 'applied');
@@ -52,7 +52,12 @@ function mayDefine(state: State, { initiator, issuer, jurisdiction, class: kind 
 }
 
 /** The issuer changes the name, the authority of the asset's jurisdiction the cap. */
-function mayChange(state: State, standing: Asset, { initiator, name }: PayloadOf<'asset'>, cap: Asset['cap'] | ResultCode): boolean {
+function mayChange(
+  state: State,
+  standing: Asset,
+  { initiator, name }: PayloadOf<'asset'>,
+  cap: Asset['cap'] | ResultCode,
+): boolean {
   const isIssuer = initiator === standing.issuer;
   const isAuthority = initiator === state.authorityOf(standing.jurisdiction);
   if (name !== standing.name && !isIssuer) return false;

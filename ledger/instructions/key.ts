@@ -6,7 +6,7 @@ import { type Bic, type Thumbprint, unreachable } from '../../protocol/types.js'
 import type { ResultCode } from '../codes.js';
 import type { Participant } from '../entries.js';
 import type { Ordered, Posting } from '../posting.js';
-import { isYetValid, mayManage, screen } from '../rights.js';
+import { isBegun, mayManage, screen } from '../rights.js';
 import type { State } from '../state.js';
 
 type KeyPayload = PayloadOf<'key'>;
@@ -15,7 +15,7 @@ export function key(posting: Posting, ordered: Ordered, payload: KeyPayload): vo
   const { instruction } = ordered;
   const { state, at } = posting;
   if (screen(posting, at.time, ordered) !== null) return;
-  if (!isYetValid(at.time, instruction)) return posting.conclude(instruction, 'not_yet_valid');
+  if (!isBegun(at.time, instruction)) return posting.conclude(instruction, 'not_yet_valid');
   posting.conclude(instruction, judge(state, ordered, payload) ?? 'applied');
 }
 
@@ -59,7 +59,11 @@ function revoke(state: State, standing: Participant, kid: Thumbprint): ResultCod
 }
 
 /** Why keys cannot be registered: `possession_unproven`, or `key_taken` by whoever had it first, revoked or not. */
-export function newKeysRefusal(state: State, keys: readonly Possession[], possessed: readonly Thumbprint[]): ResultCode | null {
+export function newKeysRefusal(
+  state: State,
+  keys: readonly Possession[],
+  possessed: readonly Thumbprint[],
+): ResultCode | null {
   if (keys.some(({ kid }) => !possessed.includes(kid))) return 'possession_unproven';
   return keys.some(({ kid }) => state.key(kid) !== undefined) ? 'key_taken' : null;
 }

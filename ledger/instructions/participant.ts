@@ -3,7 +3,7 @@ import type { PayloadOf } from '../../protocol/payload.js';
 import type { Bic, Jurisdiction } from '../../protocol/types.js';
 import type { ResultCode } from '../codes.js';
 import type { Ordered, Posting } from '../posting.js';
-import { authorityFor, isYetValid, screen } from '../rights.js';
+import { authorityFor, isBegun, screen } from '../rights.js';
 import type { State } from '../state.js';
 import { newKeysRefusal, registerKeys } from './key.js';
 
@@ -13,12 +13,19 @@ export function participant(posting: Posting, ordered: Ordered, payload: Partici
   const { instruction } = ordered;
   const { state, at } = posting;
   if (screen(posting, at.time, ordered) !== null) return;
-  if (!isYetValid(at.time, instruction)) return posting.conclude(instruction, 'not_yet_valid');
-  const refusal = payload.action === 'admit' ? admit(state, ordered, payload) : setSuspended(state, payload, payload.action === 'suspend');
+  if (!isBegun(at.time, instruction)) return posting.conclude(instruction, 'not_yet_valid');
+  const refusal =
+    payload.action === 'admit'
+      ? admit(state, ordered, payload)
+      : setSuspended(state, payload, payload.action === 'suspend');
   posting.conclude(instruction, refusal ?? 'applied');
 }
 
-function admit(state: State, { instruction, possessed }: Ordered, payload: Extract<ParticipantPayload, { action: 'admit' }>): ResultCode | null {
+function admit(
+  state: State,
+  { instruction, possessed }: Ordered,
+  payload: Extract<ParticipantPayload, { action: 'admit' }>,
+): ResultCode | null {
   const party = payload.party as Bic;
   if (state.authorityOf(payload.jurisdiction) !== payload.initiator) return 'forbidden';
   if (state.participant(party) !== undefined) return 'party_exists';
@@ -27,12 +34,25 @@ function admit(state: State, { instruction, possessed }: Ordered, payload: Extra
   if (payload.threshold > instruction.possessions.length) return 'threshold_out_of_reach';
   const { name, lei, threshold } = payload;
   const kids = registerKeys(state, party, instruction.possessions);
-  state.tables.participants.set(party, { party, name, lei, jurisdiction: payload.jurisdiction as Jurisdiction, authority: false, suspended: false, threshold, kids });
+  state.tables.participants.set(party, {
+    party,
+    name,
+    lei,
+    jurisdiction: payload.jurisdiction as Jurisdiction,
+    authority: false,
+    suspended: false,
+    threshold,
+    kids,
+  });
   return null;
 }
 
 /** What is so already is not refused. An authority is not suspended: it could not be reinstated by its own jurisdiction. */
-function setSuspended(state: State, payload: Exclude<ParticipantPayload, { action: 'admit' }>, suspended: boolean): ResultCode | null {
+function setSuspended(
+  state: State,
+  payload: Exclude<ParticipantPayload, { action: 'admit' }>,
+  suspended: boolean,
+): ResultCode | null {
   const standing = state.participant(payload.party);
   if (standing === undefined) return 'unknown_party';
   if (standing.authority || authorityFor(state, standing) !== payload.initiator) return 'forbidden';

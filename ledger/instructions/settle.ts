@@ -1,14 +1,13 @@
 /** `settle`: a bundle of legs, registered without effect, then settled when every required consent is there. */
 import type { Instruction } from '../../protocol/instruction.js';
 import { OPEN_SETTLEMENTS_PER_PARTY_MAX, VALIDITY_MS_MAX } from '../../protocol/limits.js';
-import type { PayloadOf } from '../../protocol/payload.js';
-import { type AmountMinor, type AssetCode, type Bic, type TimestampMs, assert } from '../../protocol/types.js';
+import type { Leg, PayloadOf } from '../../protocol/payload.js';
+import { type AmountMinor, type AssetCode, assert, type Bic, type TimestampMs } from '../../protocol/types.js';
 import { parseAmount, parseTime } from '../../protocol/values.js';
-import type { ResultCode } from '../codes.js';
+import { RESULT_CODES, type ResultCode } from '../codes.js';
 import type { BoundLeg, Settlement } from '../entries.js';
-import { type Ordered, type Posting, namedOf } from '../posting.js';
-import { isYetValid, screen } from '../rights.js';
-import { hasSuspended, isParty } from '../settlement/bundle.js';
+import { namedOf, type Ordered, type Posting } from '../posting.js';
+import { isBegun, screen } from '../rights.js';
 import { addConsents, settleIfBound } from '../settlement/consent.js';
 import { resolveAll } from '../settlement/waiting.js';
 import type { State } from '../state.js';
@@ -17,7 +16,7 @@ import type { State } from '../state.js';
 export function register(posting: Posting, ordered: Ordered, payload: PayloadOf<'settle'>): void {
   const { instruction } = ordered;
   if (screen(posting, posting.at.time, ordered) !== null) return;
-  const read = isYetValid(posting.at.time, instruction) ? readSettlement(posting, instruction, payload) : 'not_yet_valid';
+  const read = isBegun(posting.at.time, instruction) ? readSettlement(posting, instruction, payload) : 'not_yet_valid';
   if (typeof read !== 'string') {
     posting.fresh.set(read.digest, read);
     // Remembered at once, so that another payload under the same id later in this block finds it.
@@ -52,7 +51,11 @@ export function openRest(posting: Posting): void {
   }
 }
 
-function readSettlement(posting: Posting, instruction: Instruction, payload: PayloadOf<'settle'>): Settlement | ResultCode {
+function readSettlement(
+  posting: Posting,
+  instruction: Instruction,
+  payload: PayloadOf<'settle'>,
+): Settlement | ResultCode {
   const { state, at } = posting;
   const cancelUntil = cancelUntilOf(instruction, payload);
   if (cancelUntil === null) return 'cancel_until_out_of_range';
@@ -60,7 +63,8 @@ function readSettlement(posting: Posting, instruction: Instruction, payload: Pay
   if (typeof legs === 'string') return legs;
   if (at.time > cancelUntil) return 'lapsed';
   const until = posting.horizon(Math.max(instruction.expiresMs, cancelUntil));
-  return { ...namedOf(instruction), legs, cancelUntil, consents: [], until };
+  const { digest, initiator, id, kind } = namedOf(instruction);
+  return { digest, initiator, id, kind, legs, cancelUntil, consents: [], until };
 }
 
 /** The first cut-off: after `issued`, at most a day past `expires`, which it is by default. */
@@ -71,21 +75,32 @@ function cancelUntilOf({ issuedMs, expiresMs }: Instruction, payload: PayloadOf<
   return time > issuedMs && time <= expiresMs + VALIDITY_MS_MAX ? time : null;
 }
 
+/** The legs with their amounts in minor units, or the refusal of the highest precedence that any of them meets. */
 function readLegs(state: State, { legs, initiator }: PayloadOf<'settle'>): BoundLeg[] | ResultCode {
   const read: BoundLeg[] = [];
-  let amountRefusal: ResultCode | null = null;
+  let refusal: ResultCode | null = null;
+  let isInitiators = false;
   for (const leg of legs) {
-    const asset = state.asset(leg.asset);
-    if (asset === undefined) return 'unknown_asset';
-    const amount = readAmount(leg.amount, asset.decimals);
-    if (typeof amount === 'bigint') read.push({ from: leg.from as Bic, to: leg.to as Bic, asset: leg.asset as AssetCode, amount });
-    else if (amountRefusal !== 'amount_precision') amountRefusal = amount;
+    const amount = judgeLeg(state, leg);
+    isInitiators ||= leg.from === initiator || leg.to === initiator;
+    if (typeof amount === 'bigint')
+      read.push({ from: leg.from as Bic, to: leg.to as Bic, asset: leg.asset as AssetCode, amount });
+    else refusal = refusal === null ? amount : higher(refusal, amount);
   }
-  if (legs.some((leg) => state.participant(leg.from) === undefined || state.participant(leg.to) === undefined)) return 'unknown_party';
-  const parties = legs as unknown as readonly BoundLeg[];
-  if (hasSuspended(state, parties)) return 'party_suspended';
-  if (!isParty(parties, initiator)) return 'not_a_party';
-  return amountRefusal ?? read;
+  if (!isInitiators) refusal = refusal === null ? 'not_a_party' : higher(refusal, 'not_a_party');
+  return refusal ?? read;
+}
+
+const higher = (a: ResultCode, b: ResultCode): ResultCode =>
+  RESULT_CODES.indexOf(a) < RESULT_CODES.indexOf(b) ? a : b;
+
+function judgeLeg(state: State, leg: Leg): AmountMinor | ResultCode {
+  const asset = state.asset(leg.asset);
+  if (asset === undefined) return 'unknown_asset';
+  const from = state.participant(leg.from);
+  const to = state.participant(leg.to);
+  if (from === undefined || to === undefined) return 'unknown_party';
+  return from.suspended || to.suspended ? 'party_suspended' : readAmount(leg.amount, asset.decimals);
 }
 
 /** Minor units of a decimal text; refuses with `amount_precision` or `amount_too_large`. */

@@ -4,7 +4,7 @@ import type { InstructionDigest } from '../../protocol/types.js';
 import type { ResultCode } from '../codes.js';
 import type { Settlement } from '../entries.js';
 import type { Ordered, Posting } from '../posting.js';
-import { isYetValid, screen } from '../rights.js';
+import { isBegun, screen } from '../rights.js';
 import { isParty } from '../settlement/bundle.js';
 import { resolve, resolveAll, stale, wait, waitingFor } from '../settlement/waiting.js';
 
@@ -12,10 +12,11 @@ import { resolve, resolveAll, stale, wait, waitingFor } from '../settlement/wait
 export function withdraw(posting: Posting, ordered: Ordered, payload: PayloadOf<'withdraw'>): void {
   const { instruction } = ordered;
   if (screen(posting, posting.at.time, ordered) !== null) return;
-  if (!isYetValid(posting.at.time, instruction)) return posting.conclude(instruction, 'not_yet_valid');
+  if (!isBegun(posting.at.time, instruction)) return posting.conclude(instruction, 'not_yet_valid');
   const settlement = posting.settlement(payload.settlement as InstructionDigest);
   if (settlement === undefined) {
-    if (posting.hasEnded(payload.settlement as InstructionDigest)) return posting.conclude(instruction, 'settlement_closed');
+    if (posting.hasEnded(payload.settlement as InstructionDigest))
+      return posting.conclude(instruction, 'settlement_closed');
     return wait(posting, ordered, payload);
   }
   const code = judge(posting, settlement, payload.initiator);

@@ -2,25 +2,30 @@
 import type { Bic, Thumbprint } from '../../protocol/types.js';
 import type { Settlement } from '../entries.js';
 import type { Posting } from '../posting.js';
-import { type Readings, hasSigned } from '../rights.js';
+import { hasSigned, type Readings } from '../rights.js';
 import type { State } from '../state.js';
 import { requiredParties, settle } from './bundle.js';
 
 /** The required parties whose consent is not there, in the order of the legs, as a sealed state has it. */
-export const missingConsents = (state: State, settlement: Settlement): Bic[] => missing({ parent: state, state }, settlement);
+export const missingConsents = (state: State, settlement: Settlement): Bic[] =>
+  missing({ parent: state, state }, settlement);
 
-export const hasConsented = (readings: Readings, settlement: Settlement, party: string): boolean => hasSigned(readings, party, settlement.consents);
+export const hasConsented = (readings: Readings, settlement: Settlement, party: string): boolean =>
+  hasSigned(readings, party, settlement.consents);
 
 /** Adds the keys among `signed` that belong to parties whose consent is required and which are not suspended. */
 export function addConsents(posting: Posting, settlement: Settlement, signed: readonly Thumbprint[]): Settlement {
+  const { state } = posting;
   const required = requiredParties(settlement.legs);
-  const consents = [...settlement.consents];
-  for (const kid of signed) {
-    const key = posting.state.key(kid);
-    if (key === undefined || key.revoked || !required.includes(key.party) || consents.includes(kid)) continue;
-    if (posting.state.participant(key.party)?.suspended === false) consents.push(kid);
-  }
-  if (consents.length === settlement.consents.length) return settlement;
+  const added = signed.filter((kid, at) => {
+    const key = state.key(kid);
+    if (key === undefined || key.revoked || !required.includes(key.party)) return false;
+    if (settlement.consents.includes(kid) || signed.indexOf(kid) !== at) return false;
+    return state.participant(key.party)?.suspended === false;
+  });
+  if (added.length === 0) return settlement;
+  // Keys revoked meanwhile go, so that the list stays within the keys that the required parties can have.
+  const consents = [...settlement.consents.filter((kid) => state.key(kid)?.revoked === false), ...added];
   const next = { ...settlement, consents };
   posting.replace(next);
   return next;

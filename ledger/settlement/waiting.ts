@@ -1,21 +1,32 @@
 /** Consents and withdrawals that name a settlement not ordered yet: kept until their `expires`, and resolved when it comes. */
-import { WAITING_PER_PARTY_MAX } from '../../protocol/limits.js';
+import { LEGS_MAX, WAITING_PER_PARTY_MAX } from '../../protocol/limits.js';
 import type { PayloadOf } from '../../protocol/payload.js';
 import type { InstructionDigest, TimestampMs } from '../../protocol/types.js';
 import type { ResultCode } from '../codes.js';
 import type { WaitingItem } from '../entries.js';
-import { type Ordered, type Posting, namedOf } from '../posting.js';
+import { namedOf, type Ordered, type Posting } from '../posting.js';
 import { hasSigned } from '../rights.js';
 import { bump } from '../state.js';
 
+/** What may wait for one settlement: a consent and a withdrawal of each party that a largest one can have. */
+const WAITING_PER_SETTLEMENT_MAX = 2 * 2 * LEGS_MAX;
+
 /** Lets a consent or withdrawal wait. Refuses with `already_waiting` (one of a party and kind waits) or `too_many_waiting`. */
-export function wait(posting: Posting, { instruction, signed }: Ordered, payload: PayloadOf<'consent' | 'withdraw'>): void {
+export function wait(
+  posting: Posting,
+  { instruction, signed }: Ordered,
+  payload: PayloadOf<'consent' | 'withdraw'>,
+): void {
   const { state } = posting;
   const settlement = payload.settlement as InstructionDigest;
   const named = namedOf(instruction);
   const items = state.tables.waiting.get(settlement)?.items ?? [];
-  if (items.some((item) => item.initiator === named.initiator && item.kind === named.kind)) return posting.conclude(instruction, 'already_waiting');
-  if ((state.counts.waiting.get(named.initiator) ?? 0) >= WAITING_PER_PARTY_MAX) return posting.conclude(instruction, 'too_many_waiting');
+  if (items.some((item) => item.initiator === named.initiator && item.kind === named.kind))
+    return posting.conclude(instruction, 'already_waiting');
+  const isFull =
+    items.length >= WAITING_PER_SETTLEMENT_MAX ||
+    (state.counts.waiting.get(named.initiator) ?? 0) >= WAITING_PER_PARTY_MAX;
+  if (isFull) return posting.conclude(instruction, 'too_many_waiting');
   const kids = signed.filter((kid, at) => state.key(kid)?.party === named.initiator && signed.indexOf(kid) === at);
   const until = posting.horizon(instruction.expiresMs);
   const item: WaitingItem = { ...named, kids, expires: instruction.expiresMs, until };
@@ -26,7 +37,11 @@ export function wait(posting: Posting, { instruction, signed }: Ordered, payload
 }
 
 /** What waits for a settlement, of one kind, in the order in which it came. */
-export const waitingFor = (posting: Posting, settlement: InstructionDigest, kind: 'consent' | 'withdraw'): readonly WaitingItem[] =>
+export const waitingFor = (
+  posting: Posting,
+  settlement: InstructionDigest,
+  kind: 'consent' | 'withdraw',
+): readonly WaitingItem[] =>
   (posting.state.tables.waiting.get(settlement)?.items ?? []).filter((item) => item.kind === kind);
 
 /** Why what waited no longer counts, its trigger being late or its keys revoked meanwhile; or null. */
@@ -36,7 +51,12 @@ export function stale(posting: Posting, item: WaitingItem): ResultCode | null {
 }
 
 /** Ends what waited, with its result. */
-export function resolve(posting: Posting, settlement: WaitingItem['digest'], item: WaitingItem, code: ResultCode): void {
+export function resolve(
+  posting: Posting,
+  settlement: WaitingItem['digest'],
+  item: WaitingItem,
+  code: ResultCode,
+): void {
   const { state } = posting;
   const items = (state.tables.waiting.get(settlement)?.items ?? []).filter((other) => other.digest !== item.digest);
   if (items.length === 0) state.tables.waiting.delete(settlement);

@@ -2,13 +2,13 @@
  * Key files: one private key each, PEM PKCS#8 (RFC 7468, RFC 8410), which OpenSSL and HSM tools read too.
  * Only their owner may read them; one that others can read is refused, since it may have been copied already.
  */
-import { type KeyObject, createPrivateKey, createPublicKey, generateKeyPairSync, sign } from 'node:crypto';
+import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { closeSync, fstatSync, fsyncSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { fromBase64url } from '../../protocol/base64url.js';
 import { toHex } from '../../protocol/codec.js';
 import { thumbprint } from '../../protocol/crypto.js';
 import type { Jwk } from '../../protocol/payload.js';
-import { type Hash, type Thumbprint, assert } from '../../protocol/types.js';
+import { assert, type Hash, type Thumbprint } from '../../protocol/types.js';
 
 export type KeyFileAlg = 'Ed25519' | 'ES256';
 export type KeyFileCode = 'exists' | 'missing' | 'too_open' | 'malformed' | 'unreadable' | 'unwritable';
@@ -38,8 +38,12 @@ const PEM_BYTES_MAX = 4096;
  * Makes a key and writes it to a new file with mode 0600, synced. Refuses with `exists`: a key is never overwritten;
  * or with `unwritable`.
  */
-export function createKeyFile(path: string, alg: KeyFileAlg): { readonly ok: true; readonly jwk: Jwk; readonly kid: Thumbprint } | KeyFileRefusal {
-  const { privateKey } = alg === 'Ed25519' ? generateKeyPairSync('ed25519') : generateKeyPairSync('ec', { namedCurve: 'P-256' });
+export function createKeyFile(
+  path: string,
+  alg: KeyFileAlg,
+): { readonly ok: true; readonly jwk: Jwk; readonly kid: Thumbprint } | KeyFileRefusal {
+  const { privateKey } =
+    alg === 'Ed25519' ? generateKeyPairSync('ed25519') : generateKeyPairSync('ec', { namedCurve: 'P-256' });
   try {
     const file = openSync(path, 'wx', OWNER_ONLY);
     try {
@@ -50,16 +54,24 @@ export function createKeyFile(path: string, alg: KeyFileAlg): { readonly ok: tru
     }
   } catch (error) {
     if (codeOf(error) === 'EEXIST') {
-      return refuse('exists', `${path} exists already and is not overwritten: move it away first if a new key is really meant`);
+      return refuse(
+        'exists',
+        `${path} exists already and is not overwritten: move it away first if a new key is really meant`,
+      );
     }
-    return refuse('unwritable', `${path} cannot be written (${codeOf(error)}): does its folder exist, and may this user write there?`);
+    return refuse(
+      'unwritable',
+      `${path} cannot be written (${codeOf(error)}): does its folder exist, and may this user write there?`,
+    );
   }
   const jwk = publicJwk(privateKey);
   return { ok: true, jwk, kid: thumbprint(jwk) };
 }
 
 /** A validator's vote or network key: its 32-byte seed, and the public key as lower-case hex. */
-export function loadSeed(path: string): { readonly ok: true; readonly seed: Uint8Array; readonly publicKey: Hash } | KeyFileRefusal {
+export function loadSeed(
+  path: string,
+): { readonly ok: true; readonly seed: Uint8Array; readonly publicKey: Hash } | KeyFileRefusal {
   const loaded = loadPrivateKey(path);
   if (!loaded.ok) return loaded;
   const { crv, d, x } = loaded.key.export({ format: 'jwk' });
@@ -75,7 +87,10 @@ export function loadBankKey(path: string): { readonly ok: true; readonly key: Ba
   const alg = jwk.kty === 'OKP' ? 'EdDSA' : 'ES256';
   const digest = alg === 'ES256' ? 'sha256' : null;
   const key = { key: loaded.key, dsaEncoding: 'ieee-p1363' } as const;
-  return { ok: true, key: { alg, kid: thumbprint(jwk), jwk, sign: (bytes) => Promise.resolve(new Uint8Array(sign(digest, bytes, key))) } };
+  return {
+    ok: true,
+    key: { alg, kid: thumbprint(jwk), jwk, sign: (bytes) => Promise.resolve(new Uint8Array(sign(digest, bytes, key))) },
+  };
 }
 
 function loadPrivateKey(path: string): { readonly ok: true; readonly key: KeyObject } | KeyFileRefusal {
@@ -85,10 +100,15 @@ function loadPrivateKey(path: string): { readonly ok: true; readonly key: KeyObj
   try {
     key = createPrivateKey({ key: text, format: 'pem' });
   } catch {
-    return refuse('malformed', `${path} is no private key: expected is PEM PKCS#8 without a passphrase, as \`causeway keys\` makes it`);
+    return refuse(
+      'malformed',
+      `${path} is no private key: expected is PEM PKCS#8 without a passphrase, as \`causeway keys\` makes it`,
+    );
   }
   const known = key.asymmetricKeyType === 'ed25519' || key.asymmetricKeyDetails?.namedCurve === 'prime256v1';
-  return known ? { ok: true, key } : refuse('malformed', `${path} holds a key of another kind: expected is Ed25519 or P-256`);
+  return known
+    ? { ok: true, key }
+    : refuse('malformed', `${path} holds a key of another kind: expected is Ed25519 or P-256`);
 }
 
 /** Reads through one open file, so that what is judged and what is read are the same. */
@@ -99,15 +119,24 @@ function readOwnerOnly(path: string): string | KeyFileRefusal {
       const { mode, size } = fstatSync(file);
       // Windows has no such modes: there, the folder's access list is the operator's.
       if (process.platform !== 'win32' && (mode & OTHERS) !== 0) {
-        return refuse('too_open', `${path} can be read by others (mode ${(mode & 0o777).toString(8)}): run \`chmod 600 ${path}\`, and replace the key if it may have been copied`);
+        return refuse(
+          'too_open',
+          `${path} can be read by others (mode ${(mode & 0o777).toString(8)}): run \`chmod 600 ${path}\`, and replace the key if it may have been copied`,
+        );
       }
-      return size > PEM_BYTES_MAX ? refuse('malformed', `${path} is no key file: it has ${size} bytes`) : readFileSync(file, 'utf8');
+      return size > PEM_BYTES_MAX
+        ? refuse('malformed', `${path} is no key file: it has ${size} bytes`)
+        : readFileSync(file, 'utf8');
     } finally {
       closeSync(file);
     }
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return refuse('missing', `${path} does not exist: make it with \`causeway keys\`, or correct the path`);
-    return refuse('unreadable', `${path} cannot be read (${codeOf(error)}): it must be a file of the user that runs the node`);
+    if (codeOf(error) === 'ENOENT')
+      return refuse('missing', `${path} does not exist: make it with \`causeway keys\`, or correct the path`);
+    return refuse(
+      'unreadable',
+      `${path} cannot be read (${codeOf(error)}): it must be a file of the user that runs the node`,
+    );
   }
 }
 

@@ -3,7 +3,7 @@
  * Ed25519 is libsodium's; P-256 is OpenSSL's, through node:crypto. A test compares the two on the published vectors.
  */
 import { Buffer } from 'node:buffer';
-import { type KeyObject, createPublicKey, verify } from 'node:crypto';
+import { createPublicKey, type KeyObject, verify } from 'node:crypto';
 import sodium from 'sodium-native';
 import { toHex } from '../../protocol/codec.js';
 import type { SignatureCheck } from '../ports.js';
@@ -43,7 +43,10 @@ function checkEd25519({ key, message, signature }: SignatureCheck): boolean {
 
 /** The key, or null when x and y are no point of the curve. */
 function importP256(key: Uint8Array): KeyObject | null {
-  const [x, y] = [key.subarray(0, 32), key.subarray(32)].map((half) => bufferOf(half).toString('base64url')) as [string, string];
+  const [x, y] = [key.subarray(0, 32), key.subarray(32)].map((half) => bufferOf(half).toString('base64url')) as [
+    string,
+    string,
+  ];
   try {
     return createPublicKey({ key: { kty: 'EC', crv: 'P-256', x, y }, format: 'jwk' });
   } catch {

@@ -2,12 +2,18 @@
 import { Buffer } from 'node:buffer';
 import sodium from 'sodium-native';
 import { toHex } from '../../protocol/codec.js';
-import { type Hash, assert } from '../../protocol/types.js';
+import { assert, type Hash } from '../../protocol/types.js';
 import type { Signer } from '../ports.js';
 import { bufferOf } from './native.js';
 
 /** Signs votes with the one key and batches with the other. Both seeds have 32 bytes, and they differ. */
-export function createSigner({ voteSeed, networkSeed }: { readonly voteSeed: Uint8Array; readonly networkSeed: Uint8Array }): Signer {
+export function createSigner({
+  voteSeed,
+  networkSeed,
+}: {
+  readonly voteSeed: Uint8Array;
+  readonly networkSeed: Uint8Array;
+}): Signer {
   assert(Buffer.compare(voteSeed, networkSeed) !== 0, 'the vote key signs nothing but votes');
   const voteKey = keyPairOf(voteSeed);
   const networkKey = keyPairOf(networkSeed);

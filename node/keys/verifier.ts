@@ -68,7 +68,13 @@ export interface VerifierPool extends Verifier {
  * has no effect. When that does not help, every call is rejected: the process cannot do its work and should stop.
  * `workerUrl` runs another program in the threads than worker.ts, which a test does to see them die.
  */
-export function createVerifier({ threads, workerUrl }: { readonly threads: number; readonly workerUrl?: URL }): VerifierPool {
+export function createVerifier({
+  threads,
+  workerUrl,
+}: {
+  readonly threads: number;
+  readonly workerUrl?: URL;
+}): VerifierPool {
   assert(Number.isInteger(threads) && threads >= 1, 'a verifier has a thread');
   return new Pool(threads, workerUrl === undefined ? startWorker : () => new Worker(workerUrl));
 }
@@ -88,14 +94,26 @@ class Pool implements VerifierPool {
     for (let i = 0; i < threadCount; i++) this.#threads.push(this.#start());
   }
 
-  verify(checks: readonly SignatureCheck[], { urgent } = { urgent: checks.length <= URGENT_CHECKS_MAX }): Promise<boolean[]> {
+  verify(
+    checks: readonly SignatureCheck[],
+    { urgent } = { urgent: checks.length <= URGENT_CHECKS_MAX },
+  ): Promise<boolean[]> {
     const verdicts = new Array<boolean>(checks.length).fill(false);
     const places: number[] = [];
     for (const [place, check] of checks.entries()) if (wellFormed(check)) places.push(place);
     if (places.length === 0) return Promise.resolve(verdicts);
     return new Promise((resolve, reject) => {
       const lane = urgent ? 'urgent' : 'bulk';
-      const call: CheckCall = { kind: 'checks', lane, checks, places, verdicts, unanswered: places.length, resolve, reject };
+      const call: CheckCall = {
+        kind: 'checks',
+        lane,
+        checks,
+        places,
+        verdicts,
+        unanswered: places.length,
+        resolve,
+        reject,
+      };
       this.#enqueue({ call, from: 0, to: places.length });
     });
   }
@@ -138,7 +156,9 @@ class Pool implements VerifierPool {
 
   #pump(): void {
     while (this.#waiting > 0 && this.#failure === null) {
-      const thread = this.#threads.reduce((least, other) => (other.parcels.length < least.parcels.length ? other : least));
+      const thread = this.#threads.reduce((least, other) =>
+        other.parcels.length < least.parcels.length ? other : least,
+      );
       if (thread.parcels.length >= PARCELS_PER_THREAD) return;
       this.#send(thread, this.#take());
     }
@@ -223,7 +243,10 @@ class Pool implements VerifierPool {
   #fail(error: Error): void {
     if (this.#failure !== null) return;
     this.#failure = error;
-    const pieces = [...LANES.flatMap((lane) => this.#lanes[lane].splice(0)), ...this.#threads.flatMap((thread) => thread.parcels.flat())];
+    const pieces = [
+      ...LANES.flatMap((lane) => this.#lanes[lane].splice(0)),
+      ...this.#threads.flatMap((thread) => thread.parcels.flat()),
+    ];
     for (const { call } of pieces) call.reject(error);
     this.#waiting = 0;
     this.#inFlight = 0;
@@ -259,5 +282,7 @@ function startWorker(): Worker {
   if (!import.meta.url.endsWith('.ts')) return new Worker(new URL('./worker.js', import.meta.url));
   const loader = JSON.stringify(import.meta.resolve('tsx/esm/api'));
   const source = JSON.stringify(new URL('./worker.ts', import.meta.url).href);
-  return new Worker(`import(${loader}).then(({ register }) => { register(); return import(${source}); });`, { eval: true });
+  return new Worker(`import(${loader}).then(({ register }) => { register(); return import(${source}); });`, {
+    eval: true,
+  });
 }

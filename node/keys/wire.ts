@@ -22,7 +22,8 @@ const BATCH_HEAD_BYTES = 1 + 32 + KEY_BYTES.Ed25519 + SIGNATURE_BYTES;
 export const wellFormed = ({ alg, key, signature }: Pick<SignatureCheck, 'alg' | 'key' | 'signature'>): boolean =>
   key.length === KEY_BYTES[alg] && signature.length === SIGNATURE_BYTES;
 
-const checkBytes = (check: SignatureCheck): number => 1 + KEY_BYTES[check.alg] + SIGNATURE_BYTES + 4 + check.message.length;
+const checkBytes = (check: SignatureCheck): number =>
+  1 + KEY_BYTES[check.alg] + SIGNATURE_BYTES + 4 + check.message.length;
 
 /** Packs well-formed checks into a buffer of their own, which the sender may transfer. */
 export function packChecks(checks: readonly SignatureCheck[]): ArrayBuffer {

@@ -1,6 +1,7 @@
 /**
  * Frames on a byte stream: a 4-byte big-endian length, then so many bytes. The stream keeps no boundaries, so writing
- * packs frames into chunks of one encrypted message each, and reading puts them together again.
+ * packs frames into chunks of one encrypted message each, and reading puts them together again. An empty frame is a
+ * heartbeat.
  */
 import { FRAME_BYTES_MAX, PEER_QUEUE_BYTES_MAX } from '../../protocol/limits.js';
 import { assert } from '../../protocol/types.js';
@@ -13,6 +14,11 @@ const LENGTH_BYTES = 4;
 export const CHUNK_BYTES = 65_535 - 16 - 12;
 
 assert(LENGTH_BYTES + FRAME_BYTES_MAX <= PEER_QUEUE_BYTES_MAX, 'a frame with its length fits a queue');
+
+/** An empty frame: whoever reads it answers with the same on the same stream. */
+export const HEARTBEAT = new Uint8Array();
+/** Its bytes on a stream. */
+export const HEARTBEAT_BYTES = new Uint8Array(LENGTH_BYTES);
 
 /** Frames that wait for a peer's stream, oldest first, bounded in bytes. */
 export class Outbox {
@@ -53,7 +59,10 @@ export class Outbox {
     return abandoned;
   }
 
-  /** The next bytes for the stream, `CHUNK_BYTES` at most, and how many frames begin in them; null when none wait. */
+  /**
+   * The next bytes for the stream, `CHUNK_BYTES` at most, and how many frames begin in them, heartbeats apart; null
+   * when none wait.
+   */
   takeChunk(): { readonly bytes: Uint8Array; readonly frames: number } | null {
     const size = Math.min(this.bytes, CHUNK_BYTES);
     if (size === 0) return null;
@@ -68,7 +77,7 @@ export class Outbox {
         const frame = this.#shift();
         view.setUint32(at, frame.length);
         at += LENGTH_BYTES;
-        frames += 1;
+        if (frame !== HEARTBEAT) frames += 1;
         this.#current = { frame, sentBytes: 0 };
       }
       const { frame, sentBytes } = this.#current;
@@ -84,6 +93,8 @@ export class Outbox {
   #shift(): Uint8Array {
     const frame = this.#frames[this.#head];
     assert(frame !== undefined, 'a frame waits');
+    // The place is freed at once: until the array is cut, it would keep a thousand frames of a megabyte alive.
+    this.#frames[this.#head] = HEARTBEAT;
     this.#head += 1;
     this.#waitingBytes -= LENGTH_BYTES + frame.length;
     if (this.#head > 1024 && this.#head * 2 > this.#frames.length) {
@@ -96,7 +107,7 @@ export class Outbox {
 
 /**
  * Puts frames together. Holds one unfinished frame at most, so a stream costs `FRAME_BYTES_MAX` and no more; each
- * frame is memory of its own and may be kept.
+ * frame is memory of its own and may be kept. Heartbeats are handed on like frames.
  */
 export class FrameReader {
   readonly #onFrame: (frame: Uint8Array) => void;
@@ -143,7 +154,7 @@ export class FrameReader {
     for (const byte of part) this.#length = this.#length * 256 + byte;
     this.#lengthBytes += part.length;
     if (this.#lengthBytes === LENGTH_BYTES) {
-      if (this.#length === 0 || this.#length > FRAME_BYTES_MAX) this.stop();
+      if (this.#length > FRAME_BYTES_MAX) this.stop();
       else this.#frame = new Uint8Array(this.#length);
       this.#frameBytes = 0;
       this.#length = 0;

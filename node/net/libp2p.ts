@@ -19,10 +19,9 @@ import type { Bus, Clock, Log, Metrics, Purpose } from '../ports.js';
 import { PeerLink, type Place, PROTOCOL_IDS, PURPOSES } from './link.js';
 import { guardedYamux } from './yamux.js';
 
-const DIAL_MS_MAX = 5_000;
+const DIAL_MS_MAX = 10_000;
 const NEGOTIATION_MS_MAX = 10_000;
-const PING: PingTimes = { everyMs: 10_000, timeoutMs: 30_000 };
-/** Streams to and from a peer are three each; more come for moments, when a session is replaced or pinged. */
+/** Streams to and from a peer are three each; more come for moments, when a session is replaced. */
 const STREAMS_PER_PURPOSE_MAX = 4;
 /** Connections that have not shown their key yet, and new ones in a second from one host (all may share one). */
 const PENDING_CONNECTIONS_MAX = 4 * VALIDATORS_MAX;
@@ -36,12 +35,6 @@ export interface BusPeer {
   readonly address: string | null;
 }
 
-/** When a connection on which nothing comes back is given up. A busy peer may well be late by seconds. */
-export interface PingTimes {
-  readonly everyMs: number;
-  readonly timeoutMs: number;
-}
-
 export interface BusInit {
   /** Seed of the node's Ed25519 network key, 32 bytes. */
   readonly privateKey: Uint8Array;
@@ -53,8 +46,6 @@ export interface BusInit {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly clock: Clock;
-  /** Every 10 s with 30 s to answer, unless told. */
-  readonly ping?: PingTimes;
 }
 
 export interface Libp2pBus extends Bus {
@@ -187,7 +178,7 @@ class ValidatorBus implements Libp2pBus {
       clock,
       log,
       metrics,
-      dial: (address) => this.#dial(address),
+      dial: (address, signal) => this.#dial(address, signal),
       connections: (id) => this.#node?.getConnections(id) ?? [],
       onFrame: (from, purpose, frame) => {
         for (const handler of this.#frameHandlers) handler(from, purpose, frame);
@@ -196,9 +187,9 @@ class ValidatorBus implements Libp2pBus {
     });
   }
 
-  #dial(address: Multiaddr): Promise<Connection> {
+  #dial(address: Multiaddr, signal: AbortSignal): Promise<Connection> {
     assert(this.#node !== null, 'a link dials while the bus runs');
-    return this.#node.dial(address, { signal: AbortSignal.timeout(DIAL_MS_MAX) });
+    return this.#node.dial(address, { signal });
   }
 
   #onChange(link: PeerLink, up: boolean): void {
@@ -210,23 +201,17 @@ class ValidatorBus implements Libp2pBus {
   }
 
   #createNode(): Promise<Libp2p> {
-    const ping = this.#init.ping ?? PING;
     return createLibp2p({
       start: false,
       privateKey: this.#privateKey,
       addresses: { listen: [...this.#init.listen] },
-      // Idle is not dead: the ping below tells. Left alone, a quiet connection would close after two minutes.
+      // Idle is not dead: the links' heartbeats tell. Left alone, a quiet connection would close after two minutes.
       transports: [tcp({ inboundSocketInactivityTimeout: 0, outboundSocketInactivityTimeout: 0 })],
       connectionEncrypters: [noise()],
       streamMuxers: [guardedYamux()],
       connectionGater: this.#createGater(),
-      // A late ping of a busy peer must not close its connection: the library's own limit adapts down to 5 s.
-      connectionMonitor: {
-        enabled: true,
-        pingInterval: ping.everyMs,
-        pingTimeout: { minTimeout: ping.timeoutMs, maxTimeout: ping.timeoutMs },
-        abortConnectionOnPingFailure: true,
-      },
+      // It aborts a busy connection on a late ping; the links' heartbeats tell who is gone.
+      connectionMonitor: { enabled: false },
       connectionManager: {
         maxConnections: PENDING_CONNECTIONS_MAX,
         maxIncomingPendingConnections: PENDING_CONNECTIONS_MAX,

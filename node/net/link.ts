@@ -9,7 +9,7 @@ import type { Multiaddr } from '@multiformats/multiaddr';
 import { FRAME_BYTES_MAX, PEER_QUEUE_BYTES_MAX } from '../../protocol/limits.js';
 import type { ValidatorIndex } from '../../protocol/types.js';
 import type { Clock, Log, Metrics, Purpose } from '../ports.js';
-import { FrameReader, Outbox } from './framing.js';
+import { FrameReader, HEARTBEAT, HEARTBEAT_BYTES, Outbox } from './framing.js';
 
 /** In this order streams are opened and written: the first comes before bulk when a connection is full. */
 export const PURPOSES = ['consensus', 'batches', 'sync'] as const satisfies readonly Purpose[];
@@ -28,6 +28,15 @@ const HIGHER_WAITS_MS = 1_000;
 const STABLE_MS = 5_000;
 const PUNISH_MS_MIN = 10_000;
 const PUNISH_MS_MAX = 5 * 60_000;
+const DIAL_MS_MAX = 10_000;
+/** All streams of a session, each after a round trip or two. */
+const OPEN_MS_MAX = 20_000;
+/**
+ * A heartbeat goes out this often; after so many without an answer or other progress the connection is dead. Counted
+ * in heartbeats and not in time, so that a process that was stopped or busy hears its peers out before it judges them.
+ */
+const HEARTBEAT_MS = 10_000;
+const UNANSWERED_HEARTBEATS_MAX = 3;
 /** A queue keeps less for a peer that is away: what is old is asked for again when it comes back. */
 const AWAY_QUEUE_BYTES_MAX = 2 * FRAME_BYTES_MAX;
 
@@ -36,7 +45,7 @@ export interface LinkPorts {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
-  readonly dial: (address: Multiaddr) => Promise<Connection>;
+  readonly dial: (address: Multiaddr, signal: AbortSignal) => Promise<Connection>;
   /** Connections to the peer, open ones and others. */
   readonly connections: (peerId: PeerId) => Connection[];
   readonly onFrame: (from: ValidatorIndex, purpose: Purpose, frame: Uint8Array) => void;
@@ -57,8 +66,10 @@ interface Session {
   readonly connection: Connection;
   readonly streams: Map<Purpose, Stream>;
   up: boolean;
+  /** Seen for a while: it was no flicker. */
   stable: boolean;
-  cancelStable: () => void;
+  unanswered: number;
+  readonly timers: Partial<Record<'open' | 'stable' | 'heartbeat', () => void>>;
 }
 
 export class PeerLink {
@@ -119,7 +130,7 @@ export class PeerLink {
     setImmediate(() => this.#flush());
   }
 
-  /** A connection to the peer is open: it becomes the session when there is none, or when the peer gave up the old one. */
+  /** A connection to the peer is open: the session from now on if there is none, or if the peer gave up the old one. */
   offer(connection: Connection): void {
     if (this.refused) {
       this.#giveUp(connection, 'the peer is refused for now');
@@ -143,6 +154,10 @@ export class PeerLink {
     }
     const { metrics, onFrame } = this.#ports;
     const reader = new FrameReader((frame) => {
+      if (frame.length === 0) {
+        answer(stream);
+        return;
+      }
       metrics.count('frames_in');
       metrics.count('bytes_in', frame.length);
       onFrame(this.index, purpose, frame);
@@ -221,24 +236,24 @@ export class PeerLink {
       .connections(this.peerId)
       .find((connection) => connection.status === 'open' && !this.#givenUp.has(connection));
     const { address } = this.#place;
+    const controller = new AbortController();
+    const cancelTimeout = this.#ports.clock.after(DIAL_MS_MAX, () => controller.abort());
     try {
       if (open !== undefined) this.offer(open);
-      else if (address !== null) this.offer(await this.#ports.dial(address));
+      else if (address !== null) this.offer(await this.#ports.dial(address, controller.signal));
     } catch (error) {
       this.#ports.log.debug({ peer: this.index, address: address?.toString(), error }, 'could not dial a validator');
+    } finally {
+      cancelTimeout();
     }
     if (this.#session === null) this.#retry();
   }
 
   async #open(connection: Connection): Promise<void> {
-    const session: Session = {
-      connection,
-      streams: new Map(),
-      up: false,
-      stable: false,
-      cancelStable: () => undefined,
-    };
+    const { clock } = this.#ports;
+    const session: Session = { connection, streams: new Map(), up: false, stable: false, unanswered: 0, timers: {} };
     this.#session = session;
+    session.timers.open = clock.after(OPEN_MS_MAX, () => this.#lose(session, 'its streams took too long to open'));
     try {
       for (const purpose of PURPOSES) {
         const stream = await connection.newStream(PROTOCOL_IDS[purpose]);
@@ -251,30 +266,46 @@ export class PeerLink {
     }
     if (this.#session !== session) return;
     session.up = true;
-    session.cancelStable = this.#ports.clock.after(STABLE_MS, () => {
+    session.timers.open?.();
+    session.timers.stable = clock.after(STABLE_MS, () => {
       session.stable = true;
       this.#failures = 0;
     });
+    session.timers.heartbeat = clock.after(HEARTBEAT_MS, () => this.#beat(session));
     this.#ports.onChange(this, true);
     this.#flush();
+  }
+
+  #beat(session: Session): void {
+    if (session.unanswered >= UNANSWERED_HEARTBEATS_MAX) {
+      this.#lose(session, 'no heartbeat was answered');
+      return;
+    }
+    session.unanswered += 1;
+    this.send('consensus', HEARTBEAT);
+    session.timers.heartbeat = this.#ports.clock.after(HEARTBEAT_MS, () => this.#beat(session));
   }
 
   #useStream(session: Session, purpose: Purpose, stream: Stream): void {
     session.streams.set(purpose, stream);
     stream.addEventListener('close', () => this.#lose(session, `the ${purpose} stream closed`));
     stream.addEventListener('drain', () => {
+      // The peer takes what it is sent: a heartbeat may wait behind bulk for longer than an answer takes.
+      session.unanswered = 0;
       // The stream sends what it holds in a microtask of its own, queued before this one.
       queueMicrotask(() => this.#pump(session, purpose));
     });
-    // Frames flow one way on a stream; what comes back on it is thrown away.
-    void stream.closeRead();
+    // Frames flow one way on a stream; only answers to heartbeats come back, and it does not matter what they say.
+    stream.addEventListener('message', () => {
+      session.unanswered = 0;
+    });
     if (stream.status !== 'open') this.#lose(session, `the ${purpose} stream closed at once`);
   }
 
   #lose(session: Session, reason: string): void {
     if (this.#session !== session) return;
     this.#session = null;
-    session.cancelStable();
+    for (const cancel of Object.values(session.timers)) cancel();
     this.#giveUp(session.connection, reason);
     for (const purpose of PURPOSES) {
       const outbox = this.#outboxes[purpose];
@@ -292,7 +323,7 @@ export class PeerLink {
     for (const purpose of PURPOSES) this.#pump(session, purpose);
   }
 
-  /** Hands over chunks while the stream takes them. What it cannot send now it keeps, one chunk at most; `drain` follows. */
+  /** Hands over chunks while the stream takes them. It keeps what it cannot send, one chunk at most; `drain` follows. */
   #pump(session: Session, purpose: Purpose): void {
     const stream = session.streams.get(purpose);
     if (!session.up || stream === undefined) return;
@@ -311,5 +342,15 @@ export class PeerLink {
 
   #countDropped(frames: number): void {
     if (frames > 0) this.#ports.metrics.count('frames_dropped', frames);
+  }
+}
+
+/** Answers a heartbeat, unless the peer leaves its answers unread: those may not gather here. */
+function answer(stream: Stream): void {
+  if (stream.writableNeedsDrain) return;
+  try {
+    stream.send(HEARTBEAT_BYTES);
+  } catch {
+    // The stream is closing; who asked will notice by itself.
   }
 }

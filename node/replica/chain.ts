@@ -9,6 +9,7 @@ import { resultRoot } from '../../protocol/block.js';
 import { BLOCK_BATCHES_MAX, BLOCK_ITEMS_MAX, UNFINALIZED_BLOCKS_MAX } from '../../protocol/limits.js';
 import {
   assert,
+  type Bic,
   type BlockHeader,
   type BlockId,
   type Certificate,
@@ -17,13 +18,14 @@ import {
   type Proposal,
   type Root,
   type TimestampMs,
+  type Uetr,
   type ValidatorIndex,
   type View,
 } from '../../protocol/types.js';
 import type { Operation, Ports } from '../ports.js';
 import { areFactsKnown, learnFacts, ordered } from './facts.js';
 import { type HeldBatch, isOnward, type Lanes } from './lanes.js';
-import { type FinalPointer, putBlock, putFinal, putPlace, putReceipts } from './records.js';
+import { type FinalPointer, getPlace, putBlock, putFinal, putPlace, putReceipts } from './records.js';
 
 /** A block executed on its branch. */
 export interface Executed {
@@ -72,7 +74,7 @@ export type Finality =
   | { readonly type: 'write'; readonly operations: readonly Operation[]; readonly blocks: readonly Committed[]; readonly pointer: FinalPointer; readonly expired: Expired | null }
   | { readonly type: 'divergence'; readonly height: Height; readonly own: Root; readonly certified: Root };
 
-type Deps = Pick<Ports, 'clock' | 'verifier' | 'metrics'> & { readonly lanes: Lanes; readonly skewMs: number; readonly wake: () => void };
+type Deps = Pick<Ports, 'clock' | 'store' | 'verifier' | 'metrics'> & { readonly lanes: Lanes; readonly skewMs: number; readonly wake: () => void };
 
 export class Chain {
   readonly #deps: Deps;
@@ -274,6 +276,7 @@ export class Chain {
     const pointer: FinalPointer = { network, epoch, height, view: ballot.view, block: ballot.block, root: ballot.root };
     const blocks = chain.map((block): Committed => ({ block, executed: block.executed as Executed }));
     const operations = blocks.flatMap((committed) => this.#operations(committed, committed.block === last ? this.#target : null));
+    operations.push(...this.#dropped(blocks));
     const expired = blocks.map(({ executed: { state } }) => state.changes().expired).findLast((range) => range !== null) ?? null;
     this.#writing = true;
     return { type: 'write', operations: [...operations, putFinal(pointer)], blocks, pointer, expired };
@@ -286,12 +289,25 @@ export class Chain {
     const operations: Operation[] = [
       putBlock({ header, receiptsRoot, stateRoot, parentRoot, root, certificate }),
       putReceipts(header.height, packReceipts(receipts)),
-      ...receipts.map(({ digest }, position) => putPlace(digest, { height: header.height, position })),
+      ...receipts.map(({ digest }, position) => putPlace(digest, { type: 'receipt', height: header.height, position })),
     ];
     for (const { key, value } of changes.state) {
       operations.push(value === null ? { type: 'delete', table: 'state', key } : { type: 'put', table: 'state', key, value });
     }
     for (const { key, value } of changes.ids) operations.push({ type: 'put', table: 'ids', key, value });
+    return operations;
+  }
+
+  /** What these blocks order without a receipt and nothing else has given one: its end must be told after a restart, too. */
+  #dropped(blocks: readonly Committed[]): Operation[] {
+    const told = new Set(blocks.flatMap(({ executed }) => executed.receipts.map(({ digest }) => digest)));
+    const operations: Operation[] = [];
+    for (const item of blocks.flatMap(({ executed }) => executed.lanes.flat().flatMap(({ items }) => items))) {
+      if (item === null || told.has(item.instruction.digest)) continue;
+      const { digest, payload, expiresMs } = item.instruction;
+      if (getPlace(this.#deps.store, digest) !== null) continue;
+      operations.push(putPlace(digest, { type: 'dropped', expires: expiresMs, initiator: payload.initiator as Bic, id: payload.id as Uetr }));
+    }
     return operations;
   }
 

@@ -15,6 +15,7 @@ import { decode, fromHex, Reader, Writer } from '../../protocol/codec.js';
 import { BATCH_BYTES_MAX } from '../../protocol/limits.js';
 import {
   assert,
+  type Bic,
   type BlockHeader,
   type BlockId,
   type Certificate,
@@ -25,6 +26,8 @@ import {
   type Proposal,
   type Root,
   type SignedBatch,
+  type TimestampMs,
+  type Uetr,
   type ValidatorIndex,
   type View,
   type Vote,
@@ -113,16 +116,28 @@ export function getBlock(store: Store, height: number): BlockRecord | null {
 export const putReceipts = (height: Height, packed: Uint8Array): Operation => put('receipts', u64Key(height), packed);
 export const getReceipts = (store: Store, height: number): Uint8Array | undefined => store.get('receipts', u64Key(height));
 
-/** Where an instruction's latest receipt is. */
-export interface Place {
-  readonly height: number;
-  readonly position: number;
+/** Where an instruction's latest receipt is; or that it was ordered and left none, and may take effect until it expires. */
+export type Place =
+  | { readonly type: 'receipt'; readonly height: number; readonly position: number }
+  | { readonly type: 'dropped'; readonly expires: TimestampMs; readonly initiator: Bic; readonly id: Uetr };
+
+export function putPlace(digest: InstructionDigest, place: Place): Operation {
+  const writer = new Writer(80);
+  if (place.type === 'receipt') writer.u8(1).u64(place.height).u32(place.position);
+  else writer.u8(2).u64(place.expires).text(place.initiator).text(place.id);
+  return put('index', fromHex(digest), writer.finish());
 }
-export const putPlace = (digest: InstructionDigest, place: Place): Operation =>
-  put('index', fromHex(digest), new Writer(12).u64(place.height).u32(place.position).finish());
-export function getPlace(store: Store, digest: InstructionDigest): Place | null {
+
+export function getPlace(store: Pick<Store, 'get'>, digest: InstructionDigest): Place | null {
   const bytes = store.get('index', fromHex(digest));
-  return bytes === undefined ? null : decode(bytes, (reader) => ({ height: reader.u64(), position: reader.u32() }));
+  if (bytes === undefined) return null;
+  const place = decode(bytes, (reader): Place =>
+    reader.u8() === 1
+      ? { type: 'receipt', height: reader.u64(), position: reader.u32() }
+      : { type: 'dropped', expires: reader.u64() as TimestampMs, initiator: reader.text(11) as Bic, id: reader.text(36) as Uetr },
+  );
+  assert(place !== null, 'an index entry is whole');
+  return place;
 }
 
 const batchKey = (lane: ValidatorIndex, incarnation: number, number: number, digest: Uint8Array): Uint8Array =>

@@ -430,13 +430,14 @@ export class Replica {
     if (this.#expired === null) return;
     const lists: [Uint8Array, Uint8Array][] = [];
     for await (const entry of this.#ports.store.scan('ids', { ...this.#expired, limit: EXPIRED_LISTS_AT_ONCE })) lists.push(entry);
-    if (lists.length < EXPIRED_LISTS_AT_ONCE) this.#expired = null;
     this.#enqueue({ type: 'forget', lists });
   }
 
   /** Not while a final write is under way: what it writes again must not be deleted after it. */
   #forget(lists: readonly (readonly [Uint8Array, Uint8Array])[]): void {
-    if (this.chain.isWriting || lists.length === 0) return;
+    if (this.chain.isWriting) return;
+    if (lists.length < EXPIRED_LISTS_AT_ONCE) this.#expired = null;
+    if (lists.length === 0) return;
     const { store } = this.#ports;
     const keys = lists.flatMap(([key, list]) => forgotten(key, list, { get: (id) => store.get('ids', id) }));
     void store.write(keys.map((key) => ({ type: 'delete', table: 'ids', key })), { sync: false });
@@ -517,6 +518,11 @@ export class Replica {
       const block = this.chain.get(ballot.block);
       if (header !== undefined && block !== undefined) block.proposal ??= { header, id: ballot.block, vote };
       if (block?.proposal != null) logged.push(putProposal(block.proposal));
+    }
+    if (ballot.kind === 'finalize') {
+      // Written with it once more: who has voted finalize must be able to show why, or a view could never end.
+      const notarization = this.core.rounds.get(ballot.view)?.notarization ?? null;
+      if (notarization !== null) operations.push(putCertificate(notarization));
     }
     for (const operation of logged) {
       this.#noteLogged(ballot.view, operation.key);

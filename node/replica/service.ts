@@ -10,16 +10,13 @@ import type { Genesis } from '../../protocol/genesis.js';
 import { decodeItem, type Instruction, type JwsJson, toJws } from '../../protocol/instruction.js';
 import { BLOCK_BATCHES_MAX, BUNDLE_CHAIN_MAX } from '../../protocol/limits.js';
 import { merklePath } from '../../protocol/merkle.js';
-import { assert, type InstructionDigest, type LanePoint, quorum, type TimestampMs, type ValidatorIndex } from '../../protocol/types.js';
+import { assert, type InstructionDigest, type LanePoint, quorum, type ValidatorIndex } from '../../protocol/types.js';
 import { formatAmount } from '../../protocol/values.js';
 import type { AssetView, BalanceView, BlockView, Clock, InstructionStatus, NodeService, ParticipantView, StatusView, Store, ValidatorView } from '../ports.js';
 import type { Verdict } from './admission.js';
 import type { Committed } from './chain.js';
-import { type BlockRecord, getBatch, getBlock, getPlace, getReceipts } from './records.js';
+import { type BlockRecord, getBatch, getBlock, getPlace, getReceipts, type Place } from './records.js';
 import type { Replica } from './replica.js';
-
-/** Instructions that were ordered without a trace and are remembered here, so that their end can be told. */
-const DROPPED_MAX = 10_000;
 
 interface Parts {
   readonly replica: Replica;
@@ -33,8 +30,6 @@ interface Parts {
 export class Service implements NodeService {
   readonly #parts: Parts;
   readonly #waiters = new Map<InstructionDigest, Set<() => void>>();
-  /** Ordered, and refused without a record: by digest, with when it expires. */
-  readonly #dropped = new Map<InstructionDigest, TimestampMs>();
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -42,19 +37,11 @@ export class Service implements NodeService {
 
   /** The replica tells of each block once it is durable and final here. */
   onFinal({ executed }: Committed): void {
-    const told = new Set(executed.receipts.map(({ digest }) => digest));
     for (const { digest, code } of executed.receipts) if (!isOpen(code)) this.#wake(digest);
-    for (const batches of executed.lanes) {
-      for (const item of batches.flatMap((held) => held.items)) {
-        if (item !== null && !told.has(item.instruction.digest)) this.#drop(item.instruction);
-      }
+    const told = new Set(executed.receipts.map(({ digest }) => digest));
+    for (const { items } of executed.lanes.flat()) {
+      for (const item of items) if (item !== null && !told.has(item.instruction.digest)) this.#wake(item.instruction.digest);
     }
-  }
-
-  #drop({ digest, expiresMs }: Instruction): void {
-    if (getPlace(this.#parts.store, digest) !== null) return;
-    if (this.#dropped.size >= DROPPED_MAX) this.#dropped.delete(this.#dropped.keys().next().value as InstructionDigest);
-    this.#dropped.set(digest, expiresMs);
   }
 
   #wake(digest: InstructionDigest): void {
@@ -73,7 +60,7 @@ export class Service implements NodeService {
 
   #status(digest: InstructionDigest): InstructionStatus {
     const { replica } = this.#parts;
-    const { header, state } = replica.chain.final;
+    const { state } = replica.chain.final;
     const receipt = this.#receipt(digest)?.receipt;
     if (receipt !== undefined) {
       const { code, height, time } = receipt;
@@ -83,10 +70,18 @@ export class Service implements NodeService {
     }
     const pending = { status: 'pending', code: null, height: null, time: null, missing: [] } as const;
     if (replica.admission.isPending(digest)) return pending;
-    const expires = this.#dropped.get(digest);
-    if (expires === undefined) return { status: 'unknown' };
-    // Only once final block time has passed it can nothing order it any more.
-    return header.time > expires ? { status: 'final', code: 'expired', height: header.height, time: header.time } : pending;
+    const place = getPlace(this.#parts.store, digest);
+    return place?.type === 'dropped' ? (this.#endOf(digest, place) ?? pending) : { status: 'unknown' };
+  }
+
+  /** The end of what was ordered without a trace, if it is certain that nothing can order it with effect any more. */
+  #endOf(digest: InstructionDigest, { expires, initiator, id }: Extract<Place, { type: 'dropped' }>): InstructionStatus | null {
+    const { header, state } = this.#parts.replica.chain.final;
+    const { height, time } = header;
+    if (time > expires) return { status: 'final', code: 'expired', height, time };
+    const record = state.record(initiator, id);
+    const isTaken = record !== undefined && record.digest !== digest && record.until >= expires;
+    return isTaken ? { status: 'final', code: 'duplicate_id', height: record.height, time: record.time } : null;
   }
 
   /** Resolves with the status as it stands when it is final, when `timeoutMs` have passed, or when the signal fires. */
@@ -114,7 +109,7 @@ export class Service implements NodeService {
     const { store, replica } = this.#parts;
     const place = getPlace(store, digest);
     // What is written and not yet announced is not told: every read holds for one height.
-    if (place === null || place.height > replica.chain.final.header.height) return null;
+    if (place?.type !== 'receipt' || place.height > replica.chain.final.header.height) return null;
     const receipts = this.#receipts(place.height);
     const receipt = receipts[place.position];
     assert(receipt !== undefined, 'the index points at a receipt');

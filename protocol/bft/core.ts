@@ -217,8 +217,9 @@ const hasWork = (core: Core, round: Round): boolean =>
 function propose(core: Core, round: Round, now: TimestampMs, effects: Effect[]): void {
   const { self, n } = core.config;
   const { proposeAt } = core.pacemaker;
-  if (self === null || leaderOf(round.view, n) !== self || proposeAt === null || now < proposeAt) return;
+  if (proposeAt === null || now < proposeAt) return;
   core.pacemaker.proposeAt = null;
+  if (self === null || leaderOf(round.view, n) !== self) return;
   if (round.building || round.cast.nullify || round.cast.notarize !== null) return;
   const parent = highestNotarized(core);
   const missing = missingNullification(core, parent.view, round.view);

@@ -1,0 +1,67 @@
+/** Arguments from text. Each reader returns the value or throws commander's own error, which names the option and ends in a usage message. */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+
+export function matching(pattern: RegExp, wanted: string): (text: string) => string {
+  return (text) => {
+    if (!pattern.test(text)) throw new InvalidArgumentError(`It must be ${wanted}.`);
+    return text;
+  };
+}
+
+const BIC_WANTED = 'a BIC of eleven characters in upper case, as HKMAHKHHXXX';
+export const readBic = matching(/^[A-Z0-9]{4}[A-Z]{2}[A-Z0-9]{5}$/, BIC_WANTED);
+export const readDigest = matching(/^[0-9a-f]{64}$/, 'a digest, 64 lower-case hex digits');
+export const readAsset = matching(/^[A-Z][A-Z0-9]{2,11}(\.[A-Z0-9]{1,11})?$/, 'an asset code, as HKD');
+export const readAmount = matching(
+  /^(0|[1-9][0-9]{0,28})(\.[0-9]{1,18})?$/,
+  'a decimal number in major units without sign, separators or leading zeros, as 1000000.00',
+);
+export const readJurisdiction = matching(/^[A-Z]{2}$/, 'a country code of two capitals (ISO 3166-1), as HK');
+
+export function readUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url === null || !['http:', 'https:'].includes(url.protocol)) {
+    throw new InvalidArgumentError("It must be a node's address, as http://127.0.0.1:8080.");
+  }
+  return text;
+}
+
+export function readWhole(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = /^(0|[1-9][0-9]{0,14})$/.test(text) ? Number(text) : Number.NaN;
+    if (!(value >= least && value <= most)) {
+      throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`);
+    }
+    return value;
+  };
+}
+
+export interface LegText {
+  readonly from: string;
+  readonly to: string;
+  readonly asset: string;
+  readonly amount: string;
+}
+
+/** `FROM:TO:ASSET:AMOUNT`, gathered over the times the option is given. */
+export function gatherLegs(text: string, before: readonly LegText[] = []): readonly LegText[] {
+  const [from = '', to = '', asset = '', amount = '', ...rest] = text.split(':');
+  if (rest.length > 0 || amount === '') {
+    throw new InvalidArgumentError('It must be FROM:TO:ASSET:AMOUNT, as HSBCHKHHXXX:BKKBTHBKXXX:HKD:1000000.00.');
+  }
+  return [...before, { from: readBic(from), to: readBic(to), asset: readAsset(asset), amount: readAmount(amount) }];
+}
+
+export const gather = (text: string, before: readonly string[] = []): readonly string[] => [...before, text];
+
+const DEFAULT_NODE = 'http://127.0.0.1:8080';
+
+/** The options of every command that asks a node. */
+export const withNode = (command: Command): Command =>
+  command.addOption(
+    new Option('--node <url>', 'address of the node').env('CAUSEWAY_NODE').default(DEFAULT_NODE).argParser(readUrl),
+  );
+
+export interface NodeOptions {
+  readonly node: string;
+}

@@ -1,0 +1,172 @@
+/** The composition root: every part of a node is made here, given what it uses, and ended in the opposite order. */
+import { readFileSync } from 'node:fs';
+import { createServer, ListenError } from './api/server.js';
+import { createClock } from './clock.js';
+import type { Config } from './config.js';
+import { createSigner } from './keys/signer.js';
+import { createVerifier } from './keys/verifier.js';
+import { createLog } from './log.js';
+import { Failure } from './main/exits.js';
+import { hashPairsNative } from './main/hasher.js';
+import { identify } from './main/validator.js';
+import { createMetrics } from './metrics/prometheus.js';
+import { createBus, type Libp2pBus } from './net/libp2p.js';
+import type { Log } from './ports.js';
+import { recover } from './replica/recovery.js';
+import { Replica } from './replica/replica.js';
+import { Service } from './replica/service.js';
+import { openStore, StoreError } from './store/level.js';
+
+/** An idle network makes an empty block this often, so that what expires is seen to. */
+const HEARTBEAT_MS = 60_000;
+/** Δ grows to so many times what the configuration has, when the network is slow. */
+const DELTA_GROWTH_MAX = 16;
+
+export interface RunningNode {
+  /** Where its HTTP interface is, as `http://127.0.0.1:8101`. */
+  readonly url: string;
+  /** Multiaddrs at which it listens for other validators. */
+  readonly listening: readonly string[];
+  /** Answers whoever waits, finishes the last write, and lets go of everything. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a validator. Resolves once it serves HTTP; whether it is ready to take instructions, /readyz says.
+ *
+ * @throws Failure what the environment lacks, with a code of its own for each kind
+ */
+export async function startNode(config: Config, log: Log = logOf(config)): Promise<RunningNode> {
+  const closers: (() => Promise<void> | void)[] = [];
+  const stop = async (): Promise<void> => {
+    for (const close of closers.splice(0).reverse()) {
+      try {
+        await close();
+      } catch (error) {
+        log.error({ error }, 'a part of the node did not end well');
+      }
+    }
+  };
+  try {
+    return { ...(await compose(config, log, closers)), stop };
+  } catch (error) {
+    await stop();
+    throw failureOf(error) ?? error;
+  }
+}
+
+export const logOf = ({ party, log: { level } }: Config): Log => createLog({ level, party });
+
+async function compose(
+  config: Config,
+  log: Log,
+  closers: (() => Promise<void> | void)[],
+): Promise<Omit<RunningNode, 'stop'>> {
+  const { party, consensus, http } = config;
+  const { genesis, self, peers, voteSeed, networkSeed } = identify(config);
+  const clock = createClock();
+  const metrics = createMetrics();
+
+  const verifier = createVerifier({ threads: config.verifierThreads });
+  closers.push(() => verifier.close());
+  const store = await openStore(config.data, { metrics });
+  closers.push(() => store.close());
+  const recovery = await recover(store, clock, genesis, hashPairsNative);
+  if (!recovery.ok) throw new Failure(recovery.code, `${recovery.detail} ${WHAT_TO_DO[recovery.code]}`);
+  const { recovered } = recovery;
+  const { height } = recovered.pointer;
+
+  const listen = [config.p2p.listen];
+  const bus = await createBus({ privateKey: networkSeed, peers, self, listen, log, metrics, clock });
+  closers.push(() => bus.stop());
+  const replica = new Replica(
+    {
+      network: genesis.network,
+      set: genesis.validators,
+      self,
+      skewMs: genesis.parameters.skewMs,
+      deltaMs: consensus.deltaMs,
+      deltaMaxMs: DELTA_GROWTH_MAX * consensus.deltaMs,
+      batchMs: consensus.batchMs,
+      heartbeatMs: HEARTBEAT_MS,
+    },
+    { clock, bus, store, signer: createSigner({ voteSeed, networkSeed }), verifier, log, metrics },
+    recovered,
+    (committed) => service.onFinal(committed),
+  );
+  const service: Service = new Service({ replica, store, genesis, clock, party, version: readVersion() });
+  closers.push(() => replica.stop());
+  // The replica listens before the bus brings anything.
+  replica.start();
+  await startBus(bus, config.p2p.listen);
+
+  const render = (): Promise<string> => {
+    metrics.gauge('verifier_queue', verifier.queueLength());
+    return metrics.render();
+  };
+  const server = createServer({ service, metrics: { ...metrics, render }, log, host: http.host, port: http.port });
+  closers.push(() => server.stop());
+  const url = await server.start();
+  const listening = bus.listening();
+  log.info({ url, listening, network: genesis.network, height }, 'the node has started');
+  return { url, listening };
+}
+
+const WHAT_TO_DO = {
+  other_network: 'Name the genesis file of that network, or give this node a data folder of its own.',
+  state_corrupt:
+    'Keep a copy of the folder, check the disk, and let the node fetch the ledger again into a new folder. Its vote key must not sign again, since what it signed may be lost.',
+} as const;
+
+async function startBus(bus: Libp2pBus, address: string): Promise<void> {
+  try {
+    await bus.start();
+  } catch (error) {
+    const messages = messagesOf(error);
+    const reason = /\bE[A-Z]{4,}\b/.exec(messages)?.[0] ?? messages;
+    if (reason === 'EADDRINUSE') {
+      throw new Failure(
+        'address_in_use',
+        `${address} is taken: stop the process that has it, or set \`p2p.listen\` to another address.`,
+        { cause: error },
+      );
+    }
+    throw new Failure(
+      'address_unavailable',
+      `Nothing can listen on ${address} (${reason}): set \`p2p.listen\` to an address of this machine.`,
+      { cause: error },
+    );
+  }
+}
+
+/** An error's message with those of what caused it: libp2p has the system's own code only below. */
+function messagesOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { errors = [] } = error as { errors?: readonly unknown[] };
+  const inner = [...errors, ...(error.cause === undefined ? [] : [error.cause])].map(messagesOf);
+  return [error.message, ...inner].join(': ');
+}
+
+/** What an operator can mend, or null when the error is a bug. */
+export function failureOf(error: unknown): Failure | null {
+  if (error instanceof Failure) return error;
+  if (error instanceof StoreError) return new Failure(error.code, error.message, { cause: error });
+  if (error instanceof ListenError) {
+    const code = error.code === 'address_in_use' ? 'address_in_use' : 'address_unavailable';
+    return new Failure(code, error.message, { cause: error });
+  }
+  return null;
+}
+
+/** The version in package.json, which stands above this file in the sources and above `dist` in a build. */
+export function readVersion(): string {
+  for (const place of ['../package.json', '../../package.json']) {
+    try {
+      const { name, version } = JSON.parse(readFileSync(new URL(place, import.meta.url), 'utf8')) as { name?: unknown; version?: unknown };
+      if (name === 'causeway' && typeof version === 'string') return version;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
+  }
+  throw new Error('package.json is not where it should be');
+}

@@ -1,0 +1,198 @@
+/** What is done on a local network: currencies, banks, issuance, a PvP, its receipt checked offline, the sums of all accounts. */
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { isEffective, type ResultCode } from '../../ledger/codes.js';
+import type { Client, ClientResult } from '../../node/api/client.js';
+import { buildInstruction, type InstructionSigner, type PayloadFields, proveKey, signInstruction } from '../../node/api/signing.js';
+import type { PayloadOf } from '../../protocol/payload.js';
+import { authorityOf, type Bank } from './banks.js';
+import type { Jurisdiction, LocalNetwork, Member } from './network.js';
+import { runCli } from './processes.js';
+
+const FINAL_MS_MAX = 60_000;
+export const CURRENCIES = [
+  { asset: 'HKD', name: 'Hong Kong dollar', jurisdiction: 'HK', cap: '1000000000000.00' },
+  { asset: 'THB', name: 'Thai baht', jurisdiction: 'TH', cap: '1000000000000.00' },
+] as const;
+/** What a PvP of the demonstration moves, and what is issued when a bank has less. */
+const HKD = { amount: '1000000.00', issued: '10000000.00' } as const;
+const THB = { amount: '4150000.00', issued: '41500000.00' } as const;
+
+export interface Final {
+  readonly digest: string;
+  readonly code: string;
+  readonly height: number;
+  /** From sending it to seeing it final. */
+  readonly finalityMs: number;
+}
+
+/** The answer, or an error that names the node's code. */
+export function need<T>(answer: ClientResult<T>): T {
+  if (answer.ok) return answer.value;
+  throw new Error(`${answer.problem.code}: ${answer.problem.detail}`);
+}
+
+type Without<P, Names extends string> = P extends unknown ? Omit<P, Names> : never;
+/** What an instruction asks; the node says for which network. */
+type Asked = Without<PayloadFields, 'network'>;
+
+/** Submits to a node and waits there until it is final. Rejects when the outcome is not what was asked. */
+export async function act({ client }: Member, asked: Asked, signers: readonly InstructionSigner[]): Promise<Final> {
+  const { network } = need(await client.getStatus());
+  const built = buildInstruction({ ...asked, network } as PayloadFields);
+  const jws = await signInstruction(built, signers);
+  const sentMs = performance.now();
+  const { digest } = need(await client.submit(jws));
+  const { status, code, height } = need(await client.waitFinal(digest, FINAL_MS_MAX));
+  const finalityMs = Math.round(performance.now() - sentMs);
+  if (status !== 'final' || height === null || !isEffective(code as ResultCode)) {
+    throw new Error(`Instruction ${digest} is ${status}, with code ${code}.`);
+  }
+  return { digest, code: code as string, height, finalityMs };
+}
+
+/** Until each of these nodes has the outcome too: it may be some blocks behind the one that was asked. */
+export async function untilSeen(members: readonly Member[], digest: string): Promise<void> {
+  for (const { party, client } of members) {
+    const { status } = need(await client.waitFinal(digest, FINAL_MS_MAX));
+    if (status !== 'final') throw new Error(`${party} did not see instruction ${digest} become final.`);
+  }
+}
+
+/** How often a node is asked whether it is ready. */
+const READY_STEP_MS = 100;
+
+/** Until the nodes take instructions: a quorum of them sees each other. */
+export async function untilReady(members: readonly Member[]): Promise<void> {
+  const until = performance.now() + FINAL_MS_MAX;
+  for (const { party, client } of members) {
+    for (let ready = await client.getReady(); !ready.ok; ready = await client.getReady()) {
+      if (performance.now() > until) throw new Error(`${party} is not ready: ${ready.problem.detail}`);
+      await new Promise((resolve) => setTimeout(resolve, READY_STEP_MS));
+    }
+  }
+}
+
+/** Defines the currencies that are not on the ledger yet. */
+export async function defineCurrencies(network: LocalNetwork): Promise<Final[]> {
+  const { assets } = need(await network.member('HK').client.getAssets());
+  const missing = CURRENCIES.filter(({ asset }) => !assets.some((each) => each.asset === asset));
+  const defined = await Promise.all(
+    missing.map((currency) => {
+      const issuer = network.member(currency.jurisdiction);
+      const { party } = issuer;
+      const kind = 'wcbdc' as PayloadOf<'asset'>['class'];
+      const asked = { ...currency, kind: 'asset', class: kind, decimals: 2, issuer: party, initiator: party } as const;
+      return act(issuer, asked, [authorityOf(network, currency.jurisdiction)]);
+    }),
+  );
+  for (const { digest } of defined) await untilSeen(network.members, digest);
+  return defined;
+}
+
+/** Admits the banks that are not on the ledger yet, each by its authority, on its own proof that it holds its key. */
+export async function admitBanks(network: LocalNetwork, banks: readonly Bank[]): Promise<Final[]> {
+  const home = network.member('HK').client;
+  const [{ participants }, status] = [need(await home.getParticipants()), need(await home.getStatus())];
+  const missing = banks.filter(({ party }) => !participants.some((each) => each.party === party));
+  const admitted = await Promise.all(
+    missing.map(async ({ party, name, lei, jurisdiction, signer }) => {
+      const authority = network.member(jurisdiction);
+      const keys = [await proveKey({ network: status.network, party, jwk: signer.jwk }, signer)];
+      const asked = { kind: 'participant', action: 'admit', initiator: authority.party, party, name, lei, jurisdiction, keys, threshold: 1 } as const;
+      return act(authority, asked, [authorityOf(network, jurisdiction)]);
+    }),
+  );
+  for (const { digest } of admitted) await untilSeen(network.members, digest);
+  return admitted;
+}
+
+/** One leg out of the issuer's own account. */
+export function issue(network: LocalNetwork, jurisdiction: Jurisdiction, leg: { readonly asset: string; readonly to: string; readonly amount: string }): Promise<Final> {
+  const issuer = network.member(jurisdiction);
+  const legs = [{ from: issuer.party, ...leg }];
+  return act(issuer, { kind: 'settle', mode: 'gross', initiator: issuer.party, legs }, [authorityOf(network, jurisdiction)]);
+}
+
+/** Issues to each bank what it lacks for a PvP. */
+export async function fundBanks(network: LocalNetwork, [hsbc, bangkok]: readonly [Bank, Bank]): Promise<Final[]> {
+  const rows = [
+    { bank: hsbc, asset: 'HKD', ...HKD },
+    { bank: bangkok, asset: 'THB', ...THB },
+  ] as const;
+  const issued = await Promise.all(
+    rows.map(async ({ bank, asset, amount, issued: more }) => {
+      const { balances } = need(await network.member(bank.jurisdiction).client.getBalances({ bic: bank.party }));
+      const balance = balances.find((each) => each.asset === asset)?.balance ?? '0';
+      if (minorOf(balance) >= minorOf(amount)) return [];
+      return [await issue(network, bank.jurisdiction, { asset, to: bank.party, amount: more })];
+    }),
+  );
+  for (const { digest } of issued.flat()) await untilSeen(network.members, digest);
+  return issued.flat();
+}
+
+/** HKD against THB between the two banks, signed by both with their own keys, through the first one's central bank. */
+export function settlePvp(network: LocalNetwork, [hsbc, bangkok]: readonly [Bank, Bank]): Promise<Final> {
+  const legs = [
+    { from: hsbc.party, to: bangkok.party, asset: 'HKD', amount: HKD.amount },
+    { from: bangkok.party, to: hsbc.party, asset: 'THB', amount: THB.amount },
+  ];
+  const asked = { kind: 'settle', mode: 'gross', initiator: hsbc.party, legs } as const;
+  return act(network.member(hsbc.jurisdiction), asked, [hsbc.signer, bangkok.signer]);
+}
+
+/** What the offline check says: a separate process that has the receipt and the genesis file, and asks nobody. */
+export interface Checked {
+  readonly verified: boolean;
+  readonly code: string;
+  readonly height: number;
+  readonly signers: readonly string[];
+}
+
+/** Fetches the receipt into `file` and has it checked. Rejects when the check does not hold. */
+export async function checkOffline(network: LocalNetwork, { client }: Member, digest: string, file: string): Promise<Checked> {
+  if (existsSync(file)) rmSync(file);
+  writeFileSync(file, `${JSON.stringify(need(await client.getReceipt({ digest })))}\n`);
+  const { status, stdout, stderr } = await runCli('verify', file, '--genesis', network.genesis, '--digest', digest, '--json');
+  if (status !== 0) throw new Error(`The receipt does not hold: ${stdout}${stderr}`);
+  return JSON.parse(stdout) as Checked;
+}
+
+export const receiptFileOf = (network: LocalNetwork): string => join(network.dir, 'receipt.json');
+
+/** Tries at a reading of all accounts within one height, before it is given up. */
+const READINGS_MAX = 50;
+
+/** The sum of all accounts of each asset, as one node tells them at one height: every sum must be zero. */
+export async function sumsAt(client: Client, leastHeight: number): Promise<{ readonly height: number; readonly sums: ReadonlyMap<string, bigint> }> {
+  for (let reading = 1; reading <= READINGS_MAX; reading++) {
+    const { height, participants } = need(await client.getParticipants());
+    const accounts = await Promise.all(participants.map(async ({ party }) => need(await client.getBalances({ bic: party }))));
+    // A block came between two of the answers: read again.
+    if (height < leastHeight || accounts.some((account) => account.height !== height)) continue;
+    const sums = new Map<string, bigint>();
+    for (const { asset, balance } of accounts.flatMap(({ balances }) => balances)) {
+      sums.set(asset, (sums.get(asset) ?? 0n) + minorOf(balance));
+    }
+    return { height, sums };
+  }
+  throw new Error(`No reading of all accounts at one height, at ${leastHeight} or above.`);
+}
+
+/** Whether every asset sums to zero on every node, at the given height or above, and all know the same assets. */
+export async function isConserved(members: readonly Member[], leastHeight: number): Promise<boolean> {
+  const readings = await Promise.all(members.map(({ client }) => sumsAt(client, leastHeight)));
+  const names = readings.map(({ sums }) => [...sums.keys()].sort().join());
+  return (
+    names.every((each) => each !== '' && each === names[0]) &&
+    readings.every(({ sums }) => [...sums.values()].every((sum) => sum === 0n))
+  );
+}
+
+/** Minor units of a balance with two decimals or none. */
+function minorOf(text: string): bigint {
+  const [whole = '0', decimals = ''] = text.split('.');
+  const magnitude = BigInt(whole.replace('-', '')) * 100n + BigInt(decimals.padEnd(2, '0'));
+  return text.startsWith('-') ? -magnitude : magnitude;
+}
