@@ -26,14 +26,17 @@ case $action in
     exit 1
     ;;
   stop)
-    [[ -s $folder/dockerd.pid ]] || exit 0
-    pid=$(<"$folder/dockerd.pid")
-    kill "$pid" 2>/dev/null || exit 0
-    for ((i = 0; i < wait_seconds * 4; i++)); do
-      kill -0 "$pid" 2>/dev/null || exit 0
-      sleep 0.25
-    done
-    kill -KILL "$pid"
+    if [[ -s $folder/dockerd.pid ]]; then
+      pid=$(<"$folder/dockerd.pid")
+      kill "$pid" 2>/dev/null || true
+      for ((i = 0; i < wait_seconds * 4; i++)); do
+        kill -0 "$pid" 2>/dev/null || break
+        sleep 0.25
+      done
+      if kill -0 "$pid" 2>/dev/null; then kill -KILL "$pid"; fi
+    fi
+    # It leaves a network namespace mounted, and a folder with a mount in it cannot be removed.
+    awk -v under="$folder/" 'index($2, under) == 1 { print $2 }' /proc/mounts | sort --reverse | xargs --no-run-if-empty umount
     ;;
   *)
     echo "unknown action $action" >&2

@@ -6,12 +6,14 @@ import type {
   AmountMinor,
   AssetCode,
   Bic,
+  Epoch,
   Hash,
   InstructionDigest,
   Jurisdiction,
   NetworkId,
   Thumbprint,
   TimestampMs,
+  ValidatorSet,
 } from '../protocol/types.js';
 import { type Layout, layout } from './layout.js';
 import { type Named, readBic, readNamed, writeNamed } from './receipt.js';
@@ -133,6 +135,8 @@ export interface Entries {
   readonly settlements: Settlement;
   readonly waiting: Waiting;
   readonly buckets: Bucket;
+  /** The set that votes, under the empty name: what hand-overs prove (protocol/SPEC.md). */
+  readonly validators: Pick<ValidatorSet, 'epoch' | 'digest'>;
 }
 export type TableName = keyof Entries;
 export type EntryOf<T extends TableName> = Entries[T];
@@ -231,6 +235,11 @@ const CODECS: { readonly [T in TableName]: EntryCodec<Entries[T]> } = {
     prefix: 8,
     write: (w, b) => w.hash(b.chain),
     read: (r, name) => ({ hour: Number(name), chain: r.hash() }),
+  },
+  validators: {
+    prefix: 9,
+    write: (w, v) => w.u64(v.epoch).hash(v.digest),
+    read: (r) => ({ epoch: r.u64() as Epoch, digest: r.hash() }),
   },
 };
 

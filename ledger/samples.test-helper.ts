@@ -5,7 +5,7 @@ import { generateKey, publicKeyOf } from '../protocol/crypto.js';
 import { hashOf } from '../protocol/hash.js';
 import { type Instruction, instructionDigest } from '../protocol/instruction.js';
 import type { Jwk, Payload } from '../protocol/payload.js';
-import type { Bic, Hash, Height, Jurisdiction, NetworkId, Thumbprint, TimestampMs } from '../protocol/types.js';
+import type { Bic, Epoch, Hash, Height, Jurisdiction, NetworkId, Thumbprint, TimestampMs } from '../protocol/types.js';
 import { formatTime } from '../protocol/values.js';
 import { type Applied, applyBlock, type Ordered } from './apply.js';
 import { forgotten } from './memory.js';
@@ -126,6 +126,7 @@ export class Book {
         network: NETWORK,
         created: START as TimestampMs,
         skewMs: SKEW_MS,
+        validators: { epoch: 0 as Epoch, digest: hash('validators') },
         authorities: (
           [
             [HKMA, 'HK'],

@@ -17,6 +17,7 @@ import {
   type Thumbprint,
   type TimestampMs,
   type Uetr,
+  type ValidatorSet,
   ZERO_HASH,
 } from '../protocol/types.js';
 import { type Agenda, EMPTY_AGENDA, enter, first, strike } from './agenda.js';
@@ -50,6 +51,7 @@ export interface GenesisState {
   readonly network: NetworkId;
   readonly created: TimestampMs;
   readonly skewMs: number;
+  readonly validators: Pick<ValidatorSet, 'epoch' | 'digest'>;
   readonly authorities: readonly {
     readonly party: Bic;
     readonly name: string;
@@ -123,6 +125,8 @@ export class State {
     const state = State.#empty(recall, hasher);
     const { network, created, skewMs } = genesis;
     state.tables.parameters.set('', { network, created, skewMs });
+    const { epoch, digest } = genesis.validators;
+    state.tables.validators.set('', { epoch, digest });
     for (const authority of genesis.authorities) {
       const keys = authority.keys.map((jwk) => {
         const key = publicKeyOf(jwk);

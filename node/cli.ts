@@ -10,6 +10,7 @@ import { run } from './cli/runner.js';
 import { nodeCommands } from './cli/start.js';
 import { verifyCommands } from './cli/verify.js';
 import { EXITS } from './main/exits.js';
+import { readVersion } from './main/version.js';
 
 const exitStatuses = Object.values(EXITS)
   .map(({ status, says }) => `  ${String(status).padStart(2)}  ${says}`)
@@ -17,6 +18,7 @@ const exitStatuses = Object.values(EXITS)
 
 const program = new Command('causeway')
   .description('A node for payments across the currencies of several central banks, and the tools around it.')
+  .version(readVersion(), '--version', 'print the version')
   .addHelpText('after', `\nExit statuses:\n${exitStatuses}`)
   // What is wrong with the command line is told below, as any other failure is.
   .configureOutput({ outputError: () => undefined })
@@ -46,6 +48,9 @@ try {
   // Commander has printed the help that was asked for.
   if (error.exitCode !== 0) {
     const detail = error.message.replace(/^error: /, '');
-    tell(failed('usage', 'usage', detail === '(outputHelp)' ? 'Name a command.' : detail), process.argv.includes('--json'));
+    tell(
+      failed('usage', 'usage', detail === '(outputHelp)' ? 'Name a command.' : detail),
+      process.argv.includes('--json'),
+    );
   }
 }

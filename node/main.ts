@@ -1,5 +1,4 @@
 /** The composition root: every part of a node is made here, given what it uses, and ended in the opposite order. */
-import { readFileSync } from 'node:fs';
 import { createServer, ListenError } from './api/server.js';
 import { createClock } from './clock.js';
 import type { Config } from './config.js';
@@ -9,6 +8,7 @@ import { createLog } from './log.js';
 import { Failure } from './main/exits.js';
 import { hashPairsNative } from './main/hasher.js';
 import { identify } from './main/validator.js';
+import { readVersion } from './main/version.js';
 import { createMetrics } from './metrics/prometheus.js';
 import { createBus, type Libp2pBus } from './net/libp2p.js';
 import type { Log } from './ports.js';
@@ -156,17 +156,4 @@ export function failureOf(error: unknown): Failure | null {
     return new Failure(code, error.message, { cause: error });
   }
   return null;
-}
-
-/** The version in package.json, which stands above this file in the sources and above `dist` in a build. */
-export function readVersion(): string {
-  for (const place of ['../package.json', '../../package.json']) {
-    try {
-      const { name, version } = JSON.parse(readFileSync(new URL(place, import.meta.url), 'utf8')) as { name?: unknown; version?: unknown };
-      if (name === 'causeway' && typeof version === 'string') return version;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    }
-  }
-  throw new Error('package.json is not where it should be');
 }

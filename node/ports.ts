@@ -4,7 +4,14 @@
  */
 import type { Instruction } from '../protocol/instruction.js';
 import type { Jwk } from '../protocol/payload.js';
-import type { BatchDigest, InstructionDigest, NetworkId, TimestampMs, Thumbprint, ValidatorIndex } from '../protocol/types.js';
+import type {
+  BatchDigest,
+  InstructionDigest,
+  NetworkId,
+  Thumbprint,
+  TimestampMs,
+  ValidatorIndex,
+} from '../protocol/types.js';
 
 export interface Clock {
   /** Wall-clock time. Never used to order anything: only for timers, block times and skew. */
@@ -38,7 +45,10 @@ export interface Store {
   /** A point read, at once: the ledger's recall of old ids is part of a synchronous core. */
   get(table: Table, key: Uint8Array): Uint8Array | undefined;
   /** Entries with from <= key < to, ascending (or descending with `reverse`). */
-  scan(table: Table, range: { from: Uint8Array; to: Uint8Array; reverse?: boolean; limit?: number }): AsyncIterable<[Uint8Array, Uint8Array]>;
+  scan(
+    table: Table,
+    range: { from: Uint8Array; to: Uint8Array; reverse?: boolean; limit?: number },
+  ): AsyncIterable<[Uint8Array, Uint8Array]>;
   /** All or nothing, in the order of calls. With `sync` it is durable when the promise resolves; without, a crash may lose it. */
   write(operations: readonly Operation[], options: { sync: boolean }): Promise<void>;
   close(): Promise<void>;
@@ -50,10 +60,15 @@ export interface Signer {
   network(bytes: Uint8Array): Promise<Uint8Array>;
 }
 
-/** A signature to be checked: raw Ed25519 keys of the validators, or a bank's JWK. */
-export type SignatureCheck =
-  | { readonly alg: 'Ed25519'; readonly key: Uint8Array; readonly message: Uint8Array; readonly signature: Uint8Array }
-  | { readonly alg: 'ES256'; readonly key: Uint8Array; readonly message: Uint8Array; readonly signature: Uint8Array };
+/** A signature to be checked: raw Ed25519 keys of the validators, or a bank's key. */
+export interface SignatureCheck {
+  readonly alg: 'Ed25519' | 'ES256';
+  readonly key: Uint8Array;
+  readonly message: Uint8Array;
+  readonly signature: Uint8Array;
+  /** The key is to be registered on the strength of this signature: it must be a point of prime order, too. */
+  readonly registers?: boolean;
+}
 
 /** Checks signatures off the main thread, by the acceptance rule of protocol/SPEC.md. */
 export interface Verifier {
@@ -85,9 +100,26 @@ export interface Metrics {
   observe(name: HistogramName, seconds: number): void;
 }
 export type CounterName =
-  | 'blocks_finalized' | 'instructions_finalized' | 'instructions_accepted' | 'instructions_refused' | 'nullifications' | 'evidence'
-  | 'frames_in' | 'frames_out' | 'bytes_in' | 'bytes_out' | 'frames_dropped' | 'peers_punished' | 'signatures_checked';
-export type GaugeName = 'view' | 'height' | 'peers' | 'lane_unordered_batches' | 'unfinalized_blocks' | 'verifier_queue';
+  | 'blocks_finalized'
+  | 'instructions_finalized'
+  | 'instructions_accepted'
+  | 'instructions_refused'
+  | 'nullifications'
+  | 'evidence'
+  | 'frames_in'
+  | 'frames_out'
+  | 'bytes_in'
+  | 'bytes_out'
+  | 'frames_dropped'
+  | 'peers_punished'
+  | 'signatures_checked';
+export type GaugeName =
+  | 'view'
+  | 'height'
+  | 'peers'
+  | 'lane_unordered_batches'
+  | 'unfinalized_blocks'
+  | 'verifier_queue';
 export type HistogramName = 'finality' | 'block_apply' | 'store_sync';
 
 export interface Ports {
@@ -101,36 +133,108 @@ export interface Ports {
 }
 
 /** Refusals at the door of a node, before anything is ordered. */
-export type AdmissionCode = 'unknown_key' | 'bad_signature' | 'initiator_signature_missing' | 'wrong_network' | 'expired' | 'duplicate_id' | 'lane_full' | 'not_ready';
+export type AdmissionCode =
+  | 'unknown_key'
+  | 'bad_signature'
+  | 'initiator_signature_missing'
+  | 'wrong_network'
+  | 'expired'
+  | 'duplicate_id'
+  | 'lane_full'
+  | 'not_ready';
 
 /** Where an instruction stands, as this node's last final block has it. */
 export type InstructionStatus =
   | { readonly status: 'unknown' }
   /** Durable here or in a lane, and not yet ordered; or ordered and open (`code` proposed). */
-  | { readonly status: 'pending'; readonly code: string | null; readonly height: number | null; readonly time: TimestampMs | null; readonly missing: readonly string[] }
+  | {
+      readonly status: 'pending';
+      readonly code: string | null;
+      readonly height: number | null;
+      readonly time: TimestampMs | null;
+      readonly missing: readonly string[];
+    }
   | { readonly status: 'final'; readonly code: string; readonly height: number; readonly time: TimestampMs };
 
-export interface BalanceView { readonly asset: string; readonly balance: string }
-export interface AssetView { readonly asset: string; readonly class: string; readonly name: string; readonly issuer: string; readonly jurisdiction: string; readonly decimals: number; readonly cap: string; readonly circulating: string }
-export interface ParticipantView { readonly party: string; readonly name: string; readonly lei: string; readonly jurisdiction: string; readonly authority: boolean; readonly suspended: boolean; readonly threshold: number; readonly keys: readonly { readonly kid: string; readonly jwk: Jwk }[] }
-export interface ValidatorView { readonly index: number; readonly party: string; readonly voteKey: string; readonly networkKey: string; readonly self: boolean; readonly connected: boolean }
-export interface ReceiptView { readonly digest: string; readonly code: string; readonly kind: string; readonly initiator: string; readonly id: string }
+export interface BalanceView {
+  readonly asset: string;
+  readonly balance: string;
+}
+export interface AssetView {
+  readonly asset: string;
+  readonly class: string;
+  readonly name: string;
+  readonly issuer: string;
+  readonly jurisdiction: string;
+  readonly decimals: number;
+  readonly cap: string;
+  readonly circulating: string;
+}
+export interface ParticipantView {
+  readonly party: string;
+  readonly name: string;
+  readonly lei: string;
+  readonly jurisdiction: string;
+  readonly authority: boolean;
+  readonly suspended: boolean;
+  readonly threshold: number;
+  readonly keys: readonly { readonly kid: string; readonly jwk: Jwk }[];
+}
+export interface ValidatorView {
+  readonly index: number;
+  readonly party: string;
+  readonly voteKey: string;
+  readonly networkKey: string;
+  readonly self: boolean;
+  readonly connected: boolean;
+}
+export interface ReceiptView {
+  readonly digest: string;
+  readonly code: string;
+  readonly kind: string;
+  readonly initiator: string;
+  readonly id: string;
+}
 export interface BlockView {
-  readonly height: number; readonly id: string; readonly view: number; readonly epoch: number; readonly time: TimestampMs; readonly parent: string; readonly proposer: number;
-  readonly resultRoot: string; readonly receiptsRoot: string; readonly stateRoot: string;
+  readonly height: number;
+  readonly id: string;
+  readonly view: number;
+  readonly epoch: number;
+  readonly time: TimestampMs;
+  readonly parent: string;
+  readonly proposer: number;
+  readonly resultRoot: string;
+  readonly receiptsRoot: string;
+  readonly stateRoot: string;
   readonly receipts: readonly ReceiptView[];
   /** The instructions as JWS, in the order in which the cut holds them. */
   readonly instructions: readonly object[];
 }
 export interface StatusView {
-  readonly network: string; readonly name: string; readonly party: string; readonly version: string; readonly height: number; readonly time: TimestampMs; readonly epoch: number; readonly view: number;
-  readonly resultRoot: string; readonly peers: number; readonly validators: number; readonly ready: boolean; readonly halted: string | null; readonly evidence: number;
+  readonly network: string;
+  readonly name: string;
+  readonly party: string;
+  readonly version: string;
+  readonly height: number;
+  readonly time: TimestampMs;
+  readonly epoch: number;
+  readonly view: number;
+  readonly resultRoot: string;
+  readonly peers: number;
+  readonly validators: number;
+  readonly ready: boolean;
+  readonly halted: string | null;
+  readonly evidence: number;
 }
 
 /** What the API may ask of a running replica. Reads hold for the last final block; `height` says which. */
 export interface NodeService {
   /** Resolves once the instruction is durable on this node, or with the refusal. The same again gives the same answer. */
-  submit(instruction: Instruction): Promise<{ readonly accepted: true } | { readonly accepted: false; readonly code: AdmissionCode; readonly detail: string }>;
+  submit(
+    instruction: Instruction,
+  ): Promise<
+    { readonly accepted: true } | { readonly accepted: false; readonly code: AdmissionCode; readonly detail: string }
+  >;
   status(digest: InstructionDigest): Promise<InstructionStatus>;
   /** As `status`, once it is final or when `timeoutMs` have passed. The signal ends the wait early. */
   waitFinal(digest: InstructionDigest, timeoutMs: number, signal: AbortSignal): Promise<InstructionStatus>;
@@ -145,4 +249,6 @@ export interface NodeService {
 }
 
 /** Public keys by thumbprint, as raw bytes for a check. */
-export type KeyLookup = (kid: Thumbprint) => { readonly alg: 'Ed25519' | 'ES256'; readonly key: Uint8Array } | undefined;
+export type KeyLookup = (
+  kid: Thumbprint,
+) => { readonly alg: 'Ed25519' | 'ES256'; readonly key: Uint8Array } | undefined;

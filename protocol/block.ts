@@ -1,6 +1,6 @@
 /** Lanes, blocks, votes and certificates: their bytes, their digests, and what is signed. */
-import { DecodeError, Reader, Writer, decode } from './codec.js';
-import { TAGS, concat, hashOf, taggedHash } from './hash.js';
+import { DecodeError, decode, Reader, Writer } from './codec.js';
+import { concat, hashOf, TAGS, taggedHash } from './hash.js';
 import { BATCH_BYTES_MAX, BATCH_ITEMS_MAX, ITEM_BYTES_MAX, VALIDATORS_MAX } from './limits.js';
 import {
   type Ballot,
@@ -28,7 +28,11 @@ import {
 } from './types.js';
 
 /** The empty lane from which every incarnation's first batch goes on. */
-export const laneStart = (incarnation: number): LanePoint => ({ incarnation, number: 0, digest: ZERO_HASH as BatchDigest });
+export const laneStart = (incarnation: number): LanePoint => ({
+  incarnation,
+  number: 0,
+  digest: ZERO_HASH as BatchDigest,
+});
 
 export function writeLanePoint(writer: Writer, point: LanePoint): void {
   writer.u32(point.incarnation).u64(point.number).hash(point.digest);
@@ -95,7 +99,8 @@ export const decodeHeader = (bytes: Uint8Array): BlockHeader | null => decode(by
 export const blockId = (header: BlockHeader): BlockId => taggedHash(TAGS.block, encodeHeader(header)) as BlockId;
 
 /** The anchor that epoch 0 grows from: block of height 0, view 0. Only the network fixes it. */
-export const genesisBlockId = (network: NetworkId): BlockId => taggedHash(TAGS.block, new Writer(32).hash(network).finish()) as BlockId;
+export const genesisBlockId = (network: NetworkId): BlockId =>
+  taggedHash(TAGS.block, new Writer(32).hash(network).finish()) as BlockId;
 
 export function validatorSet(epoch: Epoch, validators: readonly Validator[]): ValidatorSet {
   const writer = new Writer(256).u64(epoch);
@@ -121,7 +126,11 @@ export function readBallot(reader: Reader): Ballot {
 }
 
 /** What a validator signs with its vote key: tag, network, epoch, set, view, kind, content. */
-export function voteSigningBytes(network: NetworkId, set: Pick<ValidatorSet, 'epoch' | 'digest'>, ballot: Ballot): Uint8Array {
+export function voteSigningBytes(
+  network: NetworkId,
+  set: Pick<ValidatorSet, 'epoch' | 'digest'>,
+  ballot: Ballot,
+): Uint8Array {
   const writer = new Writer(192).raw(TAGS.vote).hash(network).u64(set.epoch).hash(set.digest);
   writeBallot(writer, ballot);
   return writer.finish();
@@ -143,7 +152,10 @@ export function writeCertificate(writer: Writer, certificate: Certificate): void
 }
 export function readCertificate(reader: Reader): Certificate {
   const ballot = readBallot(reader);
-  const signatures = reader.list(VALIDATORS_MAX, (r) => ({ signer: r.u16() as ValidatorIndex, signature: new Uint8Array(r.raw(64)) }));
+  const signatures = reader.list(VALIDATORS_MAX, (r) => ({
+    signer: r.u16() as ValidatorIndex,
+    signature: new Uint8Array(r.raw(64)),
+  }));
   return { ballot, signatures };
 }
 export const encodeCertificate = (certificate: Certificate): Uint8Array => {
@@ -170,6 +182,8 @@ export const resultRoot = (parent: Root, receiptsRoot: Root, stateRoot: Root): R
   taggedHash(TAGS.resultRoot, new Writer(96).hash(parent).hash(receiptsRoot).hash(stateRoot).finish()) as Hash & Root;
 
 /** The root before any block: over no receipts and the genesis state. */
-export const genesisResultRoot = (stateRoot: Root): Root => resultRoot(ZERO_HASH as Hash & Root, ZERO_HASH as Hash & Root, stateRoot);
+export const genesisResultRoot = (stateRoot: Root): Root =>
+  resultRoot(ZERO_HASH as Hash & Root, ZERO_HASH as Hash & Root, stateRoot);
 
-export const networkId = (canonicalGenesis: Uint8Array): NetworkId => hashOf(concat(TAGS.network, canonicalGenesis)) as NetworkId;
+export const networkId = (canonicalGenesis: Uint8Array): NetworkId =>
+  hashOf(concat(TAGS.network, canonicalGenesis)) as NetworkId;

@@ -423,7 +423,7 @@ t.test('golden: a change of format changes these', (t) => {
   );
   t.equal(
     hashOf(canonicalBytes(sample())),
-    '4d9fa82faefa9f6cf9ead12f224f9a6bdbca1db664b7c98965d5d006a68d6c6e',
+    '843a42867c957c928324e8300b6d6b946f180d08d1d59733ae9db6a522c7cd76',
     'a bundle',
   );
   t.end();

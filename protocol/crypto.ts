@@ -36,22 +36,30 @@ export function thumbprint(jwk: Jwk): Thumbprint {
  * point outside the group of prime order or its identity, for which libraries' verdicts differ.
  */
 export function publicKeyOf(jwk: Jwk): ({ readonly ok: true; readonly kid: Thumbprint } & PublicKey) | KeyRefusal {
+  const key = rawKeyOf(jwk);
+  return key.ok ? (judgeKey(key) ?? key) : key;
+}
+
+/** The same by form alone: whether the bytes are a point that may be registered is still to be judged, which takes long. */
+export function rawKeyOf(jwk: Jwk): ({ readonly ok: true; readonly kid: Thumbprint } & PublicKey) | KeyRefusal {
   const x = fromBase64url(jwk.x);
   if (x?.length !== 32) return malformed('x is not base64url of 32 bytes');
-  if (jwk.kty === 'OKP') {
-    const refusal = judgeEd25519(x);
-    return refusal ?? { ok: true, alg: 'Ed25519', key: x, kid: thumbprint(jwk) };
-  }
+  if (jwk.kty === 'OKP') return { ok: true, alg: 'Ed25519', key: x, kid: thumbprint(jwk) };
   const y = fromBase64url(jwk.y);
   if (y?.length !== 32) return malformed('y is not base64url of 32 bytes');
-  const key = concat(x, y);
+  return { ok: true, alg: 'ES256', key: concat(x, y), kid: thumbprint(jwk) };
+}
+
+/** Judges a raw key for registration: about three milliseconds for an Ed25519 key. Null when it is good. */
+export function judgeKey({ alg, key }: PublicKey): KeyRefusal | null {
+  if (alg === 'Ed25519') return judgeEd25519(key);
   try {
     // Refuses coordinates of p or more and points off the curve; the group of P-256 is of prime order.
     p256.Point.fromBytes(uncompressed(key)).assertValidity();
+    return null;
   } catch {
     return malformed('x and y are not a point of P-256');
   }
-  return { ok: true, alg: 'ES256', key, kid: thumbprint(jwk) };
 }
 
 /** Judges a raw Ed25519 key for registration: canonical, on the curve, of prime order. Null when it is good. */

@@ -168,7 +168,11 @@ export function voteCheck(network: NetworkId, set: ValidatorSet, vote: Vote): Va
 }
 
 /** The checks of a certificate, or null when it is none whatever they say: no quorum, signers not ascending or unknown. */
-export function certificateChecks(network: NetworkId, set: ValidatorSet, certificate: Certificate): ValidatorCheck[] | null {
+export function certificateChecks(
+  network: NetworkId,
+  set: ValidatorSet,
+  certificate: Certificate,
+): ValidatorCheck[] | null {
   const { signatures, ballot } = certificate;
   if (signatures.length < quorum(set.validators.length)) return null;
   const message = voteSigningBytes(network, set, ballot);

@@ -52,7 +52,8 @@ export function concat(...parts: readonly Uint8Array[]): Uint8Array {
   return out;
 }
 
-export const taggedHash = (domain: Uint8Array, ...parts: readonly Uint8Array[]): Hash => hashOf(concat(domain, ...parts));
+export const taggedHash = (domain: Uint8Array, ...parts: readonly Uint8Array[]): Hash =>
+  hashOf(concat(domain, ...parts));
 
 /**
  * Hashes 64-byte blocks side by side: 64k bytes in, 32k bytes out. Inner nodes of every tree go through one of these,

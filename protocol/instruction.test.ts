@@ -6,7 +6,7 @@ import t from 'tap';
 import { fromBase64url, toBase64url } from './base64url.js';
 import { canonicalBytes, type Json } from './canonical.js';
 import { utf8, Writer } from './codec.js';
-import { generateKey, jwkOf, publicKeyOf, signEd25519, signEs256, verifyReference } from './crypto.js';
+import { generateKey, jwkOf, publicKeyOf, signEd25519, signEs256, thumbprint, verifyReference } from './crypto.js';
 import {
   decodeItem,
   encodeItem,
@@ -37,6 +37,7 @@ import {
   SIGNATURES_MAX,
 } from './limits.js';
 import { merklePath, merkleRoot } from './merkle.js';
+import type { Jwk } from './payload.js';
 import { INSTRUCTION_CODES, type InstructionCode } from './refusal.js';
 import type { Bic, NetworkId } from './types.js';
 
@@ -163,6 +164,9 @@ const headed = (header: unknown): Json => ({
 const header = { alg: 'ES256', kid: ec.kid, typ: 'causeway+json' };
 const legs = (leg: object) => general({ ...settle, legs: [{ ...settle.legs[0], ...leg }] });
 const admission = (members: object) => general({ ...admit, ...members });
+/** A key that is no good point: its possession is named for it, since form is judged before points are. */
+const badPoint = (jwk: Jwk) =>
+  keyed({ jwk, possession: possession({ ...(jwk.kty === 'EC' ? ec : ed), kid: thumbprint(jwk) }) });
 const keyed = (members: object) => admission({ threshold: 1, keys: [{ ...newKey(ec), ...members }] });
 
 /** A list of instructions, signed once; each travels with its path. */
@@ -415,7 +419,7 @@ const rows: readonly Row[] = [
   ['malformed_leg', '/legs/0/to', 'a leg to oneself', legs({ to: 'HSBCHKHHXXX' })],
   ['malformed_lei', '/lei', 'check digits', admission({ lei: '5493001KJTIIGC8Y1R13' })],
   ['malformed_lei', '/lei', 'the form', admission({ lei: 'x' })],
-  ['malformed_key', '/keys/0/jwk', 'off the curve', keyed({ jwk: { ...ec.jwk, y: ed.jwk.x } })],
+  ['malformed_key', '/keys/0/jwk', 'off the curve', badPoint({ ...ec.jwk, y: ed.jwk.x } as Jwk)],
   ['malformed_key', '/keys/0/jwk/crv', 'another curve', keyed({ jwk: { ...ec.jwk, crv: 'P-384' } })],
   ['malformed_key', '/keys/0/jwk/x', 'an RSA-sized x', keyed({ jwk: { ...ed.jwk, x: 'A'.repeat(342) } })],
   ['malformed_payload', '/keys/0/jwk/d', 'a private key', keyed({ jwk: { ...ed.jwk, d: ed.jwk.x } })],
@@ -423,7 +427,7 @@ const rows: readonly Row[] = [
     'weak_key',
     '/keys/0/jwk',
     'the identity',
-    keyed({ jwk: jwkOf({ alg: 'Ed25519', key: Uint8Array.from({ length: 32 }, (_, at) => (at === 0 ? 1 : 0)) }) }),
+    badPoint(jwkOf({ alg: 'Ed25519', key: Uint8Array.from({ length: 32 }, (_, at) => (at === 0 ? 1 : 0)) })),
   ],
   ['duplicate_key', '/keys/1/jwk', 'a key twice', admission({ keys: [newKey(ed), newKey(ed)] })],
   ['malformed_possession', '/keys/0/possession/protected', "another key's", keyed({ possession: possession(ed) })],

@@ -7,7 +7,7 @@ import { Compile } from 'typebox/compile';
 import { fromBase64url, toBase64url } from './base64url.js';
 import { type Json, parseCanonical } from './canonical.js';
 import { decode, fromHex, type Reader, Writer } from './codec.js';
-import { type KeyAlg, publicKeyOf } from './crypto.js';
+import { judgeKey, type KeyAlg, rawKeyOf } from './crypto.js';
 import { TAGS, taggedHash } from './hash.js';
 import {
   checkSigners,
@@ -89,7 +89,13 @@ export const listLeaf = (digest: InstructionDigest): Hash => taggedHash(TAGS.lis
 /** Reads a JWS in JSON serialization, general or flattened, as it came from outside. */
 export function parseInstruction(body: Uint8Array): Read {
   const parsed = parseJws(body);
-  return parsed.ok ? assemble(parsed.jws) : parsed;
+  const read = parsed.ok ? assemble(parsed.jws) : parsed;
+  if (!read.ok) return read;
+  for (const [index, key] of read.instruction.possessions.entries()) {
+    const refusal = judgeKey(key);
+    if (refusal !== null) return refuse(refusal.code, `/keys/${index}/jwk`, refusal.detail);
+  }
+  return read;
 }
 
 /** The JWS of an instruction, in general serialization. */
@@ -130,7 +136,10 @@ export function encodeItem({ payloadBytes, signatures }: Pick<Instruction, 'payl
   return writer.finish();
 }
 
-/** Reads an item of a lane, checking all that `parseInstruction` checks: who put it there may have checked nothing. */
+/**
+ * Reads an item of a lane, checking all that `parseInstruction` checks: who put it there may have checked nothing. Only
+ * whether new keys are good points is left to the check of their possession, since that work is for off the main thread.
+ */
 export function decodeItem(bytes: Uint8Array): Read {
   if (bytes.length > ITEM_BYTES_MAX)
     return refuse('too_large', '', `${bytes.length} bytes, where ${ITEM_BYTES_MAX} are the most`);
@@ -354,7 +363,7 @@ function checkKeys(network: string, party: string, keys: readonly NewKey[]): Che
   const possessions: Possession[] = [];
   for (const [index, { jwk, possession }] of keys.entries()) {
     const at = `/keys/${index}`;
-    const publicKey = publicKeyOf(jwk);
+    const publicKey = rawKeyOf(jwk);
     if (!publicKey.ok) return refuse(publicKey.code, `${at}/jwk`, publicKey.detail);
     const { kid, alg, key } = publicKey;
     if (possessions.some((other) => other.kid === kid))

@@ -14,7 +14,8 @@ export const AMOUNT_MINOR_MAX = (1n << 96n) - 1n;
 export const VALIDITY_MS_MAX = 24 * 60 * 60 * 1000;
 export const INSTRUCTION_JSON_BYTES_MAX = 64 * 1024;
 /** An instruction as it travels in a lane. */
-export const ITEM_BYTES_MAX = PAYLOAD_BYTES_MAX + SIGNATURES_MAX * (PROTECTED_BYTES_MAX + 64 + LIST_PATH_MAX * 32 + 64) + 64;
+export const ITEM_BYTES_MAX =
+  PAYLOAD_BYTES_MAX + SIGNATURES_MAX * (PROTECTED_BYTES_MAX + 64 + LIST_PATH_MAX * 32 + 64) + 64;
 
 export const BATCH_ITEMS_MAX = 2_000;
 export const BATCH_BYTES_MAX = 1024 * 1024;

@@ -3,8 +3,9 @@
  * A leaf is already a hash under a domain tag of its own; an inner node is the hash of its 64 bytes,
  * which begin with a hash and so never with a tag.
  */
-import { concat, hashPairs, type PairHasher } from './hash.js';
+
 import { fromHex, toHex } from './codec.js';
+import { concat, hashPairs, type PairHasher } from './hash.js';
 import { assert, type Hash, type Root, ZERO_HASH } from './types.js';
 
 /** The siblings from a leaf to the root, lowest first, with the leaf's place. */
@@ -38,7 +39,8 @@ export function merklePath(leaves: readonly Hash[], index: number, hasher: PairH
 /** The root that a leaf and its path lead to, or null when the path has not the form its index and size demand. */
 export function rootOfPath(leaf: Hash, path: MerklePath): Root | null {
   const { index, size, siblings } = path;
-  if (!Number.isSafeInteger(index) || !Number.isSafeInteger(size) || index < 0 || index >= size || size > 2 ** 31) return null;
+  if (!Number.isSafeInteger(index) || !Number.isSafeInteger(size) || index < 0 || index >= size || size > 2 ** 31)
+    return null;
   let node = fromHex(leaf);
   let used = 0;
   for (let at = index, width = size; width > 1; at >>= 1, width = (width + 1) >> 1) {

@@ -90,9 +90,13 @@ export const PAYLOAD_SCHEMAS = {
     ...common,
     kind: Type.Literal('asset'),
     asset: AssetText,
-    class: Type.Union(
-      (['wcbdc', 'deposit', 'stablecoin', 'security', 'commodity'] as const).map((c) => Type.Literal(c)),
-    ),
+    class: Type.Union([
+      Type.Literal('wcbdc'),
+      Type.Literal('deposit'),
+      Type.Literal('stablecoin'),
+      Type.Literal('security'),
+      Type.Literal('commodity'),
+    ]),
     name: NameText,
     issuer: BicText,
     jurisdiction: JurisdictionText,

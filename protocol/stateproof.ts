@@ -6,15 +6,15 @@
  * subtree is 32 zero bytes; any other node is the hash of the 64 bytes of its two children. So the same content has
  * one root, whatever its history. A leaf's preimage is longer than an inner node's, so neither passes for the other.
  */
-import { fromHex, toHex, utf8 } from './codec.js';
+import { fromHex, toHex } from './codec.js';
 import { concat, hashPairs, TAGS, taggedHash } from './hash.js';
 import { type Hash, type Root, ZERO_HASH } from './types.js';
 
 /** Levels below the root: one for each bit of a path. */
 export const STATE_DEPTH_MAX = 256;
 
-/** Where the digest of the validator set stands in the state; no other entry's key is this text. */
-export const VALIDATORS_STATE_KEY: Uint8Array = utf8('validators');
+/** Where the epoch and the digest of the validator set stand in the state: the byte of its table, and no name. */
+export const VALIDATORS_STATE_KEY: Uint8Array = Uint8Array.of(9);
 
 export interface StateProof {
   readonly key: Uint8Array;

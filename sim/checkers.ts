@@ -1,10 +1,10 @@
 /** What must hold whatever happens, judged from what nodes made final and what clients were told. */
 import type { State } from '../ledger/state.js';
 import type { Committed } from '../node/replica/chain.js';
-import type { InstructionDigest } from '../protocol/types.js';
 import { decodeBatch, encodeSignedBatch, writeVote } from '../protocol/block.js';
 import { Writer } from '../protocol/codec.js';
 import { decodeMessage } from '../protocol/envelope.js';
+import type { InstructionDigest } from '../protocol/types.js';
 import type { SimNode } from './node.js';
 import type { SimDisk } from './store.js';
 
@@ -55,13 +55,19 @@ export class Checkers {
       const name = `${node.self}/${vote.ballot.kind}/${vote.ballot.view}`;
       const said = `${vote.ballot.block}/${vote.ballot.root}`;
       const before = this.#votes.get(name);
-      if (before !== undefined && before !== said) this.violations.push(`node ${name} contradicts itself across a restart`);
+      if (before !== undefined && before !== said)
+        this.violations.push(`node ${name} contradicts itself across a restart`);
       const writer = new Writer();
       writeVote(writer, vote);
-      if (before === undefined && !disk.holds('votes', writer.finish())) this.violations.push(`node ${name} was sent before it was durable`);
+      if (before === undefined && !disk.holds('votes', writer.finish()))
+        this.violations.push(`node ${name} was sent before it was durable`);
       this.#votes.set(name, said);
     }
-    if (message?.type === 'batch' && decodeBatch(message.bytes)?.author === node.self && !disk.holds('batches', encodeSignedBatch(message))) {
+    if (
+      message?.type === 'batch' &&
+      decodeBatch(message.bytes)?.author === node.self &&
+      !disk.holds('batches', encodeSignedBatch(message))
+    ) {
       this.violations.push(`node ${node.self} sent a batch before it was durable`);
     }
   }
@@ -72,7 +78,8 @@ export class Checkers {
       for (const { party } of state.participants()) {
         const balance = state.account(party, asset)?.balance ?? 0n;
         sum += balance;
-        if (party !== issuer && balance < 0n) this.violations.push(`${party} holds ${balance} of ${asset} on node ${node.self}`);
+        if (party !== issuer && balance < 0n)
+          this.violations.push(`${party} holds ${balance} of ${asset} on node ${node.self}`);
         if (party === issuer && balance < -cap) this.violations.push(`${asset} is above its cap on node ${node.self}`);
       }
       if (sum !== 0n) this.violations.push(`${asset} sums to ${sum} on node ${node.self}`);
@@ -83,7 +90,9 @@ export class Checkers {
   isSettled(nodes: readonly SimNode[]): boolean {
     const heights = nodes.map(({ running }) => running?.replica.chain.final.header.height ?? -1);
     if (heights.some((height) => height !== heights[0])) return false;
-    return this.acknowledged.every(({ digest }) => nodes.every(({ running }) => running?.replica.admission.isPending(digest) === false));
+    return this.acknowledged.every(({ digest }) =>
+      nodes.every(({ running }) => running?.replica.admission.isPending(digest) === false),
+    );
   }
 
   /** After the faults: every 202 of a node that kept its disk has one end, is open, or had expired before it was ordered. */
@@ -91,7 +100,8 @@ export class Checkers {
     for (const { self, running } of nodes) {
       if (running === null) this.violations.push(`node ${self} is down`);
       if (running?.replica.halted != null) this.violations.push(`node ${self} halted: ${running.replica.halted}`);
-      if ((running?.replica.evidence ?? 0) > 0) this.violations.push(`node ${self} has evidence against an honest validator`);
+      if ((running?.replica.evidence ?? 0) > 0)
+        this.violations.push(`node ${self} has evidence against an honest validator`);
       if (running !== null) this.violations.push(...running.bus.punished);
     }
     for (const { digest, name, node, expiresMs } of this.acknowledged) {

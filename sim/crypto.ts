@@ -2,14 +2,15 @@
  * Signatures of the virtual world: a hash over public key and message. They bind what real ones bind, cost a
  * hundredth, and are behind the same ports; no liar of the world makes one for a key that is not its own.
  */
+
+import type { InstructionSigner } from '../node/api/signing.js';
+import type { Signer, Verifier } from '../node/ports.js';
 import { batchDigest, batchSigningBytes } from '../protocol/block.js';
 import { fromHex, utf8 } from '../protocol/codec.js';
 import { generateKey, type PublicKey } from '../protocol/crypto.js';
 import { concat, taggedHash } from '../protocol/hash.js';
 import type { Jwk } from '../protocol/payload.js';
 import type { Thumbprint } from '../protocol/types.js';
-import type { InstructionSigner } from '../node/api/signing.js';
-import type { Signer, Verifier } from '../node/ports.js';
 import { Random } from './random.js';
 
 const TAG = utf8('causeway/simulated-signature/1\0');
@@ -22,7 +23,8 @@ export function cheapSignature(key: Uint8Array, message: Uint8Array): Uint8Array
 const same = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, i) => byte === b[i]);
 
 export const cheapVerifier: Verifier = {
-  verify: (checks) => Promise.resolve(checks.map(({ key, message, signature }) => same(signature, cheapSignature(key, message)))),
+  verify: (checks) =>
+    Promise.resolve(checks.map(({ key, message, signature }) => same(signature, cheapSignature(key, message)))),
   batch: ({ network, key, bytes, signature }) => {
     const digest = batchDigest(bytes);
     return Promise.resolve({ digest, valid: same(signature, cheapSignature(key, batchSigningBytes(network, digest))) });
@@ -48,7 +50,11 @@ const made: SimKey[] = [];
 export function simKey(index: number): SimKey {
   for (let next = made.length; next <= index; next++) {
     const { jwk, kid, alg, key } = generateKey('Ed25519', (length) => random.bytes(length));
-    const signer: InstructionSigner = { kid, alg: 'EdDSA', sign: (bytes) => Promise.resolve(cheapSignature(key, bytes)) };
+    const signer: InstructionSigner = {
+      kid,
+      alg: 'EdDSA',
+      sign: (bytes) => Promise.resolve(cheapSignature(key, bytes)),
+    };
     made.push({ jwk, kid, alg, key, signer });
   }
   return made[index] as SimKey;

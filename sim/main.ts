@@ -1,6 +1,6 @@
 /** `npm run sim -- fuzz`: many seeds of the virtual world, one after another. A failing run is its seed. */
 import { Command, InvalidArgumentError } from 'commander';
-import { run, type RunResult } from './run.js';
+import { type RunResult, run } from './run.js';
 
 interface FuzzOptions {
   readonly seed: number;
@@ -34,13 +34,24 @@ async function fuzz(options: FuzzOptions): Promise<void> {
       console.log(`seed ${seed}: ${height} blocks, ${acknowledged} acknowledged, ${crashes} crashes: ${verdict}`);
     }
   }
-  const summary = { seeds: done, failures, traceHash: last?.traceHash ?? '', virtualSeconds: Math.round(virtualSeconds), wallSeconds: Math.round(wallSeconds()) };
+  const summary = {
+    seeds: done,
+    failures,
+    traceHash: last?.traceHash ?? '',
+    virtualSeconds: Math.round(virtualSeconds),
+    wallSeconds: Math.round(wallSeconds()),
+  };
   if (options.json) console.log(JSON.stringify(summary));
-  else console.log(`${done} seeds, ${failures.length} failed, ${summary.virtualSeconds} virtual seconds in ${summary.wallSeconds} real ones`);
+  else
+    console.log(
+      `${done} seeds, ${failures.length} failed, ${summary.virtualSeconds} virtual seconds in ${summary.wallSeconds} real ones`,
+    );
   if (failures.length > 0) process.exitCode = 1;
 }
 
-const program = new Command('sim').description('Break the network in a virtual world: every run is decided by its seed.');
+const program = new Command('sim').description(
+  'Break the network in a virtual world: every run is decided by its seed.',
+);
 program
   .command('fuzz')
   .description('Run seeds one after another. Example: npm run sim -- fuzz --seeds 20')

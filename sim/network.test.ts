@@ -1,12 +1,18 @@
 /** A network of four processes on loopback: what a bank sees of it, also when processes are killed. */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { createClient } from '../node/api/client.js';
-import { buildInstruction, type InstructionSigner, keySigner, type PayloadFields, signInstruction } from '../node/api/signing.js';
+import {
+  buildInstruction,
+  type InstructionSigner,
+  keySigner,
+  type PayloadFields,
+  signInstruction,
+} from '../node/api/signing.js';
 import { toBase64url } from '../protocol/base64url.js';
 import { canonicalBytes, type Json } from '../protocol/canonical.js';
 import { utf8 } from '../protocol/codec.js';
@@ -14,10 +20,14 @@ import type { JwsJson } from '../protocol/instruction.js';
 import { act, checkOffline, isConserved, need, untilReady, untilSeen } from './network/acts.js';
 import { authorityOf, type Bank, keyFileOf, openBanks } from './network/banks.js';
 import { LocalNetwork, type Member } from './network/network.js';
-import { describe, runCli } from './network/processes.js';
+import { describe, type Ran, runCli } from './network/processes.js';
 import { settleOnce } from './network/steps.js';
 
 const FINAL_MS_MAX = 60_000;
+// The processes run what is built, as `npm start` does.
+spawnSync(process.execPath, [fileURLToPath(new URL('../node/prepare.mjs', import.meta.url))], {
+  stdio: ['ignore', 2, 2],
+});
 const folder = mkdtempSync(join(tmpdir(), 'causeway-network-'));
 const deaths: string[] = [];
 const network = await LocalNetwork.open(join(folder, 'network'), ({ party }, exit, lastLines) => {
@@ -53,7 +63,8 @@ t.test("a stranger's script settles a PvP with a stock JOSE library", async (t) 
   const run = async (...legs: readonly string[]) => {
     const child = spawn(process.execPath, [script, hk.url, ...legs], { stdio: ['ignore', 'pipe', 'pipe'] });
     let printed = '';
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (printed += chunk.toString()));
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (chunk: Buffer) => (printed += chunk.toString()));
     const status = await new Promise<number | null>((resolve) => child.on('close', resolve));
     return { status, printed };
   };
@@ -72,18 +83,31 @@ t.test('each wrong input of a bank has an answer of its own', async (t) => {
   const { payload: good } = buildInstruction({ ...payment(), network: id });
   const base = good as unknown as Draft;
   const bytesOf = (more: Draft): Uint8Array => {
-    const members = Object.entries({ ...base, id: globalThis.crypto.randomUUID(), ...more }).filter(([, value]) => value !== undefined);
+    const members = Object.entries({ ...base, id: globalThis.crypto.randomUUID(), ...more }).filter(
+      ([, value]) => value !== undefined,
+    );
     return canonicalBytes(Object.fromEntries(members) as Json);
   };
-  const signed = (payloadBytes: Uint8Array, banks: readonly { readonly signer: InstructionSigner }[] = [hsbc]): Promise<JwsJson> =>
-    signInstruction({ payloadBytes }, banks.map(({ signer }) => signer));
+  const signed = (
+    payloadBytes: Uint8Array,
+    banks: readonly { readonly signer: InstructionSigner }[] = [hsbc],
+  ): Promise<JwsJson> =>
+    signInstruction(
+      { payloadBytes },
+      banks.map(({ signer }) => signer),
+    );
   const text = async (jws: Promise<JwsJson>): Promise<string> => JSON.stringify(await jws);
   const payloadOf = (more: Draft, banks?: readonly Bank[]) => text(signed(bytesOf(more), banks));
-  const legs = (more: Draft): Draft => ({ legs: [{ from: hsbc.party, to: bangkok.party, asset: 'HKD', amount: '1.00', ...more }] as unknown as Json });
+  const legs = (more: Draft): Draft => ({
+    legs: [{ from: hsbc.party, to: bangkok.party, asset: 'HKD', amount: '1.00', ...more }],
+  });
   const header = async (protectedHeader: object): Promise<string> => {
     const jws = await signed(bytesOf({}));
     const [first] = jws.signatures;
-    return JSON.stringify({ payload: jws.payload, signatures: [{ ...first, protected: toBase64url(utf8(JSON.stringify(protectedHeader))) }] });
+    return JSON.stringify({
+      payload: jws.payload,
+      signatures: [{ ...first, protected: toBase64url(utf8(JSON.stringify(protectedHeader))) }],
+    });
   };
   const other = { signer: authorityOf(network, 'CN') };
   const stranger = { signer: keySigner('Ed25519', new Uint8Array(32).fill(7)) };
@@ -93,7 +117,12 @@ t.test('each wrong input of a bank has an answer of its own', async (t) => {
   const at = (ms: number): string => new Date(now + ms).toISOString();
   const HOUR = 3_600_000;
 
-  const rows: readonly (readonly [says: string, body: string | Uint8Array | Promise<string>, status: number, code: string])[] = [
+  const rows: readonly (readonly [
+    says: string,
+    body: string | Uint8Array | Promise<string>,
+    status: number,
+    code: string,
+  ])[] = [
     ['an amount with an exponent', payloadOf(legs({ amount: '1e6' })), 422, 'malformed_amount'],
     ['an amount below zero', payloadOf(legs({ amount: '-5.00' })), 422, 'malformed_amount'],
     ['an amount with separators', payloadOf(legs({ amount: '1,000.00' })), 422, 'malformed_amount'],
@@ -108,7 +137,12 @@ t.test('each wrong input of a bank has an answer of its own', async (t) => {
     ['an asset in lower case', payloadOf(legs({ asset: 'hkd' })), 422, 'malformed_asset'],
     ['a payment to oneself', payloadOf(legs({ to: hsbc.party })), 422, 'malformed_leg'],
     ['no legs', payloadOf({ legs: [] }), 422, 'malformed_payload'],
-    ['65 legs', payloadOf({ legs: Array.from({ length: 65 }, () => legs({})['legs'] as readonly Json[]).flat() }), 422, 'malformed_payload'],
+    [
+      '65 legs',
+      payloadOf({ legs: Array.from({ length: 65 }, () => legs({})['legs'] as readonly Json[]).flat() }),
+      422,
+      'malformed_payload',
+    ],
     ['a time without a zone', payloadOf({ issued: '2026-01-05T09:30:00' }), 422, 'malformed_time'],
     ['a time of another zone', payloadOf({ issued: '2026-01-05T09:30:00+08:00' }), 422, 'malformed_time'],
     ['a day that is none', payloadOf({ issued: '2026-02-30T09:30:00Z' }), 422, 'malformed_time'],
@@ -121,14 +155,39 @@ t.test('each wrong input of a bank has an answer of its own', async (t) => {
     ['a member too few', payloadOf({ mode: undefined }), 422, 'malformed_payload'],
     ['a key that nobody registered', text(signed(bytesOf({}), [hsbc, stranger])), 403, 'unknown_key'],
     ["only another party's key", text(signed(bytesOf({}), [other])), 403, 'initiator_signature_missing'],
-    ['a signature of another payload', JSON.stringify({ ...good1, payload: toBase64url(bytesOf({})) }), 403, 'bad_signature'],
-    ['a key that signs twice', JSON.stringify({ ...good1, signatures: [signature, signature] }), 400, 'duplicate_signer'],
-    ['17 signatures', JSON.stringify({ ...good1, signatures: Array.from({ length: 17 }, () => signature) }), 400, 'too_many_signatures'],
+    [
+      'a signature of another payload',
+      JSON.stringify({ ...good1, payload: toBase64url(bytesOf({})) }),
+      403,
+      'bad_signature',
+    ],
+    [
+      'a key that signs twice',
+      JSON.stringify({ ...good1, signatures: [signature, signature] }),
+      400,
+      'duplicate_signer',
+    ],
+    [
+      '17 signatures',
+      JSON.stringify({ ...good1, signatures: Array.from({ length: 17 }, () => signature) }),
+      400,
+      'too_many_signatures',
+    ],
     ['no signature', JSON.stringify({ ...good1, signatures: [] }), 400, 'malformed_jws'],
     ['alg none', header({ alg: 'none', kid: hsbc.signer.kid, typ: 'causeway+json' }), 400, 'unsupported_alg'],
     ['alg HS256', header({ alg: 'HS256', kid: hsbc.signer.kid, typ: 'causeway+json' }), 400, 'unsupported_alg'],
-    ['a header too many', header({ alg: 'ES256', crit: ['b64'], kid: hsbc.signer.kid, typ: 'causeway+json' }), 400, 'malformed_header'],
-    ['a kid that is no thumbprint', header({ alg: 'ES256', kid: 'key-1', typ: 'causeway+json' }), 400, 'malformed_header'],
+    [
+      'a header too many',
+      header({ alg: 'ES256', crit: ['b64'], kid: hsbc.signer.kid, typ: 'causeway+json' }),
+      400,
+      'malformed_header',
+    ],
+    [
+      'a kid that is no thumbprint',
+      header({ alg: 'ES256', kid: 'key-1', typ: 'causeway+json' }),
+      400,
+      'malformed_header',
+    ],
     ['compact serialization', `${good1.payload}.${signature?.signature}`, 400, 'malformed_json'],
     ['base64 with padding', JSON.stringify({ ...good1, payload: `${good1.payload}==` }), 400, 'malformed_jws'],
     ['the payload as JSON, unsigned', JSON.stringify(base), 400, 'malformed_jws'],
@@ -148,19 +207,33 @@ t.test('each wrong input of a bank has an answer of its own', async (t) => {
       body: (await body) as string,
     });
     const said = (await answer.json()) as { readonly detail: string };
-    t.match({ status: answer.status, ...said }, { status, code, detail: /^.{10,}$/ }, `${says}: ${code}: ${said.detail}`);
+    t.match(
+      { status: answer.status, ...said },
+      { status, code, detail: /^.{10,}$/ },
+      `${says}: ${code}: ${said.detail}`,
+    );
   }
   t.equal(need(await hk.client.getStatus()).height, heights, 'nothing of it was ordered');
 
   const results = [
     ['an amount too exact', { ...payment('1.005') }, 'amount_precision'],
     ['an asset that is none', { ...payment('1.00', 'XAU') }, 'unknown_asset'],
-    ['a party that is none', { ...payment(), legs: [{ from: hsbc.party, to: 'NOBOTHBKXXX', asset: 'HKD', amount: '1.00' }] }, 'unknown_party'],
+    [
+      'a party that is none',
+      { ...payment(), legs: [{ from: hsbc.party, to: 'NOBOTHBKXXX', asset: 'HKD', amount: '1.00' }] },
+      'unknown_party',
+    ],
     ['more than there is', { ...payment('99999999999.00') }, 'insufficient_funds'],
-    ["another's payment", { ...payment(), legs: [{ from: bangkok.party, to: th.party, asset: 'HKD', amount: '1.00' }] }, 'not_a_party'],
+    [
+      "another's payment",
+      { ...payment(), legs: [{ from: bangkok.party, to: th.party, asset: 'HKD', amount: '1.00' }] },
+      'not_a_party',
+    ],
   ] as const;
   for (const [says, asked, code] of results) {
-    const jws = await signInstruction(buildInstruction({ ...asked, network: id } as unknown as PayloadFields), [hsbc.signer]);
+    const jws = await signInstruction(buildInstruction({ ...asked, network: id } as unknown as PayloadFields), [
+      hsbc.signer,
+    ]);
     const { digest } = need(await hk.client.submit(jws));
     t.match(need(await hk.client.waitFinal(digest, FINAL_MS_MAX)), { status: 'final', code }, `${says}: ${code}`);
   }
@@ -180,7 +253,12 @@ t.test('the command line asks, pays, proposes and consents, and says what was re
     return { status, said: JSON.parse(stdout) as { digest: string }, stderr };
   };
   const key = ['--key', keyFileOf(network, hsbc.party)];
-  const legs = ['--leg', `${hsbc.party}:${bangkok.party}:HKD:3.00`, '--leg', `${bangkok.party}:${hsbc.party}:THB:12.45`];
+  const legs = [
+    '--leg',
+    `${hsbc.party}:${bangkok.party}:HKD:3.00`,
+    '--leg',
+    `${bangkok.party}:${hsbc.party}:THB:12.45`,
+  ];
   const [status, paid, unfunded, proposed] = await Promise.all([
     cli('status'),
     cli('pay', ...key, '--from', hsbc.party, '--to', bangkok.party, '--asset', 'HKD', '--amount', '2.50'),
@@ -199,8 +277,14 @@ t.test('the command line asks, pays, proposes and consents, and says what was re
     runCli('verify', out, '--genesis', network.genesis, '--json'),
     runCli('verify', out, '--genesis', network.genesis, '--digest', 'ab'.repeat(32), '--json'),
   ]);
-  t.match({ ...right, said: JSON.parse(right.stdout) }, { status: 0, said: { verified: true, code: 'settled', digest: proposed.said.digest } });
-  t.match({ ...other, said: JSON.parse(other.stdout) }, { status: 1, said: { error: { code: 'other_instruction', verified: false } } });
+  t.match(parsed(right), { status: 0, said: { verified: true, code: 'settled', digest: proposed.said.digest } });
+  t.match(parsed(other), { status: 1, said: { error: { code: 'other_instruction', verified: false } } });
+});
+
+/** What a command ended with, its line of JSON read. */
+const parsed = ({ status, stdout }: Ran): { readonly status: number | null; readonly said: unknown } => ({
+  status,
+  said: JSON.parse(stdout),
 });
 
 /** Pays one after the other at a node until told, in several rows; gives the digests that the node took. */
@@ -210,7 +294,9 @@ async function load(at: Member, signal: AbortSignal): Promise<string[]> {
   const taken: string[] = [];
   const row = async (): Promise<void> => {
     while (!signal.aborted) {
-      const answer = await client.submit(await signInstruction(buildInstruction({ ...payment('0.01'), network: id }), [hsbc.signer]));
+      const answer = await client.submit(
+        await signInstruction(buildInstruction({ ...payment('0.01'), network: id }), [hsbc.signer]),
+      );
       if (answer.ok) taken.push(answer.value.digest);
       else if (answer.problem.code === 'unreachable') return;
     }
@@ -257,17 +343,28 @@ t.test('stopped and started again, all of it is the same ledger', async (t) => {
   await untilSeen(network.members, last.digest);
   const before = need(await hk.client.getBalances({ bic: hsbc.party }));
   const exits = await network.stop();
-  t.same(exits, exits.map(() => ({ status: 0, signal: null })), 'each ends with status 0');
+  t.same(
+    exits,
+    exits.map(() => ({ status: 0, signal: null })),
+    'each ends with status 0',
+  );
   await network.start();
   await untilReady(network.members);
   for (const { client, party } of network.members) {
-    t.same(need(await client.getBalances({ bic: hsbc.party })).balances, before.balances, `${party} has the same balances`);
+    t.same(
+      need(await client.getBalances({ bic: hsbc.party })).balances,
+      before.balances,
+      `${party} has the same balances`,
+    );
     t.match(need(await client.getInstruction({ digest: last.digest })), { status: 'final', height: last.height });
   }
   const next = await pay(cn);
   t.ok(next.height > last.height, 'and it goes on');
   await untilSeen(network.members, next.digest);
   t.ok(await isConserved(network.members, next.height), 'all accounts sum to zero on every node');
-  t.match(await checkOffline(network, cn, next.digest, join(folder, 'receipt.json')), { verified: true, code: 'settled' });
+  t.match(await checkOffline(network, cn, next.digest, join(folder, 'receipt.json')), {
+    verified: true,
+    code: 'settled',
+  });
   t.same(deaths, [], 'no node ended unasked');
 });

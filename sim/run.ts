@@ -33,12 +33,16 @@ export async function run({ seed, faultMs, instructions }: RunOptions): Promise<
   const startedMs = world.nowMs;
   const genesis = simGenesis(startedMs - 1000);
   const checkers = new Checkers();
-  const nodes = Array.from({ length: VALIDATORS }, (_, self) => new SimNode(world, genesis, self as ValidatorIndex, checkers));
+  const nodes = Array.from(
+    { length: VALIDATORS },
+    (_, self) => new SimNode(world, genesis, self as ValidatorIndex, checkers),
+  );
   const submit = (node: SimNode, jws: JwsJson): void => {
     const instruction = readJws(jws);
     const { digest, expiresMs, payload } = instruction;
     void node.running?.service.submit(instruction).then(({ accepted }) => {
-      if (accepted) checkers.acknowledged.push({ digest, name: `${payload.initiator}/${payload.id}`, node: node.self, expiresMs });
+      if (accepted)
+        checkers.acknowledged.push({ digest, name: `${payload.initiator}/${payload.id}`, node: node.self, expiresMs });
     });
   };
   const settled = async (untilMs: number): Promise<boolean> => {
@@ -73,7 +77,8 @@ export async function run({ seed, faultMs, instructions }: RunOptions): Promise<
   world.faults = CALM;
   world.cut.clear();
   for (const node of nodes) if (node.running === null) await node.start();
-  if (!(await settled(world.nowMs + SETTLE_MS))) checkers.violations.push(`not all was final ${SETTLE_MS} ms after the faults ended`);
+  if (!(await settled(world.nowMs + SETTLE_MS)))
+    checkers.violations.push(`not all was final ${SETTLE_MS} ms after the faults ended`);
   await checkers.atEnd(nodes);
   return {
     seed,

@@ -1,6 +1,7 @@
 /** A disk of the virtual world: what is not synced may be lost in a crash, in whole writes and from the end. */
-import { fromHex, toHex } from '../protocol/codec.js';
+
 import type { Operation, Store, Table } from '../node/ports.js';
+import { fromHex, toHex } from '../protocol/codec.js';
 import type { World } from './world.js';
 
 type Entries = Map<string, Uint8Array>;
@@ -22,7 +23,8 @@ export class SimStore implements Store {
   /** The disk as this process sees it: synced or not. */
   readonly #seen: Entries;
   readonly #unsynced: (readonly Operation[])[] = [];
-  readonly #queue: { readonly operations: readonly Operation[]; readonly sync: boolean; readonly done: () => void }[] = [];
+  readonly #queue: { readonly operations: readonly Operation[]; readonly sync: boolean; readonly done: () => void }[] =
+    [];
   #busy = false;
   #down = false;
 
@@ -36,11 +38,15 @@ export class SimStore implements Store {
     return this.#seen.get(`${table}/${toHex(key)}`);
   }
 
-  async *scan(table: Table, { from, to, reverse = false, limit = Number.MAX_SAFE_INTEGER }: Parameters<Store['scan']>[1]): AsyncIterable<[Uint8Array, Uint8Array]> {
+  async *scan(
+    table: Table,
+    { from, to, reverse = false, limit = Number.MAX_SAFE_INTEGER }: Parameters<Store['scan']>[1],
+  ): AsyncIterable<[Uint8Array, Uint8Array]> {
     const [first, last] = [`${table}/${toHex(from)}`, `${table}/${toHex(to)}`];
     const keys = [...this.#seen.keys()].filter((key) => key >= first && key < last).sort();
     if (reverse) keys.reverse();
-    for (const key of keys.slice(0, limit)) yield [fromHex(key.slice(table.length + 1)), this.#seen.get(key) as Uint8Array];
+    for (const key of keys.slice(0, limit))
+      yield [fromHex(key.slice(table.length + 1)), this.#seen.get(key) as Uint8Array];
   }
 
   write(operations: readonly Operation[], { sync }: { sync: boolean }): Promise<void> {

@@ -21,7 +21,8 @@ const BANKS: readonly string[] = JURISDICTIONS.flatMap(({ banks }) => [...banks]
 
 /** Validator keys are 0..2n - 1, then one key for each party. */
 const keyOf = (party: string): SimKey => simKey(100 + PARTIES.indexOf(party));
-const hexKey = (index: number): Hash => [...simKey(index).key].map((byte) => byte.toString(16).padStart(2, '0')).join('') as Hash;
+const hexKey = (index: number): Hash =>
+  [...simKey(index).key].map((byte) => byte.toString(16).padStart(2, '0')).join('') as Hash;
 
 /** A network of four central banks, each of which runs a validator. */
 export function simGenesis(createdMs: number): Genesis {
@@ -38,7 +39,11 @@ export function simGenesis(createdMs: number): Genesis {
       threshold: 1,
       keys: [keyOf(authority).jwk],
     })),
-    validators: JURISDICTIONS.map(({ authority }, i) => ({ party: authority, voteKey: hexKey(2 * i), networkKey: hexKey(2 * i + 1) })),
+    validators: JURISDICTIONS.map(({ authority }, i) => ({
+      party: authority,
+      voteKey: hexKey(2 * i),
+      networkKey: hexKey(2 * i + 1),
+    })),
   };
   const parsed = parseGenesis(canonicalBytes(file));
   assert(parsed.ok, `the world's genesis is good: ${JSON.stringify(parsed.ok ? '' : parsed)}`);
@@ -59,7 +64,10 @@ export class Workload {
     const { random, nowMs } = this.#world;
     const network = this.#genesis.network;
     const built = buildInstruction({ network, id: random.uuid(), ...fields } as unknown as PayloadFields, { nowMs });
-    return await signInstruction(built, signers.map((party) => keyOf(party).signer));
+    return await signInstruction(
+      built,
+      signers.map((party) => keyOf(party).signer),
+    );
   }
 
   /** What opens a network for business: assets, banks, money. Each stage needs the one before it to be final. */
@@ -68,12 +76,30 @@ export class Workload {
     const banks: JwsJson[] = [];
     const money: JwsJson[] = [];
     for (const { code, authority, currency, decimals, banks: own } of JURISDICTIONS) {
-      const asset = { kind: 'asset', asset: currency, class: 'wcbdc', name: currency, issuer: authority, jurisdiction: code, decimals, cap: '1000000000' };
+      const asset = {
+        kind: 'asset',
+        asset: currency,
+        class: 'wcbdc',
+        name: currency,
+        issuer: authority,
+        jurisdiction: code,
+        decimals,
+        cap: '1000000000',
+      };
       assets.push(await this.#make({ initiator: authority, ...asset }, [authority]));
       for (const party of own) {
         const { jwk, signer } = keyOf(party);
         const keys = [await proveKey({ network: this.#genesis.network, party, jwk }, signer)];
-        const admission = { kind: 'participant', action: 'admit', party, name: party, lei: LEI, jurisdiction: code, keys, threshold: 1 };
+        const admission = {
+          kind: 'participant',
+          action: 'admit',
+          party,
+          name: party,
+          lei: LEI,
+          jurisdiction: code,
+          keys,
+          threshold: 1,
+        };
         banks.push(await this.#make({ initiator: authority, ...admission }, [authority]));
       }
       for (const party of BANKS) {
@@ -113,7 +139,16 @@ export class Workload {
       // Another payload under an id that was used: only one of the two may ever count.
       const { payload } = readJws(before);
       const { initiator, id } = payload;
-      return await this.#make({ initiator, id, kind: 'settle', mode: 'gross', legs: payment.map((leg) => ({ ...leg, from: initiator, to: a === initiator ? b : a })) }, [initiator]);
+      return await this.#make(
+        {
+          initiator,
+          id,
+          kind: 'settle',
+          mode: 'gross',
+          legs: payment.map((leg) => ({ ...leg, from: initiator, to: a === initiator ? b : a })),
+        },
+        [initiator],
+      );
     }
     return await this.#make({ ...settle, legs: payment }, [b]);
   }

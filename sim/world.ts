@@ -1,6 +1,7 @@
 /** Virtual time and a virtual network under one seed. Events run in order of time, then of their making. */
-import type { TimestampMs, ValidatorIndex } from '../protocol/types.js';
+
 import type { Bus, Clock, Purpose } from '../node/ports.js';
+import type { TimestampMs, ValidatorIndex } from '../protocol/types.js';
 import { Random } from './random.js';
 
 export interface NetworkFaults {

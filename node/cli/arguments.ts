@@ -1,7 +1,7 @@
 /** Arguments from text. Each reader returns the value or throws commander's own error, which names the option and ends in a usage message. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 
-export function matching(pattern: RegExp, wanted: string): (text: string) => string {
+function matching(pattern: RegExp, wanted: string): (text: string) => string {
   return (text) => {
     if (!pattern.test(text)) throw new InvalidArgumentError(`It must be ${wanted}.`);
     return text;
@@ -18,7 +18,7 @@ export const readAmount = matching(
 );
 export const readJurisdiction = matching(/^[A-Z]{2}$/, 'a country code of two capitals (ISO 3166-1), as HK');
 
-export function readUrl(text: string): string {
+function readUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url === null || !['http:', 'https:'].includes(url.protocol)) {
     throw new InvalidArgumentError("It must be a node's address, as http://127.0.0.1:8080.");

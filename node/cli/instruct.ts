@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import { minorUnitsOf } from '../../protocol/currencies.js';
 import type { NewKey, PayloadOf } from '../../protocol/payload.js';
+import type { PayloadFields } from '../api/signing.js';
 import {
   gather,
   gatherLegs,
@@ -15,7 +16,6 @@ import {
   readWhole,
   withNode,
 } from './arguments.js';
-import type { PayloadFields } from '../api/signing.js';
 import { failed, type Outcome, refusedBy } from './outcome.js';
 import type { Runner } from './runner.js';
 import { type Desk, initiatorOf, openDesk, type SigningOptions, submit } from './submit.js';
@@ -49,17 +49,31 @@ export function instructCommands(program: Command, run: Runner): void {
     .requiredOption('--jurisdiction <code>', 'its country', readJurisdiction)
     .requiredOption('--proof <file>', 'what `causeway keys prove --json` made; again for each key', gather)
     .option('--threshold <keys>', 'how many of its keys must sign', readWhole(1, 16), 1)
-    .addHelpText('after', '\nExample:\n  causeway party admit --key hk/keys/authority.pem --party HSBCHKHHXXX --name "HSBC Hong Kong" \\\n    --lei 5493001KJTIIGC8Y1R12 --jurisdiction HK --proof bank.proof.json')
+    .addHelpText(
+      'after',
+      '\nExample:\n  causeway party admit --key hk/keys/authority.pem --party HSBCHKHHXXX --name "HSBC Hong Kong" \\\n    --lei 5493001KJTIIGC8Y1R12 --jurisdiction HK --proof bank.proof.json',
+    )
     .action(run(admit));
   withSigning(program.command('asset').description('assets of the ledger').command('define'))
     .description('define an asset, or change its name or cap, as its issuer')
     .requiredOption('--asset <code>', 'its code: ISO 4217 for central bank money', readAsset)
     .requiredOption('--name <name>', 'its name')
     .requiredOption('--cap <amount>', 'the most that may circulate, in major units', readAmount)
-    .requiredOption('--jurisdiction <code>', "the country whose authority sets the cap; its key signs too unless it is the issuer's", readJurisdiction)
-    .addOption(new Option('--class <class>', 'what it is').choices(['wcbdc', 'deposit', 'stablecoin', 'security', 'commodity']).default('wcbdc'))
+    .requiredOption(
+      '--jurisdiction <code>',
+      "the country whose authority sets the cap; its key signs too unless it is the issuer's",
+      readJurisdiction,
+    )
+    .addOption(
+      new Option('--class <class>', 'what it is')
+        .choices(['wcbdc', 'deposit', 'stablecoin', 'security', 'commodity'])
+        .default('wcbdc'),
+    )
     .option('--decimals <digits>', "digits behind the point; ISO 4217's if absent", readWhole(0, 18))
-    .addHelpText('after', '\nExample:\n  causeway asset define --key hk/keys/authority.pem --asset HKD --name "Hong Kong dollar" --cap 1000000000.00 --jurisdiction HK')
+    .addHelpText(
+      'after',
+      '\nExample:\n  causeway asset define --key hk/keys/authority.pem --asset HKD --name "Hong Kong dollar" --cap 1000000000.00 --jurisdiction HK',
+    )
     .action(run(define));
 }
 
@@ -69,7 +83,10 @@ function payments(program: Command, run: Runner): void {
     .requiredOption('--asset <code>', 'what is issued', readAsset)
     .requiredOption('--to <bic>', 'who gets it', readBic)
     .requiredOption('--amount <amount>', 'in major units', readAmount)
-    .addHelpText('after', '\nExample:\n  causeway issue --key hk/keys/authority.pem --asset HKD --to HSBCHKHHXXX --amount 1000000.00')
+    .addHelpText(
+      'after',
+      '\nExample:\n  causeway issue --key hk/keys/authority.pem --asset HKD --to HSBCHKHHXXX --amount 1000000.00',
+    )
     .action(run(issue));
   withSigning(program.command('pay'))
     .description('pay: one leg')
@@ -77,7 +94,10 @@ function payments(program: Command, run: Runner): void {
     .requiredOption('--to <bic>', 'who is paid', readBic)
     .requiredOption('--asset <code>', 'what is paid', readAsset)
     .requiredOption('--amount <amount>', 'in major units', readAmount)
-    .addHelpText('after', '\nExample:\n  causeway pay --key hsbc.pem --from HSBCHKHHXXX --to BKKBTHBKXXX --asset HKD --amount 250.00')
+    .addHelpText(
+      'after',
+      '\nExample:\n  causeway pay --key hsbc.pem --from HSBCHKHHXXX --to BKKBTHBKXXX --asset HKD --amount 250.00',
+    )
     .action(run(pay));
   withSigning(program.command('pvp'))
     .description('payment versus payment: all legs or none, once every debited party has consented')
@@ -108,7 +128,7 @@ async function instruct(options: SigningOptions, asked: Asked | ((initiator: str
 }
 
 const submitAs = (desk: Desk, initiator: string, asked: Asked, options: SigningOptions): Promise<Outcome> =>
-  submit(desk, { ...asked, network: desk.network, initiator } as PayloadFields, options);
+  submit(desk, { ...asked, network: desk.network, initiator }, options);
 
 const settlementCommand =
   (kind: 'consent' | 'withdraw') =>
@@ -131,7 +151,11 @@ async function issue(options: SigningOptions & Omit<LegText, 'from'>): Promise<O
   if (!answer.ok) return refusedBy(answer.problem);
   const asset = answer.value.assets.find((each) => each.asset === code);
   if (asset === undefined) {
-    return failed('refused', 'unknown_asset', `No asset ${code} is on the ledger. Its issuer defines it with \`causeway asset define\`.`);
+    return failed(
+      'refused',
+      'unknown_asset',
+      `No asset ${code} is on the ledger. Its issuer defines it with \`causeway asset define\`.`,
+    );
   }
   const { issuer } = asset;
   return submitAs(desk.value, issuer, settle([{ from: issuer, to, asset: code, amount }]), options);
@@ -152,7 +176,11 @@ async function admit({ party, name, lei, jurisdiction, proof, threshold, ...opti
     try {
       keys.push(JSON.parse(readFileSync(file, 'utf8')) as NewKey);
     } catch (error) {
-      return failed('file', 'unreadable', `${file} is not what \`causeway keys prove --json\` writes: ${(error as Error).message}.`);
+      return failed(
+        'file',
+        'unreadable',
+        `${file} is not what \`causeway keys prove --json\` writes: ${(error as Error).message}.`,
+      );
     }
   }
   return instruct(options, { kind: 'participant', action: 'admit', party, name, lei, jurisdiction, keys, threshold });
@@ -167,10 +195,31 @@ interface DefineOptions extends SigningOptions {
   readonly decimals?: number;
 }
 
-async function define({ asset, name, cap, jurisdiction, class: kind, decimals: given, ...options }: DefineOptions): Promise<Outcome> {
+async function define({
+  asset,
+  name,
+  cap,
+  jurisdiction,
+  class: kind,
+  decimals: given,
+  ...options
+}: DefineOptions): Promise<Outcome> {
   const decimals = given ?? minorUnitsOf(asset);
-  if (decimals == null) {
-    return failed('usage', 'decimals_missing', `${asset} is no currency of ISO 4217, so say how many decimals it has, with --decimals.`);
+  if (decimals === null) {
+    return failed(
+      'usage',
+      'decimals_missing',
+      `${asset} is no currency of ISO 4217, so say how many decimals it has, with --decimals.`,
+    );
   }
-  return instruct(options, (issuer) => ({ kind: 'asset', asset, class: kind, name, issuer, jurisdiction, decimals, cap }));
+  return instruct(options, (issuer) => ({
+    kind: 'asset',
+    asset,
+    class: kind,
+    name,
+    issuer,
+    jurisdiction,
+    decimals,
+    cap,
+  }));
 }

@@ -1,9 +1,9 @@
 /** `keys`: a bank's or a validator's key files, and the proof that a bank holds a key. */
 import type { Command } from 'commander';
 import { Option } from 'commander';
+import { createClient } from '../api/client.js';
 import { proveKey } from '../api/signing.js';
 import { createKeyFile, type KeyFileAlg, loadBankKey } from '../keys/files.js';
-import { createClient } from '../api/client.js';
 import { type NodeOptions, readBic, withNode } from './arguments.js';
 import { done, failed, type Outcome, refusedBy } from './outcome.js';
 import type { Runner } from './runner.js';

@@ -53,10 +53,27 @@ export function networkCommands(program: Command, run: Runner): void {
     .description('make the genesis file, and for each validator a folder with its configuration and keys')
     .requiredOption('--dir <folder>', 'where to make it')
     .option('--name <name>', 'what to call the network', 'Causeway')
-    .option('--validators <codes>', `jurisdictions with commas between, of ${CENTRAL_BANKS.map((bank) => bank.jurisdiction).join(', ')}`, readValidators, readValidators('HK,CN,TH,AE'))
-    .option('--base-port <port>', 'first of the loopback ports, two for each validator; free ones if absent', readWhole(1024, PORT_MAX))
-    .addOption(new Option('--layout <layout>', 'for processes on this machine, or for deploy/compose.yaml').choices(['local', 'compose']).default('local').conflicts('basePort'))
-    .addHelpText('after', '\nExample:\n  causeway network create --dir ./net --validators HK,CN,TH,AE\n  causeway node start --config ./net/hk/node.toml')
+    .option(
+      '--validators <codes>',
+      `jurisdictions with commas between, of ${CENTRAL_BANKS.map((bank) => bank.jurisdiction).join(', ')}`,
+      readValidators,
+      readValidators('HK,CN,TH,AE'),
+    )
+    .option(
+      '--base-port <port>',
+      'first of the loopback ports, two for each validator; free ones if absent',
+      readWhole(1024, PORT_MAX),
+    )
+    .addOption(
+      new Option('--layout <layout>', 'for processes on this machine, or for deploy/compose.yaml')
+        .choices(['local', 'compose'])
+        .default('local')
+        .conflicts('basePort'),
+    )
+    .addHelpText(
+      'after',
+      '\nExample:\n  causeway network create --dir ./net --validators HK,CN,TH,AE\n  causeway node start --config ./net/hk/node.toml',
+    )
     .action(run(createNetwork));
 }
 
@@ -66,7 +83,9 @@ function readValidators(text: string): readonly CentralBank[] {
   return codes.map((code) => {
     const bank = CENTRAL_BANKS.find(({ jurisdiction }) => jurisdiction === code);
     if (bank !== undefined) return bank;
-    throw new InvalidArgumentError(`${code} is not one of ${CENTRAL_BANKS.map(({ jurisdiction }) => jurisdiction).join(', ')}.`);
+    throw new InvalidArgumentError(
+      `${code} is not one of ${CENTRAL_BANKS.map(({ jurisdiction }) => jurisdiction).join(', ')}.`,
+    );
   });
 }
 
@@ -76,7 +95,11 @@ async function createNetwork(options: CreateOptions): Promise<Outcome> {
   if (existsSync(join(dir, GENESIS))) return standing(dir, options.validators);
   const found = existsSync(dir) ? readdirSync(dir) : [];
   if (found.length > 0) {
-    return failed('refused', 'not_empty', `${dir} holds ${found.slice(0, 3).join(', ')} and no ${GENESIS}, so it is no whole network. Name another folder, or empty this one.`);
+    return failed(
+      'refused',
+      'not_empty',
+      `${dir} holds ${found.slice(0, 3).join(', ')} and no ${GENESIS}, so it is no whole network. Name another folder, or empty this one.`,
+    );
   }
   try {
     const members = makeMembers(dir, options.validators);
@@ -95,9 +118,16 @@ function standing(dir: string, asked: readonly CentralBank[]): Outcome {
   const { network, name, validators } = parsed.genesis;
   const parties = validators.validators.map(({ party }): string => party);
   if (parties.join() !== asked.map(({ party }) => party).join()) {
-    return failed('refused', 'exists', `${dir} holds a network of other validators already: ${parties.join(', ')}. Name another folder.`);
+    return failed(
+      'refused',
+      'exists',
+      `${dir} holds a network of other validators already: ${parties.join(', ')}. Name another folder.`,
+    );
   }
-  return done({ created: false, dir, network, name, validators: parties }, `The network ${name} stands in ${dir} already; nothing was changed.`);
+  return done(
+    { created: false, dir, network, name, validators: parties },
+    `The network ${name} stands in ${dir} already; nothing was changed.`,
+  );
 }
 
 function makeMembers(dir: string, banks: readonly CentralBank[]): Step<readonly Member[]> {
@@ -106,7 +136,11 @@ function makeMembers(dir: string, banks: readonly CentralBank[]): Step<readonly 
     const folder = join(dir, bank.jurisdiction.toLowerCase());
     mkdirSync(join(folder, 'keys'), { recursive: true, mode: 0o700 });
     const make = (name: string, alg: KeyFileAlg) => createKeyFile(join(folder, 'keys', `${name}.pem`), alg);
-    const [vote, network, authority] = [make('vote', 'Ed25519'), make('network', 'Ed25519'), make('authority', 'ES256')];
+    const [vote, network, authority] = [
+      make('vote', 'Ed25519'),
+      make('network', 'Ed25519'),
+      make('authority', 'ES256'),
+    ];
     for (const made of [vote, network, authority]) {
       if (!made.ok) return ended(failed('file', made.code, `${made.detail}.`));
     }
@@ -127,7 +161,8 @@ async function placesOf({ validators, layout, basePort }: CreateOptions): Promis
     }));
   }
   const count = 2 * validators.length;
-  const ports = basePort === undefined ? await freePorts(count) : Array.from({ length: count }, (_, at) => basePort + at);
+  const ports =
+    basePort === undefined ? await freePorts(count) : Array.from({ length: count }, (_, at) => basePort + at);
   return validators.map((_, at) => {
     const address = `/ip4/127.0.0.1/tcp/${ports[validators.length + at]}`;
     return { http: { host: '127.0.0.1', port: ports[at] as number }, listen: address, address, data: 'data' };
@@ -136,7 +171,9 @@ async function placesOf({ validators, layout, basePort }: CreateOptions): Promis
 
 function writeConfig({ bank, folder }: Member, places: readonly Place[], at: number, members: readonly Member[]): void {
   const { http, listen, data } = places[at] as Place;
-  const peers = members.flatMap((peer, index) => (index === at ? [] : [{ party: peer.bank.party, address: (places[index] as Place).address }]));
+  const peers = members.flatMap((peer, index) =>
+    index === at ? [] : [{ party: peer.bank.party, address: (places[index] as Place).address }],
+  );
   const keys = { vote: 'keys/vote.pem', network: 'keys/network.pem' };
   const text = renderConfig({ party: bank.party, genesis: `../${GENESIS}`, data, keys, http, p2p: { listen }, peers });
   writeFileSync(join(folder, 'node.toml'), text, { flag: 'wx' });
@@ -149,17 +186,34 @@ function writeGenesis(dir: string, name: string, members: readonly Member[], pla
     name,
     created: formatTime(Date.now()),
     parameters: { skewMs: SKEW_MS },
-    authorities: members.map(({ bank: { party, name: bankName, lei, jurisdiction }, keys }) => ({ party, name: bankName, lei, jurisdiction, threshold: 1, keys: [keys.authority] })),
-    validators: members.map(({ bank, keys }) => ({ party: bank.party, voteKey: rawKey(keys.vote), networkKey: rawKey(keys.network) })),
+    authorities: members.map(({ bank: { party, name: bankName, lei, jurisdiction }, keys }) => ({
+      party,
+      name: bankName,
+      lei,
+      jurisdiction,
+      threshold: 1,
+      keys: [keys.authority],
+    })),
+    validators: members.map(({ bank, keys }) => ({
+      party: bank.party,
+      voteKey: rawKey(keys.vote),
+      networkKey: rawKey(keys.network),
+    })),
   };
   const bytes = encodeGenesis(file);
   const parsed = parseGenesis(bytes);
-  if (!parsed.ok) return failed('refused', parsed.code, `The genesis file would be refused at ${parsed.pointer}: ${parsed.detail}.`);
+  if (!parsed.ok)
+    return failed('refused', parsed.code, `The genesis file would be refused at ${parsed.pointer}: ${parsed.detail}.`);
   writeFileSync(join(dir, GENESIS), bytes, { flag: 'wx' });
   const { network } = parsed.genesis;
   const validators = members.map(({ bank, folder }, at) => {
     const { http, listen } = places[at] as Place;
-    return { party: bank.party, config: join(folder, 'node.toml'), http: `http://${http.host}:${http.port}`, p2p: listen };
+    return {
+      party: bank.party,
+      config: join(folder, 'node.toml'),
+      http: `http://${http.host}:${http.port}`,
+      p2p: listen,
+    };
   });
   const lines = [
     `The network ${name} stands in ${dir}.`,

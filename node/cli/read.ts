@@ -23,7 +23,10 @@ export function readCommands(program: Command, run: Runner): void {
     .description('fetch the receipt of an instruction with all that proves it final')
     .argument('<digest>', "the instruction's digest", readDigest)
     .requiredOption('--out <file>', 'where to write it; the file must not exist')
-    .addHelpText('after', '\nExample:\n  causeway receipt 6acc…d226 --out receipt.json\n  causeway verify receipt.json --genesis genesis.json')
+    .addHelpText(
+      'after',
+      '\nExample:\n  causeway receipt 6acc…d226 --out receipt.json\n  causeway verify receipt.json --genesis genesis.json',
+    )
     .action(run(receipt));
 }
 
@@ -52,7 +55,11 @@ async function status(digest: string | undefined, { node }: NodeOptions): Promis
 async function balances(bic: string, { node }: NodeOptions): Promise<Outcome> {
   const answer = await createClient(node).getBalances({ bic });
   if (!answer.ok) return refusedBy(answer.problem);
-  const table = new Table({ head: ['asset', 'balance'], colAligns: ['left', 'right'], style: { head: [], border: [] } });
+  const table = new Table({
+    head: ['asset', 'balance'],
+    colAligns: ['left', 'right'],
+    style: { head: [], border: [] },
+  });
   for (const { asset, balance } of answer.value.balances) table.push([asset, balance]);
   return done(answer.value, `${bic} at height ${answer.value.height}\n${table.toString()}`);
 }
@@ -65,5 +72,8 @@ async function receipt(digest: string, { node, out }: NodeOptions & { readonly o
   } catch (error) {
     return failed('file', 'unwritable', `${out} cannot be written: ${(error as Error).message}.`);
   }
-  return done({ digest, file: out }, `${out} holds the receipt. Check it with: causeway verify ${out} --genesis genesis.json`);
+  return done(
+    { digest, file: out },
+    `${out} holds the receipt. Check it with: causeway verify ${out} --genesis genesis.json`,
+  );
 }

@@ -1,7 +1,7 @@
 /** `node start`: runs a validator in this process. */
 import type { Command } from 'commander';
 import { loadConfig } from '../config.js';
-import { tell, failed } from './outcome.js';
+import { failed, tell } from './outcome.js';
 
 export function nodeCommands(program: Command): void {
   program
@@ -18,7 +18,13 @@ export function nodeCommands(program: Command): void {
     .action(start);
 }
 
-async function start({ config: path, json = false }: { readonly config: string; readonly json?: boolean }): Promise<void> {
+async function start({
+  config: path,
+  json = false,
+}: {
+  readonly config: string;
+  readonly json?: boolean;
+}): Promise<void> {
   const loaded = loadConfig(path, process.env);
   if (!loaded.ok) {
     const detail = loaded.errors.join('\n');
@@ -29,7 +35,9 @@ async function start({ config: path, json = false }: { readonly config: string; 
   const { runNode } = await import('../main/process.js');
   const status = await runNode(loaded.config, ({ url, listening }) => {
     const started = { event: 'started', party, url, p2p: listening, pid: process.pid };
-    process.stdout.write(json ? `${JSON.stringify(started)}\n` : `${party} serves ${url} and listens on ${listening.join(', ')}\n`);
+    process.stdout.write(
+      json ? `${JSON.stringify(started)}\n` : `${party} serves ${url} and listens on ${listening.join(', ')}\n`,
+    );
   });
   // A thread or socket of a library may not hold back a node that has stopped.
   process.exit(status);

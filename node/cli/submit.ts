@@ -60,12 +60,13 @@ export async function submit(desk: Desk, fields: PayloadFields, { wait, timeout 
 const ROUND_MS = 1_000;
 
 /** Waits until an instruction is final, waits for a consent, or the time is over. */
-export async function follow(client: Client, digest: string, timeoutMs: number, more: object = {}): Promise<Outcome> {
+async function follow(client: Client, digest: string, timeoutMs: number, more: object = {}): Promise<Outcome> {
   for (let leftMs = timeoutMs; ; leftMs -= ROUND_MS) {
     const answer = await client.waitFinal(digest, Math.max(0, Math.min(leftMs, ROUND_MS)));
     if (!answer.ok) return refusedBy(answer.problem);
     const { status, code, missing } = answer.value;
-    if (status === 'final' || missing.length > 0 || leftMs <= ROUND_MS) return told({ ...more, ...answer.value, missing, code });
+    if (status === 'final' || missing.length > 0 || leftMs <= ROUND_MS)
+      return told({ ...more, ...answer.value, missing, code });
   }
 }
 
@@ -90,5 +91,9 @@ export function told(json: Told): Outcome {
   }
   const text = `${code} in block ${height} at ${time}\n${digest}`;
   if (isEffective(code as ResultCode)) return { exit: 'ok', json, text };
-  return { exit: 'refused', json, text: `causeway: ${code}: the ledger has it as ${code} in block ${height}.\n${digest}` };
+  return {
+    exit: 'refused',
+    json,
+    text: `causeway: ${code}: the ledger has it as ${code} in block ${height}.\n${digest}`,
+  };
 }

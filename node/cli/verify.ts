@@ -54,7 +54,21 @@ async function verify(path: string, { genesis: genesisPath, digest: expected }: 
     `network ${name}, ${network}`,
   ].join('\n');
   const said = { digest, kind, initiator, id, code, height, time };
-  return done({ verified: true, ...said, signers: parties, validators: set.validators.length, epoch, view, block, resultRoot: root, blocksAfter, network }, text);
+  return done(
+    {
+      verified: true,
+      ...said,
+      signers: parties,
+      validators: set.validators.length,
+      epoch,
+      view,
+      block,
+      resultRoot: root,
+      blocksAfter,
+      network,
+    },
+    text,
+  );
 }
 
 const doesNotHold = (code: string, detail: string): Outcome => failed('refused', code, detail, { verified: false });

@@ -29,7 +29,7 @@ export function createNativeCheck(): (check: SignatureCheck) => boolean {
   };
   return (check) => {
     if (!wellFormed(check)) return false;
-    if (check.alg === 'Ed25519') return checkEd25519(check);
+    if (check.alg === 'Ed25519') return checkEd25519(check) && (check.registers !== true || isPrimeOrder(check.key));
     const key = keyObjectOf(check.key);
     return key !== null && verify('sha256', check.message, { key, dsaEncoding: 'ieee-p1363' }, check.signature);
   };
@@ -38,6 +38,12 @@ export function createNativeCheck(): (check: SignatureCheck) => boolean {
 function checkEd25519({ key, message, signature }: SignatureCheck): boolean {
   // The library once answered `undefined` for shared memory, so only `true` is a yes.
   const verdict: unknown = sodium.crypto_sign_verify_detached(bufferOf(signature), bufferOf(message), bufferOf(key));
+  return verdict === true;
+}
+
+/** Canonical, on the curve, of prime order: `judgeEd25519` of protocol/crypto in native code. */
+function isPrimeOrder(key: Uint8Array): boolean {
+  const verdict: unknown = sodium.crypto_core_ed25519_is_valid_point(bufferOf(key));
   return verdict === true;
 }
 

@@ -2,7 +2,7 @@
  * What travels between the verifier pool and its threads: one buffer a parcel, so that hundreds of checks cost one
  * message. A parcel is read only by the thread that it was made for; nothing of it is stored or sent elsewhere.
  *
- * checks: u8 0, then for each: u8 algorithm, key, signature, u32 length, message.
+ * checks: u8 0, then for each: u8 algorithm (its high bit: the key is to be registered), key, signature, u32 length, message.
  * batch:  u8 1, network, key, signature, then the batch's bytes to the end.
  */
 import { batchDigest, batchSigningBytes } from '../../protocol/block.js';
@@ -15,6 +15,7 @@ export const KEY_BYTES = { Ed25519: 32, ES256: 64 } as const satisfies Record<Si
 
 const CHECKS = 0;
 const BATCH = 1;
+const REGISTERS = 0x80;
 const ALGORITHMS = ['Ed25519', 'ES256'] as const satisfies readonly SignatureCheck['alg'][];
 const BATCH_HEAD_BYTES = 1 + 32 + KEY_BYTES.Ed25519 + SIGNATURE_BYTES;
 
@@ -33,8 +34,8 @@ export function packChecks(checks: readonly SignatureCheck[]): ArrayBuffer {
   const view = new DataView(out.buffer);
   out[0] = CHECKS;
   let at = 1;
-  for (const { alg, key, signature, message } of checks) {
-    out[at] = ALGORITHMS.indexOf(alg);
+  for (const { alg, key, signature, message, registers } of checks) {
+    out[at] = ALGORITHMS.indexOf(alg) | (registers === true ? REGISTERS : 0);
     out.set(key, at + 1);
     at += 1 + key.length;
     out.set(signature, at);
@@ -71,13 +72,15 @@ function answerChecks(parcel: Uint8Array, check: (check: SignatureCheck) => bool
   const verdicts: number[] = [];
   let at = 1;
   while (at < parcel.length) {
-    const alg = ALGORITHMS[parcel[at] as number] as SignatureCheck['alg'];
+    const first = parcel[at] as number;
+    const alg = ALGORITHMS[first & ~REGISTERS] as SignatureCheck['alg'];
+    const registers = (first & REGISTERS) !== 0;
     const signatureAt = at + 1 + KEY_BYTES[alg];
     const messageAt = signatureAt + SIGNATURE_BYTES + 4;
     const end = messageAt + view.getUint32(messageAt - 4);
     const key = parcel.subarray(at + 1, signatureAt);
     const signature = parcel.subarray(signatureAt, signatureAt + SIGNATURE_BYTES);
-    verdicts.push(check({ alg, key, signature, message: parcel.subarray(messageAt, end) }) ? 1 : 0);
+    verdicts.push(check({ alg, key, signature, message: parcel.subarray(messageAt, end), registers }) ? 1 : 0);
     at = end;
   }
   return Uint8Array.from(verdicts);

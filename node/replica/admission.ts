@@ -10,7 +10,9 @@ import type { Bic, InstructionDigest, NetworkId, TimestampMs, Uetr } from '../..
 import type { AdmissionCode, Ports } from '../ports.js';
 import { type LaneItem, laneItem, learnFacts } from './facts.js';
 
-export type Verdict = { readonly accepted: true } | { readonly accepted: false; readonly code: AdmissionCode; readonly detail: string };
+export type Verdict =
+  | { readonly accepted: true }
+  | { readonly accepted: false; readonly code: AdmissionCode; readonly detail: string };
 
 /** An instruction on its way into this node's lane. */
 export interface Pending {
@@ -63,14 +65,18 @@ export class Admission {
     const state = this.#deps.state();
     await learnFacts([item], state.publicKey.bind(state), this.#deps.verifier);
     const bad = [...item.signed].find(([, valid]) => !valid);
-    if (bad !== undefined) return refused('bad_signature', `The signature by key ${bad[0]} does not hold for this payload.`);
+    if (bad !== undefined)
+      return refused('bad_signature', `The signature by key ${bad[0]} does not hold for this payload.`);
     // The world went on while the signatures were checked.
     const after = this.#judge(instruction);
     if (after !== null) return after;
     const meanwhile = this.#copyOf(instruction);
     if (meanwhile !== undefined) return await accepted(meanwhile);
     if (this.#waiting.length >= WAITING_MAX || this.#deps.unorderedBatches() >= LANE_UNORDERED_BATCHES_MAX) {
-      return refused('lane_full', 'This node has more unordered instructions than it may hold. Send it again later, or to another node.');
+      return refused(
+        'lane_full',
+        'This node has more unordered instructions than it may hold. Send it again later, or to another node.',
+      );
     }
     const pending = this.#keep(item);
     this.#waiting.push(pending);
@@ -84,8 +90,10 @@ export class Admission {
     const { clock, network, finalTime, state: stateNow, closed } = this.#deps;
     const reason = closed();
     if (reason !== null) return refused('not_ready', reason);
-    if (payload.network !== network) return refused('wrong_network', `The payload names network ${payload.network}; this is ${network}.`);
-    if (expiresMs <= clock.now() || expiresMs < finalTime()) return refused('expired', `The payload expired at ${payload.expires}.`);
+    if (payload.network !== network)
+      return refused('wrong_network', `The payload names network ${payload.network}; this is ${network}.`);
+    if (expiresMs <= clock.now() || expiresMs < finalTime())
+      return refused('expired', `The payload expired at ${payload.expires}.`);
     const state = stateNow();
     const id = `${payload.initiator}/${payload.id}`;
     const record = state.record(payload.initiator as Bic, payload.id as Uetr);
@@ -94,14 +102,18 @@ export class Admission {
       return refused('duplicate_id', `${payload.initiator} has used id ${payload.id} for instruction ${remembered}.`);
     }
     for (const { kid } of signatures) {
-      if (state.publicKey(kid) === undefined) return refused('unknown_key', `No party has a registered key with thumbprint ${kid}.`);
+      if (state.publicKey(kid) === undefined)
+        return refused('unknown_key', `No party has a registered key with thumbprint ${kid}.`);
     }
     if (remembered === digest) return null;
     const initiator = state.participant(payload.initiator);
     const own = signatures.filter(({ kid }) => state.key(kid)?.party === payload.initiator).length;
     const needed = initiator?.threshold ?? 1;
     if (own >= needed) return null;
-    return refused('initiator_signature_missing', `${payload.initiator} must sign with ${needed} of its own keys; ${own} did.`);
+    return refused(
+      'initiator_signature_missing',
+      `${payload.initiator} must sign with ${needed} of its own keys; ${own} did.`,
+    );
   }
 
   /** Whether the ledger has it with its last result: nothing that comes with it again has an effect. */
@@ -114,7 +126,9 @@ export class Admission {
   #copyOf(instruction: Instruction): Pending | undefined {
     return this.#pending
       .get(instruction.digest)
-      ?.find(({ item }) => instruction.signatures.every(({ kid }) => item.instruction.signatures.some((other) => other.kid === kid)));
+      ?.find(({ item }) =>
+        instruction.signatures.every(({ kid }) => item.instruction.signatures.some((other) => other.kid === kid)),
+      );
   }
 
   #keep(item: LaneItem): Pending {
@@ -176,4 +190,3 @@ async function accepted(pending: Pending): Promise<Verdict> {
   await pending.durable;
   return { accepted: true };
 }
-

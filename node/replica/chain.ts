@@ -71,10 +71,20 @@ export interface Committed {
 export type Expired = NonNullable<Changes['expired']>;
 
 export type Finality =
-  | { readonly type: 'write'; readonly operations: readonly Operation[]; readonly blocks: readonly Committed[]; readonly pointer: FinalPointer; readonly expired: Expired | null }
+  | {
+      readonly type: 'write';
+      readonly operations: readonly Operation[];
+      readonly blocks: readonly Committed[];
+      readonly pointer: FinalPointer;
+      readonly expired: Expired | null;
+    }
   | { readonly type: 'divergence'; readonly height: Height; readonly own: Root; readonly certified: Root };
 
-type Deps = Pick<Ports, 'clock' | 'store' | 'verifier' | 'metrics'> & { readonly lanes: Lanes; readonly skewMs: number; readonly wake: () => void };
+type Deps = Pick<Ports, 'clock' | 'store' | 'verifier' | 'metrics'> & {
+  readonly lanes: Lanes;
+  readonly skewMs: number;
+  readonly wake: () => void;
+};
 
 export class Chain {
   readonly #deps: Deps;
@@ -174,7 +184,8 @@ export class Chain {
       }
       if (block.wanted && this.#execute(block, parent.executed, parent)) {
         const { header, id, executed } = block;
-        if (executed !== null) progress.push({ type: 'applied', view: header.view, block: id, root: (executed as Executed).root });
+        if (executed !== null)
+          progress.push({ type: 'applied', view: header.view, block: id, root: (executed as Executed).root });
       }
     }
     return progress;
@@ -189,7 +200,9 @@ export class Chain {
     const lanes = this.#batches(block, parent);
     if (lanes === null) return null;
     const held = lanes.flat();
-    return held.length <= BLOCK_BATCHES_MAX && held.reduce((sum, { items }) => sum + items.length, 0) <= BLOCK_ITEMS_MAX;
+    return (
+      held.length <= BLOCK_BATCHES_MAX && held.reduce((sum, { items }) => sum + items.length, 0) <= BLOCK_ITEMS_MAX
+    );
   }
 
   /** What a header must be whoever looks, and whenever. */
@@ -222,7 +235,8 @@ export class Chain {
 
   #execute(block: Block, parent: Executed, parentBlock: Block): boolean {
     const lanes = this.#batches(block, parentBlock);
-    if (lanes === null || block.learning || lanes.some((batches) => batches.some((held) => held.learning))) return false;
+    if (lanes === null || block.learning || lanes.some((batches) => batches.some((held) => held.learning)))
+      return false;
     const items = lanes.map((batches) => batches.flatMap((held) => held.items));
     const keyOf = parent.state.publicKey.bind(parent.state);
     if (!items.every((lane) => areFactsKnown(lane, keyOf))) {
@@ -235,7 +249,11 @@ export class Chain {
     }
     const started = this.#deps.clock.now();
     const { height, time } = block.header;
-    const applied = applyBlock(parent.state, { height, time }, items.map((lane) => lane.map(ordered)));
+    const applied = applyBlock(
+      parent.state,
+      { height, time },
+      items.map((lane) => lane.map(ordered)),
+    );
     const root = resultRoot(parent.root, applied.receiptsRoot, applied.stateRoot);
     block.executed = { ...applied, parentRoot: parent.root, root, lanes };
     this.#deps.metrics.observe('block_apply', (this.#deps.clock.now() - started) / 1000);
@@ -275,9 +293,12 @@ export class Chain {
     const { network, epoch, height } = last.header;
     const pointer: FinalPointer = { network, epoch, height, view: ballot.view, block: ballot.block, root: ballot.root };
     const blocks = chain.map((block): Committed => ({ block, executed: block.executed as Executed }));
-    const operations = blocks.flatMap((committed) => this.#operations(committed, committed.block === last ? this.#target : null));
+    const operations = blocks.flatMap((committed) =>
+      this.#operations(committed, committed.block === last ? this.#target : null),
+    );
     operations.push(...this.#dropped(blocks));
-    const expired = blocks.map(({ executed: { state } }) => state.changes().expired).findLast((range) => range !== null) ?? null;
+    const expired =
+      blocks.map(({ executed: { state } }) => state.changes().expired).findLast((range) => range !== null) ?? null;
     this.#writing = true;
     return { type: 'write', operations: [...operations, putFinal(pointer)], blocks, pointer, expired };
   }
@@ -292,7 +313,9 @@ export class Chain {
       ...receipts.map(({ digest }, position) => putPlace(digest, { type: 'receipt', height: header.height, position })),
     ];
     for (const { key, value } of changes.state) {
-      operations.push(value === null ? { type: 'delete', table: 'state', key } : { type: 'put', table: 'state', key, value });
+      operations.push(
+        value === null ? { type: 'delete', table: 'state', key } : { type: 'put', table: 'state', key, value },
+      );
     }
     for (const { key, value } of changes.ids) operations.push({ type: 'put', table: 'ids', key, value });
     return operations;
@@ -306,7 +329,14 @@ export class Chain {
       if (item === null || told.has(item.instruction.digest)) continue;
       const { digest, payload, expiresMs } = item.instruction;
       if (getPlace(this.#deps.store, digest) !== null) continue;
-      operations.push(putPlace(digest, { type: 'dropped', expires: expiresMs, initiator: payload.initiator as Bic, id: payload.id as Uetr }));
+      operations.push(
+        putPlace(digest, {
+          type: 'dropped',
+          expires: expiresMs,
+          initiator: payload.initiator as Bic,
+          id: payload.id as Uetr,
+        }),
+      );
     }
     return operations;
   }

@@ -16,7 +16,11 @@ export interface LaneItem {
   readonly possessed: Map<Thumbprint, boolean>;
 }
 
-export const laneItem = (instruction: Instruction): LaneItem => ({ instruction, signed: new Map(), possessed: new Map() });
+export const laneItem = (instruction: Instruction): LaneItem => ({
+  instruction,
+  signed: new Map(),
+  possessed: new Map(),
+});
 
 /** Items as a batch carries them; bytes that are no instruction are null, and have no effect when ordered. */
 export const laneItems = (items: readonly Uint8Array[]): (LaneItem | null)[] =>
@@ -40,29 +44,43 @@ function openChecks(items: readonly (LaneItem | null)[], keyOf: KeyLookup): Open
       if (item.signed.has(kid)) continue;
       const key = keyOf(kid);
       if (key === undefined) continue;
-      if (key.alg === keyAlgOf(alg)) open.push({ verdicts: item.signed, kid, check: { ...key, message: signingInput, signature } });
+      if (key.alg === keyAlgOf(alg))
+        open.push({ verdicts: item.signed, kid, check: { ...key, message: signingInput, signature } });
       else item.signed.set(kid, false);
     }
     for (const { kid, alg, key, signingInput, signature } of item.instruction.possessions) {
-      if (!item.possessed.has(kid)) open.push({ verdicts: item.possessed, kid, check: { alg, key, message: signingInput, signature } });
+      if (!item.possessed.has(kid))
+        open.push({
+          verdicts: item.possessed,
+          kid,
+          check: { alg, key, message: signingInput, signature, registers: true },
+        });
     }
   }
   return open;
 }
 
 /** Whether every signature by a key that `keyOf` knows has its verdict. */
-export const areFactsKnown = (items: readonly (LaneItem | null)[], keyOf: KeyLookup): boolean => openChecks(items, keyOf).length === 0;
+export const areFactsKnown = (items: readonly (LaneItem | null)[], keyOf: KeyLookup): boolean =>
+  openChecks(items, keyOf).length === 0;
 
 /** Makes the checks that are still open. */
-export async function learnFacts(items: readonly (LaneItem | null)[], keyOf: KeyLookup, verifier: Verifier): Promise<void> {
+export async function learnFacts(
+  items: readonly (LaneItem | null)[],
+  keyOf: KeyLookup,
+  verifier: Verifier,
+): Promise<void> {
   const open = openChecks(items, keyOf);
   if (open.length === 0) return;
   const verdicts = await verifier.verify(open.map(({ check }) => check));
   open.forEach(({ verdicts: known, kid }, i) => known.set(kid, verdicts[i] === true));
 }
 
-const valid = (verdicts: ReadonlyMap<Thumbprint, boolean>): Thumbprint[] => [...verdicts].flatMap(([kid, verdict]) => (verdict ? [kid] : []));
+const valid = (verdicts: ReadonlyMap<Thumbprint, boolean>): Thumbprint[] =>
+  [...verdicts].flatMap(([kid, verdict]) => (verdict ? [kid] : []));
 
 /** An item with its facts, as the ledger takes it. */
 export const ordered = (item: LaneItem | null): Ordered | null =>
-  item === null ? null : { instruction: item.instruction, signed: valid(item.signed), possessed: valid(item.possessed) };
+  item === null
+    ? null
+    : { instruction: item.instruction, signed: valid(item.signed), possessed: valid(item.possessed) };

@@ -2,7 +2,7 @@
  * Getting from others what this node lacks, and giving them what they lack: certificates, blocks, batches, final blocks.
  * Every request is repeated at intervals, to one peer after another, until what it asks for has come.
  */
-import { certificatesBetween, type Core } from '../../protocol/bft/core.js';
+import { type Core, certificatesBetween } from '../../protocol/bft/core.js';
 import { decodeBatch } from '../../protocol/block.js';
 import { encodeMessage, type Message } from '../../protocol/envelope.js';
 import { BLOCK_BATCHES_MAX, SYNC_BLOCKS_MAX } from '../../protocol/limits.js';
@@ -193,9 +193,12 @@ export class Fetch {
       const record = getBlock(this.#deps.store, height);
       if (record === null) break;
       headers.push(record.header);
-      const ahead = record.header.cut.some((point, i) => point.number - (headers[0]?.cut[i]?.number ?? 0) > BLOCK_BATCHES_MAX);
+      const ahead = record.header.cut.some(
+        (point, i) => point.number - (headers[0]?.cut[i]?.number ?? 0) > BLOCK_BATCHES_MAX,
+      );
       if (ahead && whole !== null) break;
-      if (record.certificate !== null) whole = { type: 'final', headers: [...headers], certificate: record.certificate };
+      if (record.certificate !== null)
+        whole = { type: 'final', headers: [...headers], certificate: record.certificate };
     }
     if (whole !== null) this.#say(to, 'sync', whole);
   }

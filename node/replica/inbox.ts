@@ -111,7 +111,12 @@ export class Inbox {
     const ids = headers.map(blockId);
     const isChain = headers.every((header, i) => i === 0 || header.parent === ids[i - 1]);
     const { ballot } = certificate;
-    if (!isChain || ballot.kind !== 'finalize' || ballot.block !== ids.at(-1) || headers.some((h) => h.network !== network || h.epoch !== set.epoch)) {
+    if (
+      !isChain ||
+      ballot.kind !== 'finalize' ||
+      ballot.block !== ids.at(-1) ||
+      headers.some((h) => h.network !== network || h.epoch !== set.epoch)
+    ) {
       this.#deps.bus.punish(from, 'final blocks that are none');
       return;
     }
@@ -139,9 +144,15 @@ export class Inbox {
       return;
     }
     const want = chain.wants.batches.get(batch.author);
-    const isAsked = want !== undefined && batch.number <= want.point.number && batch.incarnation <= want.point.incarnation;
+    const isAsked =
+      want !== undefined && batch.number <= want.point.number && batch.incarnation <= want.point.incarnation;
     const name = `${batch.author}/${batch.incarnation}/${batch.number}/${batch.previous}`;
-    if ((!isAsked && !lanes.isWanted(batch.author, batch)) || this.#batches.has(name) || lanes.isKnown(batch, signature)) return;
+    if (
+      (!isAsked && !lanes.isWanted(batch.author, batch)) ||
+      this.#batches.has(name) ||
+      lanes.isKnown(batch, signature)
+    )
+      return;
     if (!this.#begin(from)) return;
     this.#batches.add(name);
     const key = fromHex(author.networkKey);
@@ -150,7 +161,16 @@ export class Inbox {
       this.#batches.delete(name);
       if (!valid) this.#deps.bus.punish(from, 'a batch that its author did not sign');
       else if (!lanes.has(batch.author, digest)) {
-        const held: HeldBatch = { batch, digest, bytes, signature, items: laneItems(batch.items), stored: false, learning: true, sinceMs: clock.now() };
+        const held: HeldBatch = {
+          batch,
+          digest,
+          bytes,
+          signature,
+          items: laneItems(batch.items),
+          stored: false,
+          learning: true,
+          sinceMs: clock.now(),
+        };
         this.#deps.enqueue({ type: 'batch', held });
         void learnFacts(held.items, this.#deps.keyOf, this.#deps.verifier).then(() => {
           held.learning = false;

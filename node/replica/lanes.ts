@@ -4,7 +4,14 @@
  */
 import { laneStart } from '../../protocol/block.js';
 import { BLOCK_BATCHES_MAX, BLOCK_ITEMS_MAX, LANE_UNORDERED_BATCHES_MAX } from '../../protocol/limits.js';
-import { type Batch, type BatchDigest, type Cut, type LanePoint, quorum, type ValidatorIndex } from '../../protocol/types.js';
+import {
+  type Batch,
+  type BatchDigest,
+  type Cut,
+  type LanePoint,
+  quorum,
+  type ValidatorIndex,
+} from '../../protocol/types.js';
 import type { LaneItem } from './facts.js';
 
 export interface HeldBatch {
@@ -21,11 +28,18 @@ export interface HeldBatch {
 }
 
 /** The batches between two points of a lane, or the first point back from the end that is not held. */
-export type LanePath = { readonly ok: true; readonly batches: readonly HeldBatch[] } | { readonly ok: false; readonly missing: LanePoint };
+export type LanePath =
+  | { readonly ok: true; readonly batches: readonly HeldBatch[] }
+  | { readonly ok: false; readonly missing: LanePoint };
 
-export const pointOf = ({ batch, digest }: HeldBatch): LanePoint => ({ incarnation: batch.incarnation, number: batch.number, digest });
+export const pointOf = ({ batch, digest }: HeldBatch): LanePoint => ({
+  incarnation: batch.incarnation,
+  number: batch.number,
+  digest,
+});
 
-export const samePoint = (a: LanePoint, b: LanePoint): boolean => a.incarnation === b.incarnation && a.number === b.number && a.digest === b.digest;
+export const samePoint = (a: LanePoint, b: LanePoint): boolean =>
+  a.incarnation === b.incarnation && a.number === b.number && a.digest === b.digest;
 
 /** Whether a lane may go from one point to another by its numbers alone. */
 export const isOnward = (from: LanePoint, to: LanePoint): boolean =>
@@ -70,7 +84,9 @@ class Lane {
     const next = this.#after.get(followKey(point.incarnation, point.digest));
     if (next !== undefined && next.batch.number === point.number + 1) return next;
     // The lane ends here: a later incarnation, of an author that lost its log, may go on.
-    const firsts = [...this.#after.values()].filter(({ batch }) => batch.incarnation > point.incarnation && batch.number === 1);
+    const firsts = [...this.#after.values()].filter(
+      ({ batch }) => batch.incarnation > point.incarnation && batch.number === 1,
+    );
     return firsts.sort((a, b) => a.batch.incarnation - b.batch.incarnation)[0] ?? null;
   }
 
@@ -85,7 +101,8 @@ class Lane {
       if (incarnation !== at.incarnation || number !== at.number) return { ok: false, missing: at };
       batches.push(held);
       if (number === 1 && incarnation > from.incarnation) break;
-      if (number <= (incarnation === from.incarnation ? from.number : 0) + 1 && previous !== from.digest) return { ok: false, missing: at };
+      if (number <= (incarnation === from.incarnation ? from.number : 0) + 1 && previous !== from.digest)
+        return { ok: false, missing: at };
       at = { incarnation, number: number - 1, digest: previous };
     }
     return { ok: true, batches: batches.reverse() };
@@ -123,7 +140,8 @@ export class Lanes {
   isWanted(lane: ValidatorIndex, point: Pick<LanePoint, 'incarnation' | 'number'>): boolean {
     const { final, held } = this.#lane(lane);
     if (held.size >= 2 * LANE_UNORDERED_BATCHES_MAX) return false;
-    if (point.incarnation === final.incarnation) return point.number > final.number && point.number <= final.number + LANE_UNORDERED_BATCHES_MAX;
+    if (point.incarnation === final.incarnation)
+      return point.number > final.number && point.number <= final.number + LANE_UNORDERED_BATCHES_MAX;
     return point.incarnation > final.incarnation && point.number <= LANE_UNORDERED_BATCHES_MAX;
   }
 
@@ -213,7 +231,8 @@ export class Lanes {
 
   #isHeldByQuorum(lane: Lane, { batch }: HeldBatch): boolean {
     const holders = lane.heldBy.filter(
-      ({ incarnation, number }) => incarnation > batch.incarnation || (incarnation === batch.incarnation && number >= batch.number),
+      ({ incarnation, number }) =>
+        incarnation > batch.incarnation || (incarnation === batch.incarnation && number >= batch.number),
     );
     return holders.length >= quorum(this.#lanes.length);
   }

@@ -40,7 +40,12 @@ const CERTIFICATE_BYTES_MAX = 16 * 1024;
 
 const metaKey = (name: string): Uint8Array => new Writer(16).text(name).finish();
 const u64Key = (value: number): Uint8Array => new Writer(8).u64(value).finish();
-const put = (table: Operation['table'], key: Uint8Array, value: Uint8Array): Operation => ({ type: 'put', table, key, value });
+const put = (table: Operation['table'], key: Uint8Array, value: Uint8Array): Operation => ({
+  type: 'put',
+  table,
+  key,
+  value,
+});
 
 /** The last final block as this node has applied it. */
 export interface FinalPointer {
@@ -114,7 +119,8 @@ export function getBlock(store: Store, height: number): BlockRecord | null {
 }
 
 export const putReceipts = (height: Height, packed: Uint8Array): Operation => put('receipts', u64Key(height), packed);
-export const getReceipts = (store: Store, height: number): Uint8Array | undefined => store.get('receipts', u64Key(height));
+export const getReceipts = (store: Store, height: number): Uint8Array | undefined =>
+  store.get('receipts', u64Key(height));
 
 /** Where an instruction's latest receipt is; or that it was ordered and left none, and may take effect until it expires. */
 export type Place =
@@ -131,10 +137,17 @@ export function putPlace(digest: InstructionDigest, place: Place): Operation {
 export function getPlace(store: Pick<Store, 'get'>, digest: InstructionDigest): Place | null {
   const bytes = store.get('index', fromHex(digest));
   if (bytes === undefined) return null;
-  const place = decode(bytes, (reader): Place =>
-    reader.u8() === 1
-      ? { type: 'receipt', height: reader.u64(), position: reader.u32() }
-      : { type: 'dropped', expires: reader.u64() as TimestampMs, initiator: reader.text(11) as Bic, id: reader.text(36) as Uetr },
+  const place = decode(
+    bytes,
+    (reader): Place =>
+      reader.u8() === 1
+        ? { type: 'receipt', height: reader.u64(), position: reader.u32() }
+        : {
+            type: 'dropped',
+            expires: reader.u64() as TimestampMs,
+            initiator: reader.text(11) as Bic,
+            id: reader.text(36) as Uetr,
+          },
   );
   assert(place !== null, 'an index entry is whole');
   return place;
@@ -144,16 +157,29 @@ const batchKey = (lane: ValidatorIndex, incarnation: number, number: number, dig
   new Writer(48).u16(lane).u32(incarnation).u64(number).raw(digest).finish();
 
 export const putBatch = ({ batch, digest, bytes, signature }: SignedBatch): Operation =>
-  put('batches', batchKey(batch.author, batch.incarnation, batch.number, fromHex(digest)), encodeSignedBatch({ bytes, signature }));
+  put(
+    'batches',
+    batchKey(batch.author, batch.incarnation, batch.number, fromHex(digest)),
+    encodeSignedBatch({ bytes, signature }),
+  );
 
 /** A stored batch of a known digest. */
-export function getBatch(store: Store, lane: ValidatorIndex, point: { incarnation: number; number: number; digest: SignedBatch['digest'] }): { bytes: Uint8Array; signature: Uint8Array } | null {
+export function getBatch(
+  store: Store,
+  lane: ValidatorIndex,
+  point: { incarnation: number; number: number; digest: SignedBatch['digest'] },
+): { bytes: Uint8Array; signature: Uint8Array } | null {
   const bytes = store.get('batches', batchKey(lane, point.incarnation, point.number, fromHex(point.digest)));
   return bytes === undefined ? null : decodeSignedBatch(bytes);
 }
 
 /** The stored batches of a lane past a point, oldest first. */
-export async function* batchesAfter(store: Store, lane: ValidatorIndex, incarnation: number, number: number): AsyncIterable<{ bytes: Uint8Array; signature: Uint8Array }> {
+export async function* batchesAfter(
+  store: Store,
+  lane: ValidatorIndex,
+  incarnation: number,
+  number: number,
+): AsyncIterable<{ bytes: Uint8Array; signature: Uint8Array }> {
   const none = new Uint8Array(0);
   const range = { from: batchKey(lane, incarnation, number + 1, none), to: new Writer(2).u16(lane + 1).finish() };
   for await (const [, value] of store.scan('batches', range)) {
@@ -168,7 +194,8 @@ const VOTE = 0;
 const PROPOSAL = 1;
 const CERTIFICATE = 2;
 const KINDS = { notarize: 0, nullify: 1, finalize: 2 } as const;
-const logKey = (view: View, type: number, kind: number): Uint8Array => new Writer(10).u64(view).u8(type).u8(kind).finish();
+const logKey = (view: View, type: number, kind: number): Uint8Array =>
+  new Writer(10).u64(view).u8(type).u8(kind).finish();
 
 export function putVote(vote: Vote): Operation {
   const writer = new Writer(160);
@@ -183,7 +210,11 @@ export function putProposal(proposal: Proposal): Operation {
 }
 
 export const putCertificate = (certificate: Certificate): Operation =>
-  put('votes', logKey(certificate.ballot.view, CERTIFICATE, KINDS[certificate.ballot.kind]), encodeCertificate(certificate));
+  put(
+    'votes',
+    logKey(certificate.ballot.view, CERTIFICATE, KINDS[certificate.ballot.kind]),
+    encodeCertificate(certificate),
+  );
 
 export interface VoteLog {
   readonly votes: Vote[];
@@ -195,7 +226,10 @@ export interface VoteLog {
 
 export async function loadVoteLog(store: Store): Promise<VoteLog> {
   const log: VoteLog = { votes: [], proposals: [], certificates: [], keys: [] };
-  for await (const [key, value] of store.scan('votes', { from: new Uint8Array(0), to: new Uint8Array(10).fill(0xff) })) {
+  for await (const [key, value] of store.scan('votes', {
+    from: new Uint8Array(0),
+    to: new Uint8Array(10).fill(0xff),
+  })) {
     log.keys.push(key);
     const type = key[8];
     const vote = type === VOTE ? decode(value, readVote) : null;

@@ -17,7 +17,16 @@ import {
 import type { Clock, Operation, Store } from '../ports.js';
 import { laneItems } from './facts.js';
 import type { HeldBatch } from './lanes.js';
-import { batchesAfter, type FinalPointer, getBlock, getFinal, loadVoteLog, putBlock, putFinal, type VoteLog } from './records.js';
+import {
+  batchesAfter,
+  type FinalPointer,
+  getBlock,
+  getFinal,
+  loadVoteLog,
+  putBlock,
+  putFinal,
+  type VoteLog,
+} from './records.js';
 
 export interface Recovered {
   readonly pointer: FinalPointer;
@@ -28,7 +37,9 @@ export interface Recovered {
   readonly batches: readonly HeldBatch[];
 }
 
-export type Recovery = { readonly ok: true; readonly recovered: Recovered } | { readonly ok: false; readonly code: 'other_network' | 'state_corrupt'; readonly detail: string };
+export type Recovery =
+  | { readonly ok: true; readonly recovered: Recovered }
+  | { readonly ok: false; readonly code: 'other_network' | 'state_corrupt'; readonly detail: string };
 
 const STATE_KEYS = { from: new Uint8Array(0), to: new Uint8Array(64).fill(0xff) };
 
@@ -41,7 +52,11 @@ export async function recover(store: Store, clock: Clock, genesis: Genesis, hash
   const pointer = getFinal(store);
   if (pointer === null) return { ok: true, recovered: await begin(store, genesis, recall, hasher) };
   if (pointer.network !== genesis.network) {
-    return { ok: false, code: 'other_network', detail: `The data folder belongs to network ${pointer.network}, the genesis file to ${genesis.network}.` };
+    return {
+      ok: false,
+      code: 'other_network',
+      detail: `The data folder belongs to network ${pointer.network}, the genesis file to ${genesis.network}.`,
+    };
   }
   const record = getBlock(store, pointer.height);
   assert(record !== null, 'the last final block is stored');
@@ -49,15 +64,33 @@ export async function recover(store: Store, clock: Clock, genesis: Genesis, hash
   for await (const entry of store.scan('state', STATE_KEYS)) entries.push(entry);
   const state = State.load(entries, recall, hasher);
   if (state.root !== record.stateRoot) {
-    return { ok: false, code: 'state_corrupt', detail: `The stored state has root ${state.root}, but block ${pointer.height} was certified with ${record.stateRoot}.` };
+    return {
+      ok: false,
+      code: 'state_corrupt',
+      detail: `The stored state has root ${state.root}, but block ${pointer.height} was certified with ${record.stateRoot}.`,
+    };
   }
   const batches: HeldBatch[] = [];
   for (const [lane, point] of record.header.cut.entries()) {
-    for await (const { bytes, signature } of batchesAfter(store, lane as ValidatorIndex, point.incarnation, point.number)) {
+    for await (const { bytes, signature } of batchesAfter(
+      store,
+      lane as ValidatorIndex,
+      point.incarnation,
+      point.number,
+    )) {
       const batch = decodeBatch(bytes);
       assert(batch !== null, 'a stored batch is whole');
       const sinceMs = clock.now();
-      batches.push({ batch, digest: batchDigest(bytes), bytes, signature, items: laneItems(batch.items), stored: false, learning: false, sinceMs });
+      batches.push({
+        batch,
+        digest: batchDigest(bytes),
+        bytes,
+        signature,
+        items: laneItems(batch.items),
+        stored: false,
+        learning: false,
+        sinceMs,
+      });
     }
   }
   const { header, certificate } = record;
@@ -82,13 +115,35 @@ async function begin(store: Store, genesis: Genesis, recall: Recall, hasher: Pai
   const header = genesisHeader(genesis);
   const root = genesisResultRoot(state.root);
   const block = genesisBlockId(genesis.network);
-  const pointer: FinalPointer = { network: genesis.network, epoch: header.epoch, height: header.height, view: header.view, block, root };
+  const pointer: FinalPointer = {
+    network: genesis.network,
+    epoch: header.epoch,
+    height: header.height,
+    view: header.view,
+    block,
+    root,
+  };
   const zero = ZERO_HASH as string as Root;
   const record = { header, parentRoot: zero, receiptsRoot: zero, stateRoot: state.root, root, certificate: null };
-  const operations: Operation[] = state.changes().state.flatMap(({ key, value }) => (value === null ? [] : [{ type: 'put', table: 'state', key, value } as const]));
+  const operations: Operation[] = state
+    .changes()
+    .state.flatMap(({ key, value }) => (value === null ? [] : [{ type: 'put', table: 'state', key, value } as const]));
   await store.write([...operations, putBlock(record), putFinal(pointer)], { sync: true });
   state.commit();
-  return { pointer, header, certificate: null, state, log: { votes: [], proposals: [], certificates: [], keys: [] }, batches: [] };
+  return {
+    pointer,
+    header,
+    certificate: null,
+    state,
+    log: { votes: [], proposals: [], certificates: [], keys: [] },
+    batches: [],
+  };
 }
 
-const toState = ({ network, created, parameters, authorities }: Genesis): GenesisState => ({ network, created, skewMs: parameters.skewMs, authorities });
+const toState = ({ network, created, parameters, authorities, validators }: Genesis): GenesisState => ({
+  network,
+  created,
+  skewMs: parameters.skewMs,
+  validators,
+  authorities,
+});

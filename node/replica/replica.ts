@@ -2,7 +2,18 @@
  * The replica: one loop that decides, persists, then speaks. Frames, submissions and timers queue as turns; a drain of
  * the queue decides everything synchronously, one write makes it durable, and only then is anything said to anyone.
  */
-import { type Core, deadline, type Effect, type Input, newCore, ownVotes, resume, step } from '../../protocol/bft/core.js';
+
+import { forgotten } from '../../ledger/memory.js';
+import {
+  type Core,
+  deadline,
+  type Effect,
+  type Input,
+  newCore,
+  ownVotes,
+  resume,
+  step,
+} from '../../protocol/bft/core.js';
 import { batchDigest, batchSigningBytes, blockId, encodeBatch, voteSigningBytes } from '../../protocol/block.js';
 import { encodeMessage } from '../../protocol/envelope.js';
 import {
@@ -21,14 +32,21 @@ import {
   type View,
   type Vote,
 } from '../../protocol/types.js';
-import { forgotten } from '../../ledger/memory.js';
 import type { Operation, Ports, Purpose } from '../ports.js';
 import { Admission, type Pending } from './admission.js';
 import { Chain, type Committed, type Expired } from './chain.js';
 import { Fetch } from './fetch.js';
 import { Inbox } from './inbox.js';
 import { type HeldBatch, Lanes, pointOf } from './lanes.js';
-import { deleteLogged, type FinalPointer, putBatch, putCertificate, putProposal, putVote, viewOfLogKey } from './records.js';
+import {
+  deleteLogged,
+  type FinalPointer,
+  putBatch,
+  putCertificate,
+  putProposal,
+  putVote,
+  viewOfLogKey,
+} from './records.js';
 import type { Recovered } from './recovery.js';
 import type { Turn } from './turn.js';
 
@@ -125,7 +143,8 @@ export class Replica {
       this.#decided.speech.push({ to, purpose, frame });
     };
     this.#fetch = new Fetch({ ...parts, send });
-    const keyOf = (kid: Parameters<typeof state.publicKey>[0]): ReturnType<typeof state.publicKey> => this.chain.final.state.publicKey(kid);
+    const keyOf = (kid: Parameters<typeof state.publicKey>[0]): ReturnType<typeof state.publicKey> =>
+      this.chain.final.state.publicKey(kid);
     this.#inbox = new Inbox({ ...parts, keyOf, enqueue: (turn) => this.#enqueue(turn) });
     this.admission = new Admission({
       ...ports,
@@ -133,7 +152,8 @@ export class Replica {
       state: () => this.chain.final.state,
       finalTime: () => this.chain.final.header.time,
       closed: () => this.#closedBecause(),
-      unorderedBatches: () => (this.#ownTip?.number ?? 0) - (self === null ? 0 : (this.chain.final.header.cut[self]?.number ?? 0)),
+      unorderedBatches: () =>
+        (this.#ownTip?.number ?? 0) - (self === null ? 0 : (this.chain.final.header.cut[self]?.number ?? 0)),
       wake,
     });
     if (self !== null) for (const held of this.lanes.unordered(self)) this.admission.restore(held.items);
@@ -296,7 +316,10 @@ export class Replica {
       case 'evidence':
         this.evidence += 1;
         metrics.count('evidence');
-        log.warn({ validator: effect.first.signer, view: effect.first.ballot.view }, 'a validator signed two votes that contradict each other');
+        log.warn(
+          { validator: effect.first.signer, view: effect.first.ballot.view },
+          'a validator signed two votes that contradict each other',
+        );
         break;
       case 'halt':
         this.#halt(effect.reason, effect.detail);
@@ -395,7 +418,10 @@ export class Replica {
     const finality = this.chain.nextFinality();
     if (finality === null) return;
     if (finality.type === 'divergence') {
-      this.#halt('state_divergence', `block ${finality.height} has root ${finality.own} here, and ${finality.certified} was certified`);
+      this.#halt(
+        'state_divergence',
+        `block ${finality.height} has root ${finality.own} here, and ${finality.certified} was certified`,
+      );
       return;
     }
     const { operations, blocks, pointer, expired } = finality;
@@ -429,7 +455,8 @@ export class Replica {
   async #findExpired(): Promise<void> {
     if (this.#expired === null) return;
     const lists: [Uint8Array, Uint8Array][] = [];
-    for await (const entry of this.#ports.store.scan('ids', { ...this.#expired, limit: EXPIRED_LISTS_AT_ONCE })) lists.push(entry);
+    for await (const entry of this.#ports.store.scan('ids', { ...this.#expired, limit: EXPIRED_LISTS_AT_ONCE }))
+      lists.push(entry);
     this.#enqueue({ type: 'forget', lists });
   }
 
@@ -440,7 +467,10 @@ export class Replica {
     if (lists.length === 0) return;
     const { store } = this.#ports;
     const keys = lists.flatMap(([key, list]) => forgotten(key, list, { get: (id) => store.get('ids', id) }));
-    void store.write(keys.map((key) => ({ type: 'delete', table: 'ids', key })), { sync: false });
+    void store.write(
+      keys.map((key) => ({ type: 'delete', table: 'ids', key })),
+      { sync: false },
+    );
   }
 
   /** Tells how far lanes are held whenever that moved, and once in a while all the same, since frames may be lost. */
@@ -493,13 +523,20 @@ export class Replica {
       this.#turns.push({ type: 'consensus', input: { type: 'vote', vote } });
     }
     if (decided.batches.length > 0) this.#turns.push({ type: 'wake' });
-    if (own !== null) decided.speech.push({ to: null, purpose: 'batches', frame: encodeMessage({ type: 'batch', bytes: own.bytes, signature: own.signature }) });
-    for (const { to, purpose, frame } of [...decided.speech, ...this.#decided.speech.splice(0)]) this.#send(to, purpose, frame);
+    if (own !== null)
+      decided.speech.push({
+        to: null,
+        purpose: 'batches',
+        frame: encodeMessage({ type: 'batch', bytes: own.bytes, signature: own.signature }),
+      });
+    for (const { to, purpose, frame } of [...decided.speech, ...this.#decided.speech.splice(0)])
+      this.#send(to, purpose, frame);
   }
 
   #send(to: ValidatorIndex | null, purpose: Purpose, frame: Uint8Array): void {
     for (const peer of this.config.set.validators.keys()) {
-      if (peer !== this.config.self && (to === null || to === peer)) this.#ports.bus.send(peer as ValidatorIndex, purpose, frame);
+      if (peer !== this.config.self && (to === null || to === peer))
+        this.#ports.bus.send(peer as ValidatorIndex, purpose, frame);
     }
   }
 
@@ -535,12 +572,28 @@ export class Replica {
     const { self, set, network } = this.config;
     assert(self !== null && this.#ownTip !== null, 'only a validator has a lane');
     const { incarnation, number, digest: previous } = this.#ownTip;
-    const batch: Batch = { author: self, epoch: set.epoch, incarnation, number: number + 1, previous, items: taken.map(({ bytes }) => bytes) };
+    const batch: Batch = {
+      author: self,
+      epoch: set.epoch,
+      incarnation,
+      number: number + 1,
+      previous,
+      items: taken.map(({ bytes }) => bytes),
+    };
     const bytes = encodeBatch(batch);
     const digest = batchDigest(bytes);
     const signature = await this.#ports.signer.network(batchSigningBytes(network, digest));
     const items = taken.map(({ item }) => item);
-    const held: HeldBatch = { batch, digest, bytes, signature, items, stored: false, learning: false, sinceMs: this.#ports.clock.now() };
+    const held: HeldBatch = {
+      batch,
+      digest,
+      bytes,
+      signature,
+      items,
+      stored: false,
+      learning: false,
+      sinceMs: this.#ports.clock.now(),
+    };
     this.lanes.add(held);
     this.#ownTip = pointOf(held);
     return held;

@@ -12,7 +12,18 @@ import { BLOCK_BATCHES_MAX, BUNDLE_CHAIN_MAX } from '../../protocol/limits.js';
 import { merklePath } from '../../protocol/merkle.js';
 import { assert, type InstructionDigest, type LanePoint, quorum, type ValidatorIndex } from '../../protocol/types.js';
 import { formatAmount } from '../../protocol/values.js';
-import type { AssetView, BalanceView, BlockView, Clock, InstructionStatus, NodeService, ParticipantView, StatusView, Store, ValidatorView } from '../ports.js';
+import type {
+  AssetView,
+  BalanceView,
+  BlockView,
+  Clock,
+  InstructionStatus,
+  NodeService,
+  ParticipantView,
+  StatusView,
+  Store,
+  ValidatorView,
+} from '../ports.js';
 import type { Verdict } from './admission.js';
 import type { Committed } from './chain.js';
 import { type BlockRecord, getBatch, getBlock, getPlace, getReceipts, type Place } from './records.js';
@@ -40,7 +51,8 @@ export class Service implements NodeService {
     for (const { digest, code } of executed.receipts) if (!isOpen(code)) this.#wake(digest);
     const told = new Set(executed.receipts.map(({ digest }) => digest));
     for (const { items } of executed.lanes.flat()) {
-      for (const item of items) if (item !== null && !told.has(item.instruction.digest)) this.#wake(item.instruction.digest);
+      for (const item of items)
+        if (item !== null && !told.has(item.instruction.digest)) this.#wake(item.instruction.digest);
     }
   }
 
@@ -75,7 +87,10 @@ export class Service implements NodeService {
   }
 
   /** The end of what was ordered without a trace, if it is certain that nothing can order it with effect any more. */
-  #endOf(digest: InstructionDigest, { expires, initiator, id }: Extract<Place, { type: 'dropped' }>): InstructionStatus | null {
+  #endOf(
+    digest: InstructionDigest,
+    { expires, initiator, id }: Extract<Place, { type: 'dropped' }>,
+  ): InstructionStatus | null {
     const { header, state } = this.#parts.replica.chain.final;
     const { height, time } = header;
     if (time > expires) return { status: 'final', code: 'expired', height, time };
@@ -105,7 +120,9 @@ export class Service implements NodeService {
     return this.#status(digest);
   }
 
-  #receipt(digest: InstructionDigest): { readonly receipt: Receipt; readonly receipts: readonly Receipt[]; readonly position: number } | null {
+  #receipt(
+    digest: InstructionDigest,
+  ): { readonly receipt: Receipt; readonly receipts: readonly Receipt[]; readonly position: number } | null {
     const { store, replica } = this.#parts;
     const place = getPlace(store, digest);
     // What is written and not yet announced is not told: every read holds for one height.
@@ -182,13 +199,15 @@ export class Service implements NodeService {
 
   participants(): { readonly height: number; readonly participants: readonly ParticipantView[] } {
     const { state } = this.#parts.replica.chain.final;
-    const participants = state.participants().map(({ party, name, lei, jurisdiction, authority, suspended, threshold, kids }) => {
-      const keys = kids.flatMap((kid) => {
-        const key = state.publicKey(kid);
-        return key === undefined ? [] : [{ kid, jwk: jwkOf(key) }];
+    const participants = state
+      .participants()
+      .map(({ party, name, lei, jurisdiction, authority, suspended, threshold, kids }) => {
+        const keys = kids.flatMap((kid) => {
+          const key = state.publicKey(kid);
+          return key === undefined ? [] : [{ kid, jwk: jwkOf(key) }];
+        });
+        return { party, name, lei, jurisdiction, authority, suspended, threshold, keys };
       });
-      return { party, name, lei, jurisdiction, authority, suspended, threshold, keys };
-    });
     return { height: this.#height, participants };
   }
 
@@ -206,7 +225,13 @@ export class Service implements NodeService {
     const record = height > this.#height ? null : getBlock(this.#parts.store, height);
     if (record === null) return Promise.resolve(null);
     const { header } = record;
-    const receipts = this.#receipts(height).map(({ digest, code, kind, initiator, id }) => ({ digest, code, kind, initiator, id }));
+    const receipts = this.#receipts(height).map(({ digest, code, kind, initiator, id }) => ({
+      digest,
+      code,
+      kind,
+      initiator,
+      id,
+    }));
     return Promise.resolve({
       height,
       id: height === 0 ? this.#genesisId() : blockId(header),
@@ -261,6 +286,21 @@ export class Service implements NodeService {
     const ready = halted === null && !replica.isFarBehind && peers + 1 >= quorum(validators);
     const { network, name } = genesis;
     const { height, time, epoch } = header;
-    return { network, name, party, version, height, time, epoch, view: core.view, resultRoot: root, peers, validators, ready, halted, evidence };
+    return {
+      network,
+      name,
+      party,
+      version,
+      height,
+      time,
+      epoch,
+      view: core.view,
+      resultRoot: root,
+      peers,
+      validators,
+      ready,
+      halted,
+      evidence,
+    };
   }
 }

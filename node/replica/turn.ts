@@ -6,7 +6,10 @@ import type { Committed, Expired } from './chain.js';
 import type { HeldBatch } from './lanes.js';
 import type { FinalPointer } from './records.js';
 
-export type Asking = Extract<Message, { type: 'held' | 'wantCertificates' | 'wantBatches' | 'wantBlock' | 'wantFinal' }>;
+export type Asking = Extract<
+  Message,
+  { type: 'held' | 'wantCertificates' | 'wantBatches' | 'wantBlock' | 'wantFinal' }
+>;
 
 export type Turn =
   | { readonly type: 'consensus'; readonly input: Input }
@@ -15,7 +18,12 @@ export type Turn =
   | { readonly type: 'batch'; readonly held: HeldBatch }
   | { readonly type: 'asking'; readonly from: ValidatorIndex; readonly message: Asking }
   | { readonly type: 'peer'; readonly peer: ValidatorIndex }
-  | { readonly type: 'committed'; readonly blocks: readonly Committed[]; readonly pointer: FinalPointer; readonly expired: Expired | null }
+  | {
+      readonly type: 'committed';
+      readonly blocks: readonly Committed[];
+      readonly pointer: FinalPointer;
+      readonly expired: Expired | null;
+    }
   /** Expired lists of ids, as the store has them. */
   | { readonly type: 'forget'; readonly lists: readonly (readonly [Uint8Array, Uint8Array])[] }
   /** Something became possible that `pump` will find: facts learned, an instruction submitted, a timer due. */

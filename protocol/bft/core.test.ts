@@ -72,11 +72,14 @@ class World {
     this.#n = n;
     this.#honest = n - liars;
     this.#random = random;
-    this.replicas = Array.from({ length: this.#honest }, (_, self): Replica => ({
-      core: this.#core(self, { final: anchor, votes: [], certificates: [] }),
-      final: new Map(),
-      log: { votes: [], certificates: [] },
-    }));
+    this.replicas = Array.from(
+      { length: this.#honest },
+      (_, self): Replica => ({
+        core: this.#core(self, { final: anchor, votes: [], certificates: [] }),
+        final: new Map(),
+        log: { votes: [], certificates: [] },
+      }),
+    );
   }
 
   #core(self: number, restored: Restored): Core {
@@ -121,7 +124,8 @@ class World {
           for (const certificate of effect.certificates) this.send(self, { type: 'certificate', certificate });
           break;
         case 'answer':
-          for (const certificate of effect.certificates) this.send(self, { type: 'certificate', certificate }, effect.to);
+          for (const certificate of effect.certificates)
+            this.send(self, { type: 'certificate', certificate }, effect.to);
           break;
         case 'request':
           this.send(self, { type: 'request', from: effect.from, until: effect.until }, effect.to ?? undefined);
@@ -130,7 +134,8 @@ class World {
           this.violations.push(`${self} halted: ${effect.detail}`);
           break;
         case 'evidence':
-          if (effect.first.signer < this.#honest) this.violations.push(`evidence against honest ${effect.first.signer}`);
+          if (effect.first.signer < this.#honest)
+            this.violations.push(`evidence against honest ${effect.first.signer}`);
           break;
       }
     }
@@ -286,7 +291,8 @@ for (const n of [4, 7, 10]) {
         const moved = calm(world, goal);
         const violations = world.agreement();
         if (violations.length > 0) throw new Error(violations.join('; '));
-        if (!moved) throw new Error(`no progress: ${world.replicas.map((r) => `${r.core.view}/${r.core.final.view}`).join(' ')}`);
+        if (!moved)
+          throw new Error(`no progress: ${world.replicas.map((r) => `${r.core.view}/${r.core.final.view}`).join(' ')}`);
       }),
       { numRuns: n === 4 ? 150 : 60 },
     );
@@ -294,70 +300,111 @@ for (const n of [4, 7, 10]) {
   });
 }
 
-t.test('the good case: a block is final three delays after it is proposed, and an idle network falls silent', async (t) => {
-  const world = new World(4, 0, generator(1));
-  world.input(1, { type: 'work', has: true });
-  t.equal(deadline((world.replicas[0] as Replica).core), null, 'without work no timers run');
-  const leader = world.replicas[1] as Replica;
-  t.equal(leader.core.rounds.get(1 as View)?.cast.notarize, world.blocks.keys().next().value, 'the leader of view 1 proposes at once');
-  let delays = 0;
-  while (leader.core.final.view === 0 && delays < 10) {
-    const wave = world.queue.splice(0);
-    for (const item of wave) {
-      world.queue.push(item);
-      world.deliver(world.queue.length - 1);
+t.test(
+  'the good case: a block is final three delays after it is proposed, and an idle network falls silent',
+  async (t) => {
+    const world = new World(4, 0, generator(1));
+    world.input(1, { type: 'work', has: true });
+    t.equal(deadline((world.replicas[0] as Replica).core), null, 'without work no timers run');
+    const leader = world.replicas[1] as Replica;
+    t.equal(
+      leader.core.rounds.get(1 as View)?.cast.notarize,
+      world.blocks.keys().next().value,
+      'the leader of view 1 proposes at once',
+    );
+    let delays = 0;
+    while (leader.core.final.view === 0 && delays < 10) {
+      const wave = world.queue.splice(0);
+      for (const item of wave) {
+        world.queue.push(item);
+        world.deliver(world.queue.length - 1);
+      }
+      delays += 1;
+      if (delays === 1) world.input(1, { type: 'work', has: false });
     }
-    delays += 1;
-    if (delays === 1) world.input(1, { type: 'work', has: false });
-  }
-  t.equal(delays, 3, 'proposal, notarize, finalize');
-  while (world.queue.length > 0) world.deliver(0);
-  t.strictSame(world.replicas.map(({ core }) => deadline(core)), [null, null, null, null], 'no timers once all is final');
-  t.equal(quorum(4), 3);
-});
+    t.equal(delays, 3, 'proposal, notarize, finalize');
+    while (world.queue.length > 0) world.deliver(0);
+    t.strictSame(
+      world.replicas.map(({ core }) => deadline(core)),
+      [null, null, null, null],
+      'no timers once all is final',
+    );
+    t.equal(quorum(4), 3);
+  },
+);
 
 t.test('rules of one view', async (t) => {
   const cast = (effects: Effect[]): string[] =>
     effects.flatMap((effect) => (effect.type === 'cast' ? [`${effect.ballot.kind}(${effect.ballot.view})`] : []));
-  const block: BlockRef = { id: 'b1' as BlockId, view: 1 as View, parent: GENESIS, parentView: 0 as View, proposer: 1 as ValidatorIndex };
+  const block: BlockRef = {
+    id: 'b1' as BlockId,
+    view: 1 as View,
+    parent: GENESIS,
+    parentView: 0 as View,
+    proposer: 1 as ValidatorIndex,
+  };
   const vote = (signer: number, ballot: Ballot): Vote => ({ ballot, signer: signer as ValidatorIndex, signature });
   const notarize = (id: BlockId, view = 1): Ballot => ({ kind: 'notarize', view: view as View, block: id, root: null });
   const nullify = (view = 1): Ballot => ({ kind: 'nullify', view: view as View, block: null, root: null });
   const fresh = (): Core =>
-    newCore({ n: 4, self: 0 as ValidatorIndex, deltaMs: 100, deltaMaxMs: 800 }, { final: anchor, votes: [], certificates: [] });
+    newCore(
+      { n: 4, self: 0 as ValidatorIndex, deltaMs: 100, deltaMaxMs: 800 },
+      { final: anchor, votes: [], certificates: [] },
+    );
   const at = (now: number): TimestampMs => now as TimestampMs;
 
   t.test('one notarize a view, and none for a second proposal', async (t) => {
     const core = fresh();
     step(core, { type: 'proposal', block, vote: vote(1, notarize(block.id)) }, at(0));
-    t.strictSame(cast(step(core, { type: 'validated', view: block.view, block: block.id, valid: true }, at(0))), ['notarize(1)']);
+    t.strictSame(cast(step(core, { type: 'validated', view: block.view, block: block.id, valid: true }, at(0))), [
+      'notarize(1)',
+    ]);
     const other = { ...block, id: 'b2' as BlockId };
     const effects = step(core, { type: 'proposal', block: other, vote: vote(1, notarize(other.id)) }, at(1));
-    t.strictSame(effects.map((effect) => effect.type), ['evidence'], 'the leader is shown to have equivocated');
+    t.strictSame(
+      effects.map((effect) => effect.type),
+      ['evidence'],
+      'the leader is shown to have equivocated',
+    );
   });
   t.test('a proposal is not voted for after nullify, nor a view nullified after finalize', async (t) => {
     const core = fresh();
     step(core, { type: 'work', has: true }, at(0));
     t.strictSame(cast(step(core, { type: 'tick' }, at(200))), ['nullify(1)']);
-    t.strictSame(step(core, { type: 'proposal', block, vote: vote(1, notarize(block.id)) }, at(201)), [], 'not even looked at');
+    t.strictSame(
+      step(core, { type: 'proposal', block, vote: vote(1, notarize(block.id)) }, at(201)),
+      [],
+      'not even looked at',
+    );
     const late = fresh();
     const certificate = { ballot: notarize(block.id), signatures: [] };
     step(late, { type: 'certificate', certificate }, at(0));
-    t.strictSame(cast(step(late, { type: 'applied', view: block.view, block: block.id, root: rootOf(block.id) }, at(0))), ['finalize(1)']);
+    t.strictSame(
+      cast(step(late, { type: 'applied', view: block.view, block: block.id, root: rootOf(block.id) }, at(0))),
+      ['finalize(1)'],
+    );
     t.equal(late.view, 2, 'the notarization led on');
     const again = fresh();
     step(again, { type: 'work', has: true }, at(0));
     step(again, { type: 'tick' }, at(300));
     step(again, { type: 'certificate', certificate }, at(301));
-    t.strictSame(cast(step(again, { type: 'applied', view: block.view, block: block.id, root: rootOf(block.id) }, at(302))), [], 'no finalize after nullify');
+    t.strictSame(
+      cast(step(again, { type: 'applied', view: block.view, block: block.id, root: rootOf(block.id) }, at(302))),
+      [],
+      'no finalize after nullify',
+    );
   });
   t.test('an invalid proposal, or one on a parent before the last final block, is nullified at once', async (t) => {
     const core = fresh();
     step(core, { type: 'proposal', block, vote: vote(1, notarize(block.id)) }, at(0));
-    t.strictSame(cast(step(core, { type: 'validated', view: block.view, block: block.id, valid: false }, at(0))), ['nullify(1)']);
+    t.strictSame(cast(step(core, { type: 'validated', view: block.view, block: block.id, valid: false }, at(0))), [
+      'nullify(1)',
+    ]);
     const backwards = fresh();
     const self = { ...block, parentView: 1 as View };
-    t.strictSame(cast(step(backwards, { type: 'proposal', block: self, vote: vote(1, notarize(block.id)) }, at(0))), ['nullify(1)']);
+    t.strictSame(cast(step(backwards, { type: 'proposal', block: self, vote: vote(1, notarize(block.id)) }, at(0))), [
+      'nullify(1)',
+    ]);
   });
   t.test('a skipped view must be nullified: what is missing is asked for', async (t) => {
     const core = fresh();
@@ -366,11 +413,16 @@ t.test('rules of one view', async (t) => {
     const effects = step(core, { type: 'proposal', block: third, vote: vote(3, notarize(third.id, 3)) }, at(0));
     t.match(effects, [{ type: 'request', to: 3, from: 1, until: 2 }]);
     const more = step(core, { type: 'certificate', certificate: { ballot: nullify(1), signatures: [] } }, at(1));
-    t.ok(more.some((effect) => effect.type === 'validate'), 'and then it is looked at');
+    t.ok(
+      more.some((effect) => effect.type === 'validate'),
+      'and then it is looked at',
+    );
   });
   t.test('a quorum that is not of one ballot certifies nothing', async (t) => {
     const core = fresh();
-    const effects = [1, 2, 3].flatMap((signer) => step(core, { type: 'vote', vote: vote(signer, notarize(`b${signer}` as BlockId)) }, at(0)));
+    const effects = [1, 2, 3].flatMap((signer) =>
+      step(core, { type: 'vote', vote: vote(signer, notarize(`b${signer}` as BlockId)) }, at(0)),
+    );
     t.notOk(effects.some((effect) => effect.type === 'certified'));
   });
   t.test('f + 1 other roots for the block halt the node, f do not', async (t) => {
@@ -378,7 +430,14 @@ t.test('rules of one view', async (t) => {
     step(core, { type: 'certificate', certificate: { ballot: notarize(block.id), signatures: [] } }, at(0));
     step(core, { type: 'applied', view: block.view, block: block.id, root: rootOf(block.id) }, at(0));
     const lie = (signer: number): Effect[] =>
-      step(core, { type: 'vote', vote: vote(signer, { kind: 'finalize', view: block.view, block: block.id, root: `r${signer}` as Root }) }, at(0));
+      step(
+        core,
+        {
+          type: 'vote',
+          vote: vote(signer, { kind: 'finalize', view: block.view, block: block.id, root: `r${signer}` as Root }),
+        },
+        at(0),
+      );
     t.notOk(lie(1).some((effect) => effect.type === 'halt'));
     t.ok(lie(2).some((effect) => effect.type === 'halt'));
   });
@@ -389,7 +448,11 @@ t.test('rules of one view', async (t) => {
     const core = newCore(config, { final: anchor, votes: [mine], certificates: [certificate] });
     t.equal(core.view, 2);
     t.match(resume(core), [{ type: 'apply', view: 1, block: block.id }]);
-    t.strictSame(cast(step(core, { type: 'applied', view: block.view, block: block.id, root: rootOf(block.id) }, at(0))), [], 'not cast twice');
+    t.strictSame(
+      cast(step(core, { type: 'applied', view: block.view, block: block.id, root: rootOf(block.id) }, at(0))),
+      [],
+      'not cast twice',
+    );
     t.strictSame(ownVotes(core), [mine]);
   });
 });

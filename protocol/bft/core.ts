@@ -27,7 +27,17 @@ import {
   type Vote,
 } from '../types.js';
 import * as pace from './pacemaker.js';
-import { addCertificate, addVote, type BlockRef, certify, differingRoots, newRound, notarizedBlock, type Round, sameBallot } from './round.js';
+import {
+  addCertificate,
+  addVote,
+  type BlockRef,
+  certify,
+  differingRoots,
+  newRound,
+  notarizedBlock,
+  type Round,
+  sameBallot,
+} from './round.js';
 
 export type { BlockRef } from './round.js';
 
@@ -66,7 +76,12 @@ export type Effect =
   /** The certified block and its ancestors are final. */
   | { readonly type: 'finalized'; readonly certificate: Certificate }
   /** Send own votes of the current view again, with the certificates that led here. */
-  | { readonly type: 'repeat'; readonly view: View; readonly votes: readonly Vote[]; readonly certificates: readonly Certificate[] }
+  | {
+      readonly type: 'repeat';
+      readonly view: View;
+      readonly votes: readonly Vote[];
+      readonly certificates: readonly Certificate[];
+    }
   /** Certificates for a peer that votes in a view that is over. */
   | { readonly type: 'answer'; readonly to: ValidatorIndex; readonly certificates: readonly Certificate[] }
   /** Ask a peer (null: all) for the certificates of views from..until, which a proposal builds on. */
@@ -208,7 +223,8 @@ function advance(core: Core, now: TimestampMs, effects: Effect[]): void {
   timeOut(core, round, now, effects);
 }
 
-const isUrgent = (core: Core, round: Round): boolean => core.work || round.votes.nullify.size > faultsMax(core.config.n);
+const isUrgent = (core: Core, round: Round): boolean =>
+  core.work || round.votes.nullify.size > faultsMax(core.config.n);
 
 /** Own or announced batches and triggers; nullifies from f + 1; a notarized block that is not yet final. */
 const hasWork = (core: Core, round: Round): boolean =>

@@ -55,7 +55,12 @@ export function onFinalization(pacemaker: Pacemaker): void {
  * Starts the timers of a view. With something to order the leader proposes at once; when all that is left is a block
  * to be made final, it first gives the votes under way a Δ, or an idle network would fill with empty blocks.
  */
-export function start(pacemaker: Pacemaker, config: PacemakerConfig, now: TimestampMs, options: { silent: boolean; urgent: boolean }): void {
+export function start(
+  pacemaker: Pacemaker,
+  config: PacemakerConfig,
+  now: TimestampMs,
+  options: { silent: boolean; urgent: boolean },
+): void {
   const deltaMs = delta(pacemaker, config);
   pacemaker.proposeAt = options.urgent ? now : now + deltaMs;
   pacemaker.leaderAt = options.silent ? now : now + 2 * deltaMs + (options.urgent ? 0 : deltaMs);
@@ -85,6 +90,8 @@ export function silent(pacemaker: Pacemaker, leader: ValidatorIndex, view: View,
 }
 
 export function nextDeadline(pacemaker: Pacemaker): number | null {
-  const times = [pacemaker.proposeAt, pacemaker.leaderAt, pacemaker.viewAt, pacemaker.repeatAt].filter((time) => time !== null);
+  const times = [pacemaker.proposeAt, pacemaker.leaderAt, pacemaker.viewAt, pacemaker.repeatAt].filter(
+    (time) => time !== null,
+  );
   return times.length === 0 ? null : Math.min(...times);
 }

@@ -3,7 +3,13 @@ import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isEffective, type ResultCode } from '../../ledger/codes.js';
 import type { Client, ClientResult } from '../../node/api/client.js';
-import { buildInstruction, type InstructionSigner, type PayloadFields, proveKey, signInstruction } from '../../node/api/signing.js';
+import {
+  buildInstruction,
+  type InstructionSigner,
+  type PayloadFields,
+  proveKey,
+  signInstruction,
+} from '../../node/api/signing.js';
 import type { PayloadOf } from '../../protocol/payload.js';
 import { authorityOf, type Bank } from './banks.js';
 import type { Jurisdiction, LocalNetwork, Member } from './network.js';
@@ -39,7 +45,7 @@ type Asked = Without<PayloadFields, 'network'>;
 /** Submits to a node and waits there until it is final. Rejects when the outcome is not what was asked. */
 export async function act({ client }: Member, asked: Asked, signers: readonly InstructionSigner[]): Promise<Final> {
   const { network } = need(await client.getStatus());
-  const built = buildInstruction({ ...asked, network } as PayloadFields);
+  const built = buildInstruction({ ...asked, network });
   const jws = await signInstruction(built, signers);
   const sentMs = performance.now();
   const { digest } = need(await client.submit(jws));
@@ -99,7 +105,17 @@ export async function admitBanks(network: LocalNetwork, banks: readonly Bank[]):
     missing.map(async ({ party, name, lei, jurisdiction, signer }) => {
       const authority = network.member(jurisdiction);
       const keys = [await proveKey({ network: status.network, party, jwk: signer.jwk }, signer)];
-      const asked = { kind: 'participant', action: 'admit', initiator: authority.party, party, name, lei, jurisdiction, keys, threshold: 1 } as const;
+      const asked = {
+        kind: 'participant',
+        action: 'admit',
+        initiator: authority.party,
+        party,
+        name,
+        lei,
+        jurisdiction,
+        keys,
+        threshold: 1,
+      } as const;
       return act(authority, asked, [authorityOf(network, jurisdiction)]);
     }),
   );
@@ -108,10 +124,16 @@ export async function admitBanks(network: LocalNetwork, banks: readonly Bank[]):
 }
 
 /** One leg out of the issuer's own account. */
-export function issue(network: LocalNetwork, jurisdiction: Jurisdiction, leg: { readonly asset: string; readonly to: string; readonly amount: string }): Promise<Final> {
+function issue(
+  network: LocalNetwork,
+  jurisdiction: Jurisdiction,
+  leg: { readonly asset: string; readonly to: string; readonly amount: string },
+): Promise<Final> {
   const issuer = network.member(jurisdiction);
   const legs = [{ from: issuer.party, ...leg }];
-  return act(issuer, { kind: 'settle', mode: 'gross', initiator: issuer.party, legs }, [authorityOf(network, jurisdiction)]);
+  return act(issuer, { kind: 'settle', mode: 'gross', initiator: issuer.party, legs }, [
+    authorityOf(network, jurisdiction),
+  ]);
 }
 
 /** Issues to each bank what it lacks for a PvP. */
@@ -151,10 +173,23 @@ export interface Checked {
 }
 
 /** Fetches the receipt into `file` and has it checked. Rejects when the check does not hold. */
-export async function checkOffline(network: LocalNetwork, { client }: Member, digest: string, file: string): Promise<Checked> {
+export async function checkOffline(
+  network: LocalNetwork,
+  { client }: Member,
+  digest: string,
+  file: string,
+): Promise<Checked> {
   if (existsSync(file)) rmSync(file);
   writeFileSync(file, `${JSON.stringify(need(await client.getReceipt({ digest })))}\n`);
-  const { status, stdout, stderr } = await runCli('verify', file, '--genesis', network.genesis, '--digest', digest, '--json');
+  const { status, stdout, stderr } = await runCli(
+    'verify',
+    file,
+    '--genesis',
+    network.genesis,
+    '--digest',
+    digest,
+    '--json',
+  );
   if (status !== 0) throw new Error(`The receipt does not hold: ${stdout}${stderr}`);
   return JSON.parse(stdout) as Checked;
 }
@@ -165,10 +200,15 @@ export const receiptFileOf = (network: LocalNetwork): string => join(network.dir
 const READINGS_MAX = 50;
 
 /** The sum of all accounts of each asset, as one node tells them at one height: every sum must be zero. */
-export async function sumsAt(client: Client, leastHeight: number): Promise<{ readonly height: number; readonly sums: ReadonlyMap<string, bigint> }> {
+async function sumsAt(
+  client: Client,
+  leastHeight: number,
+): Promise<{ readonly height: number; readonly sums: ReadonlyMap<string, bigint> }> {
   for (let reading = 1; reading <= READINGS_MAX; reading++) {
     const { height, participants } = need(await client.getParticipants());
-    const accounts = await Promise.all(participants.map(async ({ party }) => need(await client.getBalances({ bic: party }))));
+    const accounts = await Promise.all(
+      participants.map(async ({ party }) => need(await client.getBalances({ bic: party }))),
+    );
     // A block came between two of the answers: read again.
     if (height < leastHeight || accounts.some((account) => account.height !== height)) continue;
     const sums = new Map<string, bigint>();

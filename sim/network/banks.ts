@@ -18,8 +18,20 @@ export interface Bank {
 }
 
 /** The LEIs are made up; their check digits hold. One bank has a P-256 key, as HSMs make them, the other Ed25519. */
-const HSBC = { party: 'HSBCHKHHXXX', name: 'HSBC Hong Kong', lei: '98450000BANKHSBCHK93', jurisdiction: 'HK', alg: 'ES256' } as const;
-const BANGKOK = { party: 'BKKBTHBKXXX', name: 'Bangkok Bank', lei: '98450000BANKBKKBTH81', jurisdiction: 'TH', alg: 'Ed25519' } as const;
+const HSBC = {
+  party: 'HSBCHKHHXXX',
+  name: 'HSBC Hong Kong',
+  lei: '98450000BANKHSBCHK93',
+  jurisdiction: 'HK',
+  alg: 'ES256',
+} as const;
+const BANGKOK = {
+  party: 'BKKBTHBKXXX',
+  name: 'Bangkok Bank',
+  lei: '98450000BANKBKKBTH81',
+  jurisdiction: 'TH',
+  alg: 'Ed25519',
+} as const;
 
 /** The key of a jurisdiction's authority. */
 export const authorityOf = (network: LocalNetwork, jurisdiction: Jurisdiction): InstructionSigner =>

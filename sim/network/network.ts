@@ -66,15 +66,18 @@ export class LocalNetwork {
   async #start(member: Member): Promise<void> {
     const node = new NodeProcess(join(member.folder, 'node.toml'), member.settings);
     this.#processes.set(member, node);
-    void node.exited.then((exit) => {
-      if (this.#processes.get(member) === node) this.#processes.delete(member);
-      if (!node.isTold) this.#onDeath(member, exit, node.lastLines());
-    });
+    void this.#watch(member, node);
     try {
       await node.started;
     } catch (error) {
       throw new Error(`${member.party} did not start. ${(error as Error).message}`, { cause: error });
     }
+  }
+
+  async #watch(member: Member, node: NodeProcess): Promise<void> {
+    const exit = await node.exited;
+    if (this.#processes.get(member) === node) this.#processes.delete(member);
+    if (!node.isTold) this.#onDeath(member, exit, node.lastLines());
   }
 
   async stop(members: readonly Member[] = this.members): Promise<Exit[]> {
@@ -103,7 +106,11 @@ async function create(dir: string): Promise<void> {
 async function membersOf(dir: string): Promise<Member[]> {
   const written = JURISDICTIONS.map((jurisdiction) => {
     const folder = join(dir, jurisdiction.toLowerCase());
-    return { jurisdiction, folder, config: parse(readFileSync(join(folder, 'node.toml'), 'utf8')) as unknown as Written };
+    return {
+      jurisdiction,
+      folder,
+      config: parse(readFileSync(join(folder, 'node.toml'), 'utf8')) as unknown as Written,
+    };
   });
   const wanted = written.flatMap(({ config }) => [config.http.port, Number(config.p2p.listen.split('/').at(-1))]);
   const isFree = await Promise.all(wanted.map(isPortFree));
@@ -113,7 +120,11 @@ async function membersOf(dir: string): Promise<Member[]> {
   return written.map(({ jurisdiction, folder, config: { party } }, at) => {
     const port = ports[2 * at] as number;
     const peers = written.flatMap(({ config }, other) => (other === at ? [] : [`${config.party}=${address(other)}`]));
-    const settings = { CAUSEWAY_HTTP_PORT: String(port), CAUSEWAY_P2P_LISTEN: address(at), CAUSEWAY_PEERS: peers.join(',') };
+    const settings = {
+      CAUSEWAY_HTTP_PORT: String(port),
+      CAUSEWAY_P2P_LISTEN: address(at),
+      CAUSEWAY_PEERS: peers.join(','),
+    };
     const url = `http://127.0.0.1:${port}`;
     return { jurisdiction, party, folder, url, client: createClient(url), settings };
   });

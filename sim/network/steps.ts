@@ -3,8 +3,8 @@ import { Listr, type ListrTask } from 'listr2';
 import {
   admitBanks,
   type Checked,
-  checkOffline,
   CURRENCIES,
+  checkOffline,
   defineCurrencies,
   type Final,
   fundBanks,
@@ -51,7 +51,8 @@ export async function settleOnce(network: LocalNetwork, showing: Showing): Promi
     },
     {
       title: 'Defining the currencies',
-      run: async () => said(await defineCurrencies(network), `Currencies: ${CURRENCIES.map(({ asset }) => asset).join(', ')}`),
+      run: async () =>
+        said(await defineCurrencies(network), `Currencies: ${CURRENCIES.map(({ asset }) => asset).join(', ')}`),
     },
     {
       title: 'Admitting the banks',
@@ -96,7 +97,9 @@ export async function settleOnce(network: LocalNetwork, showing: Showing): Promi
 }
 
 const said = (acts: readonly Final[], text: string): string =>
-  acts.length === 0 ? `${text} (on the ledger already)` : `${text} (block ${Math.max(...acts.map(({ height }) => height))})`;
+  acts.length === 0
+    ? `${text} (on the ledger already)`
+    : `${text} (block ${Math.max(...acts.map(({ height }) => height))})`;
 
 /** What an earlier step left. */
 function need<T>(value: T | null): T {

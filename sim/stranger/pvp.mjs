@@ -9,13 +9,17 @@ import { readFileSync } from 'node:fs';
 import { calculateJwkThumbprint, GeneralSign } from 'jose';
 
 const [node, ...written] = process.argv.slice(2);
-const legs = written.map((leg) => leg.split(':')).map(([from, to, asset, amount, pem]) => ({ from, to, asset, amount, pem }));
+const legs = written
+  .map((leg) => leg.split(':'))
+  .map(([from, to, asset, amount, pem]) => ({ from, to, asset, amount, pem }));
 
 /** Canonical JSON (RFC 8785) of what a payload holds: members sorted by name, no space. */
 function canonical(value) {
   if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
   if (typeof value !== 'object') return JSON.stringify(value);
-  const members = Object.keys(value).sort().map((name) => `${JSON.stringify(name)}:${canonical(value[name])}`);
+  const members = Object.keys(value)
+    .sort()
+    .map((name) => `${JSON.stringify(name)}:${canonical(value[name])}`);
   return `{${members.join(',')}}`;
 }
 

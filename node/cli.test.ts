@@ -1,0 +1,187 @@
+/** The command line without a network: what it makes, what it says of wrong use, and with which status it ends. */
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+import { parseGenesis } from '../protocol/genesis.js';
+import { isLei } from '../protocol/values.js';
+import { CENTRAL_BANKS } from './cli/centralbanks.js';
+import { loadConfig } from './config.js';
+import { EXITS, type ExitName } from './main/exits.js';
+
+const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+// The built program is what an operator runs, and it starts three times as fast.
+spawnSync(process.execPath, [at('prepare.mjs')], { stdio: ['ignore', 2, 2] });
+const folder = mkdtempSync(join(tmpdir(), 'causeway-cli-'));
+t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+const inFolder = (...parts: readonly string[]): string => join(folder, ...parts);
+
+interface Ran {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function causeway(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ran> {
+  const child = spawn(process.execPath, [at('../dist/node/cli.js'), ...args], {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let [stdout, stderr] = ['', ''];
+  child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+  return new Promise((resolve) => child.on('close', (status) => resolve({ status, stdout, stderr })));
+}
+
+/** What a command ended with, its line of JSON read. */
+const parsed = ({ status, stdout }: Ran): { readonly status: number | null; readonly said: unknown } => ({
+  status,
+  said: JSON.parse(stdout),
+});
+
+const net = inFolder('net');
+const config = (code: string): string => join(net, code, 'node.toml');
+
+t.test('network create makes a network that its parts read, once', async (t) => {
+  const made = await causeway(['network', 'create', '--dir', net, '--name', 'Test', '--json']);
+  t.equal(made.status, 0, made.stderr);
+  const said = JSON.parse(made.stdout) as { readonly created: boolean; readonly network: string };
+  const genesis = parseGenesis(readFileSync(join(net, 'genesis.json')));
+  t.match(said, { created: true, network: genesis.ok ? genesis.genesis.network : 'refused' });
+  for (const code of ['hk', 'cn', 'th', 'ae']) {
+    const loaded = loadConfig(config(code), {});
+    t.ok(loaded.ok, `the configuration of ${code} is read`);
+    t.equal(loaded.ok && loaded.config.peers.length, 3);
+    for (const name of readdirSync(join(net, code, 'keys'))) {
+      t.equal(statSync(join(net, code, 'keys', name)).mode & 0o777, 0o600, `${code}/keys/${name} is its owner's alone`);
+    }
+  }
+  const before = readFileSync(join(net, 'genesis.json'), 'utf8');
+  const again = await causeway(['network', 'create', '--dir', net, '--json']);
+  t.match(parsed(again), { status: 0, said: { created: false, network: said.network } });
+  t.equal(readFileSync(join(net, 'genesis.json'), 'utf8'), before, 'nothing is overwritten');
+  t.ok(
+    CENTRAL_BANKS.every(({ lei }) => isLei(lei)),
+    'the check digits of the LEIs hold',
+  );
+});
+
+t.test('keys are made, shown and never overwritten', async (t) => {
+  const file = inFolder('bank.pem');
+  const made = await causeway(['keys', 'generate', '--out', file, '--alg', 'ES256', '--json']);
+  const { kid, jwk } = JSON.parse(made.stdout) as { readonly kid: string; readonly jwk: object };
+  const shown = await causeway(['keys', 'show', file, '--json']);
+  t.match(parsed(shown), { status: 0, said: { kid, jwk } });
+  t.match(await causeway(['keys', 'generate', '--out', file]), {
+    status: 5,
+    stderr: /^causeway: exists: .+ is not overwritten/,
+  });
+});
+
+t.test('each wrong use has a status, a code and a sentence', async (t) => {
+  writeFileSync(inFolder('text.txt'), 'no key, no genesis, no receipt\n');
+  writeFileSync(inFolder('broken.toml'), 'party = \n');
+  const key = ['--key', inFolder('bank.pem')];
+  const pay = ['pay', ...key, '--from', 'HSBCHKHHXXX', '--to', 'BKKBTHBKXXX', '--asset', 'HKD'];
+  const start = ['node', 'start', '--config', config('hk')];
+  const nobody = ['--node', 'http://127.0.0.1:9'];
+  const text = inFolder('text.txt');
+  const genesis = join(net, 'genesis.json');
+  type Row = readonly [args: readonly string[], exit: ExitName, says: RegExp, env?: Readonly<Record<string, string>>];
+  const rows: readonly Row[] = [
+    [[], 'usage', /usage: Name a command/],
+    [['pay-all'], 'usage', /usage: unknown command 'pay-all'/],
+    [['pay'], 'usage', /usage: required option '--key <file>'/],
+    [[...pay, '--amount', '1e6'], 'usage', /'1e6' is invalid.* decimal number in major units/],
+    [[...pay, '--amount', '1,000.00'], 'usage', /major units without sign, separators/],
+    [['balances', 'HSBC'], 'usage', /BIC of eleven characters/],
+    [['status', 'abc'], 'usage', /digest, 64 lower-case hex digits/],
+    [['status', '--node', 'localhost'], 'usage', /node's address, as http/],
+    [['pvp', ...key, '--leg', 'HSBCHKHHXXX:HKD:1'], 'usage', /FROM:TO:ASSET:AMOUNT/],
+    [['network', 'create', '--dir', inFolder('x'), '--validators', 'HK,XX'], 'usage', /XX is not one of HK/],
+    [['network', 'create', '--dir', inFolder('x'), '--validators', 'HK,HK'], 'usage', /once/],
+    [['network', 'create', '--dir', folder], 'refused', /not_empty: .+ no whole network/],
+    [['network', 'create', '--dir', net, '--validators', 'HK'], 'refused', /exists: .+ other validators/],
+    [['status', ...nobody], 'unreachable', /unreachable: .+did not answer/],
+    [[...pay, '--amount', '1', ...nobody], 'unreachable', /unreachable/],
+    [['keys', 'show', inFolder('none.pem')], 'file', /missing: .+none\.pem does not exist/],
+    [['keys', 'show', genesis], 'file', /too_open: .+chmod 600/],
+    [['verify', inFolder('none.json'), '--genesis', genesis], 'file', /unreadable: .+none\.json/],
+    [['verify', text, '--genesis', text], 'refused', /malformed_json: The genesis file/],
+    [['verify', text, '--genesis', genesis], 'refused', /malformed_json: The receipt does not hold/],
+    [['node', 'start', '--config', inFolder('none.toml')], 'config_invalid', /there is no such file/],
+    [['node', 'start', '--config', inFolder('broken.toml')], 'config_invalid', /line 1.+ not TOML/],
+    [start, 'config_invalid', /http.port must be a port/, { CAUSEWAY_HTTP_PORT: '808O' }],
+    [start, 'config_invalid', /ABCDHKHHXXX is no validator/, { CAUSEWAY_PEERS: 'ABCDHKHHXXX=/ip4/127.0.0.1/tcp/1' }],
+    [start, 'genesis_invalid', /genesis_invalid: .+malformed_json/, { CAUSEWAY_GENESIS: text }],
+    [start, 'not_a_validator', /ABCDHKHHXXX is no validator of/, { CAUSEWAY_PARTY: 'ABCDHKHHXXX' }],
+    [
+      start,
+      'not_a_validator',
+      /is not the vote key of HKMAHKHHXXX/,
+      { CAUSEWAY_KEYS_VOTE: join(net, 'cn', 'keys', 'vote.pem') },
+    ],
+    [
+      start,
+      'key_unusable',
+      /a validator's keys are Ed25519/,
+      { CAUSEWAY_KEYS_VOTE: join(net, 'hk', 'keys', 'authority.pem') },
+    ],
+    [start, 'address_unavailable', /set `p2p.listen`/, { CAUSEWAY_P2P_LISTEN: '/ip4/192.0.2.1/tcp/7000' }],
+    [
+      start,
+      'address_unavailable',
+      /\[http\]/,
+      { CAUSEWAY_HTTP_HOST: '192.0.2.1', CAUSEWAY_P2P_LISTEN: '/ip4/127.0.0.1/tcp/0' },
+    ],
+  ];
+  // Two at a time: as many as a small machine has processors for.
+  const queue = [...rows];
+  const work = async (): Promise<void> => {
+    for (let row = queue.shift(); row !== undefined; row = queue.shift()) {
+      const [args, exit, says, env = {}] = row;
+      const ran = await causeway(args, { CAUSEWAY_DATA: mkdtempSync(inFolder('data-')), ...env });
+      t.match(
+        { status: ran.status, said: ran.stderr },
+        { status: EXITS[exit].status, said: says },
+        `${args.slice(0, 3).join(' ')}: ${exit}`,
+      );
+    }
+  };
+  await Promise.all([work(), work()]);
+  const json = await causeway(['balances', 'HSBC', '--json']);
+  t.match(parsed(json).said, { error: { code: 'usage', detail: String } }, 'a program reads it too');
+  t.equal(json.stderr, '');
+  t.notOk(existsSync(inFolder('x')), 'what is refused leaves nothing behind');
+});
+
+t.test('every command has help with an example, and the statuses stand under the help of all', async (t) => {
+  const commands = [
+    'network create',
+    'node start',
+    'keys generate',
+    'issue',
+    'pay',
+    'pvp',
+    'consent',
+    'party admit',
+    'asset define',
+    'status',
+    'receipt',
+    'verify',
+  ];
+  await Promise.all(
+    commands.map(async (command) => {
+      const { status, stdout } = await causeway([...command.split(' '), '--help']);
+      t.match(
+        { status, stdout },
+        { status: 0, stdout: new RegExp(`--json[^]*Example:\\n  causeway ${command}`) },
+        command,
+      );
+    }),
+  );
+  const { stdout } = await causeway(['--help']);
+  for (const { status, says } of Object.values(EXITS)) t.match(stdout, `${status}  ${says}`);
+});
