@@ -12,6 +12,8 @@ import { loadConfig } from './config.js';
 import { EXITS, type ExitName } from './main/exits.js';
 
 const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+// The test runner's own module hooks, which every process below would load too.
+delete process.env['NODE_OPTIONS'];
 // The built program is what an operator runs, and it starts three times as fast.
 spawnSync(process.execPath, [at('prepare.mjs')], { stdio: ['ignore', 2, 2] });
 const folder = mkdtempSync(join(tmpdir(), 'causeway-cli-'));

@@ -548,11 +548,10 @@ t.test('items: refusals of their own, and all of the others', async (t) => {
       signingInput: new Uint8Array(),
       list: raw.list && { path: raw.list },
     }));
-    t.match(
-      decodeItem(encodeItem({ payloadBytes: jws.jws.payloadBytes, signatures })),
-      { ok: false, code, pointer },
-      `${code}: ${name}`,
-    );
+    // A bad point is left to the check of its possession, off the main thread (SPEC, Acceptance).
+    const isPoint = ['malformed_key', 'weak_key'].includes(code) && pointer === '/keys/0/jwk';
+    const item = decodeItem(encodeItem({ payloadBytes: jws.jws.payloadBytes, signatures }));
+    t.match(item, isPoint ? { ok: true } : { ok: false, code, pointer }, `${code}: ${name}`);
   }
   t.ok(compared > 40);
   // An instruction owns its bytes: the batch it came in may be overwritten.

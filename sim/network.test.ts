@@ -24,6 +24,8 @@ import { describe, type Ran, runCli } from './network/processes.js';
 import { settleOnce } from './network/steps.js';
 
 const FINAL_MS_MAX = 60_000;
+// The test runner's own module hooks, which every process below would load too.
+delete process.env['NODE_OPTIONS'];
 // The processes run what is built, as `npm start` does.
 spawnSync(process.execPath, [fileURLToPath(new URL('../node/prepare.mjs', import.meta.url))], {
   stdio: ['ignore', 2, 2],

@@ -5,6 +5,8 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, wri
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { ed25519 } from '@noble/curves/ed25519.js';
+import { sha512 } from '@noble/hashes/sha2.js';
 import fc from 'fast-check';
 import t from 'tap';
 import { fromBase64url } from '../../protocol/base64url.js';
@@ -342,4 +344,34 @@ t.test('key files', async (t) => {
     t.match(load(path(name)), { ok: false, code, detail }, `${name} ${code}`);
   chmodSync(folder, 0o700);
   t.match(loadSeed(folder), { ok: false, code: 'unreadable' }, 'a folder is no key file');
+});
+
+t.test('a key that is to be registered must be of prime order, even where its signature holds', async (t) => {
+  const { Point } = ed25519;
+  const order = Point.Fn.ORDER;
+  const torsion = Point.fromHex('26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05');
+  const secret = 7n;
+  const key = Point.BASE.multiply(secret).add(torsion).toBytes();
+  const message = utf8('a key of mixed order');
+  // Of the nonces some make the challenge a multiple of eight: then the torsion drops out of the equation.
+  for (let nonce = 1n; ; nonce++) {
+    const r = Point.BASE.multiply(nonce).toBytes();
+    const k =
+      BigInt(
+        `0x${Buffer.from(sha512(Buffer.concat([r, key, message])))
+          .reverse()
+          .toString('hex')}`,
+      ) % order;
+    if (k % 8n !== 0n) continue;
+    const s = Buffer.from(((nonce + k * secret) % order).toString(16).padStart(64, '0'), 'hex').reverse();
+    const check: SignatureCheck = { alg: 'Ed25519', key, message, signature: Buffer.concat([r, s]) };
+    t.same(await pool.verify([check, { ...check, registers: true }]), [true, false]);
+    break;
+  }
+  const good = samples.map((sample) => ({ ...sample, registers: true }));
+  t.same(
+    await pool.verify(good),
+    good.map(() => true),
+    'keys of prime order may be',
+  );
 });
