@@ -70,10 +70,16 @@ export interface SignatureCheck {
   readonly registers?: boolean;
 }
 
+/**
+ * Which checks go first: those of votes and certificates; then what is in a lane already, for a block will wait for it;
+ * then what asks to come in, so that a node takes no more than the network can settle.
+ */
+export type Urgency = 'vote' | 'lane' | 'door';
+
 /** Checks signatures off the main thread, by the acceptance rule of protocol/SPEC.md. */
 export interface Verifier {
   /** One verdict for each check, in order. */
-  verify(checks: readonly SignatureCheck[]): Promise<boolean[]>;
+  verify(checks: readonly SignatureCheck[], options?: { readonly urgency: Urgency }): Promise<boolean[]>;
   /** The digest of a batch's bytes, and whether its author's network key signed it: bulk hashing belongs off the main thread too. */
   batch(signed: BatchCheck): Promise<{ digest: BatchDigest; valid: boolean }>;
 }

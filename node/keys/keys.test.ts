@@ -214,7 +214,7 @@ t.test("a batch's digest and its author's signature", async (t) => {
   );
 });
 
-t.test('small calls and batches go ahead of bulk', async (t) => {
+t.test('votes and batches go ahead of bulk, and the door comes last', async (t) => {
   const single = createVerifier({ threads: 1 });
   t.teardown(() => single.close());
   const done: string[] = [];
@@ -223,8 +223,8 @@ t.test('small calls and batches go ahead of bulk', async (t) => {
   const first = samples.slice(0, 3);
   const network = hashOf(utf8('network')) as NetworkId;
   const calls = [
-    single.verify(bulk).then(note('bulk')),
-    single.verify(first, { urgent: false }).then(note('small, not urgent')),
+    single.verify(first, { urgency: 'door' }).then(note('door')),
+    single.verify(bulk, { urgency: 'lane' }).then(note('lane')),
     single
       .batch({ network, key: new Uint8Array(32), bytes: new Uint8Array(9), signature: new Uint8Array(64) })
       .then(note('batch')),
@@ -232,7 +232,7 @@ t.test('small calls and batches go ahead of bulk', async (t) => {
   ];
   t.equal(single.queueLength(), 1_007, 'all of them wait');
   await Promise.all(calls);
-  t.same(done, ['vote', 'batch', 'bulk', 'small, not urgent']);
+  t.same(done, ['vote', 'batch', 'door', 'lane'], 'the door has its turn before all of the lane is done');
 });
 
 t.test('a thread that dies is replaced and its work done again; a pool that cannot go on says so', async (t) => {

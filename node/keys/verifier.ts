@@ -1,32 +1,34 @@
 /**
  * The verifier port: a pool of threads that check signatures.
  *
- * Work waits in three lanes and is taken from the first that has any: urgent calls (votes, certificates), then batches,
- * then bulk (instructions). A parcel to a thread is small and each thread holds few, so a vote waits for some
- * milliseconds of bulk at most, however much there is. Calls of one turn travel together.
+ * Work waits in four queues and is taken from the first that has any: votes and certificates, then batches, then the
+ * instructions in them, then those at the door, which yet has a turn of its own every so often. A parcel to a thread is
+ * small and each thread holds few, so a vote waits for some milliseconds of bulk at most, however much there is. Calls
+ * of one turn travel together.
  */
 import { Worker } from 'node:worker_threads';
 import { assert, type BatchDigest } from '../../protocol/types.js';
-import type { BatchCheck, SignatureCheck, Verifier } from '../ports.js';
+import type { BatchCheck, SignatureCheck, Urgency, Verifier } from '../ports.js';
 import { packBatch, packChecks, readBatchAnswer, wellFormed } from './wire.js';
 
 /** Checks in a parcel at most: about three milliseconds of work. */
 const PARCEL_CHECKS_MAX = 32;
 /** Checks that are worth a message to a thread of their own. */
 const PARCEL_CHECKS_MIN = 8;
-/** A call of at most so many checks is urgent when its caller does not say. */
-const URGENT_CHECKS_MAX = 32;
+/** One parcel in so many begins at the door, so that no flood of batches shuts it. */
+const DOOR_EVERY = 8;
 /** Parcels a thread holds: one to work on, and one so that it never waits for the next. */
 const PARCELS_PER_THREAD = 2;
 /** Deaths of a thread in a row, without an answer between them, after which the pool gives up. */
 const DEATHS_MAX = 3;
 
-const LANES = ['urgent', 'batch', 'bulk'] as const;
-type Lane = (typeof LANES)[number];
+const QUEUES = ['vote', 'batch', 'lane', 'door'] as const;
+const DOOR_FIRST = ['vote', 'door', 'batch', 'lane'] as const;
+type Queue = Urgency | 'batch';
 
 interface CheckCall {
   readonly kind: 'checks';
-  readonly lane: Lane;
+  readonly queue: Queue;
   readonly checks: readonly SignatureCheck[];
   /** Places in `checks` of those that go to a thread; the others are refused already. */
   readonly places: readonly number[];
@@ -37,7 +39,7 @@ interface CheckCall {
 }
 interface BatchCall {
   readonly kind: 'batch';
-  readonly lane: Lane;
+  readonly queue: Queue;
   readonly signed: BatchCheck;
   readonly resolve: (answer: { digest: BatchDigest; valid: boolean }) => void;
   readonly reject: (error: Error) => void;
@@ -55,8 +57,6 @@ interface Thread {
 }
 
 export interface VerifierPool extends Verifier {
-  /** As the port has it. `urgent` says whether the checks go ahead of bulk; by default small calls do. */
-  verify(checks: readonly SignatureCheck[], options?: { readonly urgent: boolean }): Promise<boolean[]>;
   /** Checks and batches that wait for a verdict. */
   queueLength(): number;
   /** Ends the threads; what still waits is rejected. */
@@ -80,7 +80,8 @@ export function createVerifier({
 }
 
 class Pool implements VerifierPool {
-  readonly #lanes: Readonly<Record<Lane, Piece[]>> = { urgent: [], batch: [], bulk: [] };
+  readonly #queues: Readonly<Record<Queue, Piece[]>> = { vote: [], batch: [], lane: [], door: [] };
+  #parcels = 0;
   readonly #threads: Thread[] = [];
   #waiting = 0;
   #inFlight = 0;
@@ -96,17 +97,16 @@ class Pool implements VerifierPool {
 
   verify(
     checks: readonly SignatureCheck[],
-    { urgent } = { urgent: checks.length <= URGENT_CHECKS_MAX },
+    { urgency: queue }: { readonly urgency: Urgency } = { urgency: 'vote' },
   ): Promise<boolean[]> {
     const verdicts = new Array<boolean>(checks.length).fill(false);
     const places: number[] = [];
     for (const [place, check] of checks.entries()) if (wellFormed(check)) places.push(place);
     if (places.length === 0) return Promise.resolve(verdicts);
     return new Promise((resolve, reject) => {
-      const lane = urgent ? 'urgent' : 'bulk';
       const call: CheckCall = {
         kind: 'checks',
-        lane,
+        queue,
         checks,
         places,
         verdicts,
@@ -121,7 +121,7 @@ class Pool implements VerifierPool {
   batch(signed: BatchCheck): Promise<{ digest: BatchDigest; valid: boolean }> {
     assert(wellFormed({ alg: 'Ed25519', ...signed }), "a batch's signature and its author's key have their lengths");
     return new Promise((resolve, reject) => {
-      this.#enqueue({ call: { kind: 'batch', lane: 'batch', signed, resolve, reject }, from: 0, to: 1 });
+      this.#enqueue({ call: { kind: 'batch', queue: 'batch', signed, resolve, reject }, from: 0, to: 1 });
     });
   }
 
@@ -139,7 +139,7 @@ class Pool implements VerifierPool {
       piece.call.reject(this.#failure);
       return;
     }
-    this.#lanes[piece.call.lane].push(piece);
+    this.#queues[piece.call.queue].push(piece);
     this.#waiting += piece.to - piece.from;
     this.#pumpSoon();
   }
@@ -169,10 +169,11 @@ class Pool implements VerifierPool {
     const share = Math.ceil(this.#waiting / this.#threads.length);
     let room = Math.min(PARCEL_CHECKS_MAX, Math.max(PARCEL_CHECKS_MIN, share));
     const parcel: Piece[] = [];
-    for (const lane of LANES) {
-      const queue = this.#lanes[lane];
-      // A batch travels alone, after the urgent calls that wait and before bulk.
-      if (lane === 'batch' && queue.length > 0) {
+    this.#parcels += 1;
+    for (const name of this.#parcels % DOOR_EVERY === 0 ? DOOR_FIRST : QUEUES) {
+      const queue = this.#queues[name];
+      // A batch travels alone, after the votes that wait and before bulk.
+      if (name === 'batch' && queue.length > 0) {
         if (parcel.length > 0) break;
         parcel.push(queue.shift() as Piece);
         room = 0;
@@ -231,7 +232,7 @@ class Pool implements VerifierPool {
     }
     const lost = thread.parcels.splice(0).flat();
     for (const piece of lost.reverse()) {
-      this.#lanes[piece.call.lane].unshift(piece);
+      this.#queues[piece.call.queue].unshift(piece);
       this.#waiting += piece.to - piece.from;
       this.#inFlight -= piece.to - piece.from;
     }
@@ -244,7 +245,7 @@ class Pool implements VerifierPool {
     if (this.#failure !== null) return;
     this.#failure = error;
     const pieces = [
-      ...LANES.flatMap((lane) => this.#lanes[lane].splice(0)),
+      ...QUEUES.flatMap((name) => this.#queues[name].splice(0)),
       ...this.#threads.flatMap((thread) => thread.parcels.flat()),
     ];
     for (const { call } of pieces) call.reject(error);

@@ -5,7 +5,7 @@
 import { isOpen } from '../../ledger/codes.js';
 import type { State } from '../../ledger/state.js';
 import { encodeItem, type Instruction } from '../../protocol/instruction.js';
-import { BATCH_BYTES_MAX, BATCH_ITEMS_MAX, LANE_UNORDERED_BATCHES_MAX } from '../../protocol/limits.js';
+import { BATCH_BYTES_MAX, BATCH_ITEMS_MAX } from '../../protocol/limits.js';
 import type { Bic, InstructionDigest, NetworkId, TimestampMs, Uetr } from '../../protocol/types.js';
 import type { AdmissionCode, Ports } from '../ports.js';
 import { type LaneItem, laneItem, learnFacts } from './facts.js';
@@ -18,8 +18,9 @@ export type Verdict =
 export interface Pending {
   readonly item: LaneItem;
   readonly bytes: Uint8Array;
-  readonly durable: Promise<void>;
-  readonly settle: () => void;
+  /** Resolves with whether it is durable here: false when the node ended before it could be. */
+  readonly durable: Promise<boolean>;
+  readonly settle: (durable: boolean) => void;
 }
 
 /** Instructions waiting for a batch, at most: past it the door says `lane_full`. */
@@ -31,7 +32,7 @@ interface Deps extends Pick<Ports, 'clock' | 'verifier' | 'metrics'> {
   readonly finalTime: () => TimestampMs;
   /** Why the node takes nothing now, or null. */
   readonly closed: () => string | null;
-  readonly unorderedBatches: () => number;
+  readonly isLaneFull: () => boolean;
   readonly wake: () => void;
 }
 
@@ -63,7 +64,7 @@ export class Admission {
     if (same !== undefined) return await accepted(same);
     const item = laneItem(instruction);
     const state = this.#deps.state();
-    await learnFacts([item], state.publicKey.bind(state), this.#deps.verifier);
+    await learnFacts([item], state.publicKey.bind(state), this.#deps.verifier, 'door');
     const bad = [...item.signed].find(([, valid]) => !valid);
     if (bad !== undefined)
       return refused('bad_signature', `The signature by key ${bad[0]} does not hold for this payload.`);
@@ -72,7 +73,7 @@ export class Admission {
     if (after !== null) return after;
     const meanwhile = this.#copyOf(instruction);
     if (meanwhile !== undefined) return await accepted(meanwhile);
-    if (this.#waiting.length >= WAITING_MAX || this.#deps.unorderedBatches() >= LANE_UNORDERED_BATCHES_MAX) {
+    if (this.#waiting.length >= WAITING_MAX || this.#deps.isLaneFull()) {
       return refused(
         'lane_full',
         'This node has more unordered instructions than it may hold. Send it again later, or to another node.',
@@ -132,8 +133,8 @@ export class Admission {
   }
 
   #keep(item: LaneItem): Pending {
-    let settle = (): void => {};
-    const durable = new Promise<void>((resolve) => {
+    let settle: Pending['settle'] = () => {};
+    const durable = new Promise<boolean>((resolve) => {
       settle = resolve;
     });
     const pending = { item, bytes: encodeItem(item.instruction), durable, settle };
@@ -149,8 +150,13 @@ export class Admission {
   /** After a restart: what this node's lane holds and no final block has ordered yet. It is durable. */
   restore(items: readonly (LaneItem | null)[]): void {
     for (const item of items) {
-      if (item !== null) this.#keep(item).settle();
+      if (item !== null) this.#keep(item).settle(true);
     }
+  }
+
+  /** The node takes no further part: what is in no batch yet was never durable, and is refused. */
+  close(): void {
+    for (const pending of this.#waiting.splice(0)) pending.settle(false);
   }
 
   get waiting(): number {
@@ -187,6 +193,6 @@ export class Admission {
 }
 
 async function accepted(pending: Pending): Promise<Verdict> {
-  await pending.durable;
-  return { accepted: true };
+  const durable = await pending.durable;
+  return durable ? { accepted: true } : refused('not_ready', 'This node stopped before the instruction was durable.');
 }

@@ -13,6 +13,7 @@ import {
   type BlockHeader,
   type BlockId,
   type Certificate,
+  type Cut,
   type Height,
   type LanePoint,
   type Proposal,
@@ -85,6 +86,13 @@ type Deps = Pick<Ports, 'clock' | 'store' | 'verifier' | 'metrics'> & {
   readonly skewMs: number;
   readonly wake: () => void;
 };
+
+/** How many batches a cut adds, told from its numbers: judged before anything is fetched for it. */
+const batchesBetween = (from: Cut, to: Cut): number =>
+  to.reduce((sum, { incarnation, number }, i) => {
+    const before = from[i] as LanePoint;
+    return sum + (incarnation === before.incarnation ? number - before.number : number);
+  }, 0);
 
 export class Chain {
   readonly #deps: Deps;
@@ -213,7 +221,8 @@ export class Chain {
       header.height === parent.height + 1 &&
       header.time > parent.time &&
       header.cut.length === parent.cut.length &&
-      header.cut.every((point, i) => isOnward(parent.cut[i] as LanePoint, point))
+      header.cut.every((point, i) => isOnward(parent.cut[i] as LanePoint, point)) &&
+      batchesBetween(parent.cut, header.cut) <= BLOCK_BATCHES_MAX
     );
   }
 
@@ -241,7 +250,7 @@ export class Chain {
     const keyOf = parent.state.publicKey.bind(parent.state);
     if (!items.every((lane) => areFactsKnown(lane, keyOf))) {
       block.learning = true;
-      void learnFacts(items.flat(), keyOf, this.#deps.verifier).then(() => {
+      void learnFacts(items.flat(), keyOf, this.#deps.verifier, 'lane').then(() => {
         block.learning = false;
         this.#deps.wake();
       });

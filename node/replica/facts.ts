@@ -6,7 +6,7 @@ import type { Ordered } from '../../ledger/apply.js';
 import { decodeItem, type Instruction } from '../../protocol/instruction.js';
 import { keyAlgOf } from '../../protocol/jws.js';
 import type { Thumbprint } from '../../protocol/types.js';
-import type { KeyLookup, SignatureCheck, Verifier } from '../ports.js';
+import type { KeyLookup, SignatureCheck, Urgency, Verifier } from '../ports.js';
 
 export interface LaneItem {
   readonly instruction: Instruction;
@@ -64,15 +64,19 @@ function openChecks(items: readonly (LaneItem | null)[], keyOf: KeyLookup): Open
 export const areFactsKnown = (items: readonly (LaneItem | null)[], keyOf: KeyLookup): boolean =>
   openChecks(items, keyOf).length === 0;
 
-/** Makes the checks that are still open. */
+/** Makes the checks that are still open, as urgent as whoever waits for them. */
 export async function learnFacts(
   items: readonly (LaneItem | null)[],
   keyOf: KeyLookup,
   verifier: Verifier,
+  urgency: Urgency,
 ): Promise<void> {
   const open = openChecks(items, keyOf);
   if (open.length === 0) return;
-  const verdicts = await verifier.verify(open.map(({ check }) => check));
+  const verdicts = await verifier.verify(
+    open.map(({ check }) => check),
+    { urgency },
+  );
   open.forEach(({ verdicts: known, kid }, i) => known.set(kid, verdicts[i] === true));
 }
 

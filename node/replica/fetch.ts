@@ -6,7 +6,14 @@ import { type Core, certificatesBetween } from '../../protocol/bft/core.js';
 import { decodeBatch } from '../../protocol/block.js';
 import { encodeMessage, type Message } from '../../protocol/envelope.js';
 import { BLOCK_BATCHES_MAX, SYNC_BLOCKS_MAX } from '../../protocol/limits.js';
-import type { BlockHeader, Height, LanePoint, ValidatorIndex, ValidatorSet } from '../../protocol/types.js';
+import {
+  type BlockHeader,
+  faultsMax,
+  type Height,
+  type LanePoint,
+  type ValidatorIndex,
+  type ValidatorSet,
+} from '../../protocol/types.js';
 import type { Ports, Purpose } from '../ports.js';
 import type { Chain } from './chain.js';
 import type { Lanes } from './lanes.js';
@@ -46,9 +53,10 @@ export class Fetch {
     this.#finalHeights = deps.set.validators.map(() => 0);
   }
 
-  /** The highest final height that a peer has told of: a claim, not a fact. */
+  /** The highest final height that at least one honest peer has told of, since f + 1 have. */
   get highestFinal(): number {
-    return Math.max(0, ...this.#finalHeights);
+    const descending = [...this.#finalHeights].sort((a, b) => b - a);
+    return descending[faultsMax(descending.length)] ?? 0;
   }
 
   #say(to: ValidatorIndex | null, purpose: Purpose, message: Message): void {
@@ -98,16 +106,15 @@ export class Fetch {
     for (const [name, { atMs }] of this.#asked) if (now - atMs > 20 * deltaMs) this.#asked.delete(name);
     for (const [name, atMs] of this.#resent) if (now - atMs > 20 * deltaMs) this.#resent.delete(name);
     const { height } = chain.final.header;
-    const highest = this.highestFinal;
     const stands = height === this.#finalSeen;
     this.#finalSeen = height;
-    if (highest > height && stands) {
-      const ahead = this.#peers.filter((peer) => (this.#finalHeights[peer] ?? 0) > height);
+    const ahead = this.#peers.filter((peer) => (this.#finalHeights[peer] ?? 0) > height);
+    if (ahead.length > 0 && stands) {
       const times = this.#due(`final/${height}`, 0) ?? 0;
       const from = ahead[times % ahead.length];
       if (from !== undefined) this.#say(from, 'sync', { type: 'wantFinal', from: (height + 1) as Height });
     }
-    return this.#resend() || highest > height || chain.wants.blocks.size > 0 || chain.wants.batches.size > 0;
+    return this.#resend() || this.highestFinal > height || chain.wants.blocks.size > 0 || chain.wants.batches.size > 0;
   }
 
   /** Authors send their batches until all hold them; holders send on what stays uncut for long, so that an author's end keeps nothing from being ordered. */

@@ -172,7 +172,7 @@ export class Inbox {
           sinceMs: clock.now(),
         };
         this.#deps.enqueue({ type: 'batch', held });
-        void learnFacts(held.items, this.#deps.keyOf, this.#deps.verifier).then(() => {
+        void learnFacts(held.items, this.#deps.keyOf, this.#deps.verifier, 'lane').then(() => {
           held.learning = false;
           this.#deps.enqueue({ type: 'wake' });
         });

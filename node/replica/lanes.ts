@@ -3,7 +3,12 @@
  * without a gap, and how far the others say they hold it. Synchronous; the replica stores and sends.
  */
 import { laneStart } from '../../protocol/block.js';
-import { BLOCK_BATCHES_MAX, BLOCK_ITEMS_MAX, LANE_UNORDERED_BATCHES_MAX } from '../../protocol/limits.js';
+import {
+  BLOCK_BATCHES_MAX,
+  BLOCK_ITEMS_MAX,
+  LANE_UNORDERED_BATCHES_MAX,
+  LANE_UNORDERED_BYTES_MAX,
+} from '../../protocol/limits.js';
 import {
   type Batch,
   type BatchDigest,
@@ -55,6 +60,7 @@ class Lane {
   tip: LanePoint;
   final: LanePoint;
   readonly heldBy: LanePoint[];
+  bytes = 0;
 
   constructor(n: number, final: LanePoint) {
     this.final = final;
@@ -71,7 +77,7 @@ class Lane {
   }
 
   forget(held: HeldBatch): void {
-    this.held.delete(held.digest);
+    if (this.held.delete(held.digest)) this.bytes -= held.bytes.length;
     const key = followKey(held.batch.incarnation, held.batch.previous);
     if (this.#after.get(key) === held) this.#after.delete(key);
   }
@@ -138,8 +144,8 @@ export class Lanes {
 
   /** Whether a batch of this number is wanted: past the final cut, and not so far ahead that memory would be at an author's mercy. */
   isWanted(lane: ValidatorIndex, point: Pick<LanePoint, 'incarnation' | 'number'>): boolean {
-    const { final, held } = this.#lane(lane);
-    if (held.size >= 2 * LANE_UNORDERED_BATCHES_MAX) return false;
+    const { final, held, bytes } = this.#lane(lane);
+    if (held.size >= 2 * LANE_UNORDERED_BATCHES_MAX || bytes >= LANE_UNORDERED_BYTES_MAX) return false;
     if (point.incarnation === final.incarnation)
       return point.number > final.number && point.number <= final.number + LANE_UNORDERED_BATCHES_MAX;
     return point.incarnation > final.incarnation && point.number <= LANE_UNORDERED_BATCHES_MAX;
@@ -147,7 +153,14 @@ export class Lanes {
 
   /** Keeps a batch, not yet durable. */
   add(held: HeldBatch): void {
-    this.#lane(held.batch.author).held.set(held.digest, held);
+    const lane = this.#lane(held.batch.author);
+    lane.held.set(held.digest, held);
+    lane.bytes += held.bytes.length;
+  }
+
+  /** Bytes of a lane past the final cut. */
+  unorderedBytes(lane: ValidatorIndex): number {
+    return this.#lane(lane).bytes;
   }
 
   /** The batch is durable now: the lane's tip goes on as far as it can. Returns whether it moved. */

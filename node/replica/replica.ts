@@ -16,6 +16,7 @@ import {
 } from '../../protocol/bft/core.js';
 import { batchDigest, batchSigningBytes, blockId, encodeBatch, voteSigningBytes } from '../../protocol/block.js';
 import { encodeMessage } from '../../protocol/envelope.js';
+import { LANE_UNORDERED_BATCHES_MAX, LANE_UNORDERED_BYTES_MAX } from '../../protocol/limits.js';
 import {
   assert,
   type Ballot,
@@ -152,11 +153,18 @@ export class Replica {
       state: () => this.chain.final.state,
       finalTime: () => this.chain.final.header.time,
       closed: () => this.#closedBecause(),
-      unorderedBatches: () =>
-        (this.#ownTip?.number ?? 0) - (self === null ? 0 : (this.chain.final.header.cut[self]?.number ?? 0)),
+      isLaneFull: () => this.#isLaneFull(),
       wake,
     });
     if (self !== null) for (const held of this.lanes.unordered(self)) this.admission.restore(held.items);
+  }
+
+  /** Half of what others hold of a lane: so much that an honest author never finds its batches unwanted. */
+  #isLaneFull(): boolean {
+    const { self } = this.config;
+    if (self === null || this.#ownTip === null) return true;
+    const ahead = this.#ownTip.number - (this.chain.final.header.cut[self]?.number ?? 0);
+    return ahead >= LANE_UNORDERED_BATCHES_MAX / 2 || this.lanes.unorderedBytes(self) >= LANE_UNORDERED_BYTES_MAX / 2;
   }
 
   #closedBecause(): string | null {
@@ -181,6 +189,7 @@ export class Replica {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#timer?.cancel();
+    this.admission.close();
     await this.#running;
   }
 
@@ -331,6 +340,7 @@ export class Replica {
 
   #halt(reason: string, detail: string): void {
     this.halted = `${reason}: ${detail}`;
+    this.admission.close();
     this.#ports.log.error({ reason, detail }, 'halted: this node takes no further part until an operator has looked');
   }
 
@@ -516,7 +526,7 @@ export class Replica {
       await this.#ports.store.write(decided.operations, { sync: votes.length > 0 || decided.batches.length > 0 });
     }
     for (const held of decided.batches) this.lanes.stored(held);
-    for (const pending of decided.taken) pending.settle();
+    for (const pending of decided.taken) pending.settle(true);
     if (!this.#isActive()) return;
     for (const vote of votes) {
       this.#sendVote(vote, null);
