@@ -15,8 +15,8 @@ import { EXITS, type ExitName } from './main/exits.js';
 const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 // The test runner has every process that is started below load its own module hooks, which makes a start three times as
 // long. Without a listener it does not; run without the runner, there is none.
-const { removeAllListeners } = createRequire(import.meta.url)('process-on-spawn') as { removeAllListeners(): void };
-removeAllListeners();
+const spawning = createRequire(import.meta.url)('process-on-spawn') as { removeAllListeners(): void };
+spawning.removeAllListeners();
 delete process.env['NODE_OPTIONS'];
 // The built program is what an operator runs, and it starts three times as fast.
 spawnSync(process.execPath, [at('prepare.mjs')], { stdio: ['ignore', 2, 2] });

@@ -94,8 +94,6 @@ export function readHeader(reader: Reader): BlockHeader {
     proposer: reader.u16() as ValidatorIndex,
   };
 }
-export const decodeHeader = (bytes: Uint8Array): BlockHeader | null => decode(bytes, readHeader);
-
 export const blockId = (header: BlockHeader): BlockId => taggedHash(TAGS.block, encodeHeader(header)) as BlockId;
 
 /** The anchor that epoch 0 grows from: block of height 0, view 0. Only the network fixes it. */
@@ -110,13 +108,13 @@ export function validatorSet(epoch: Epoch, validators: readonly Validator[]): Va
 
 const VOTE_KINDS = ['notarize', 'nullify', 'finalize'] as const satisfies readonly VoteKind[];
 
-export function writeBallot(writer: Writer, ballot: Ballot): void {
+function writeBallot(writer: Writer, ballot: Ballot): void {
   writer.u8(VOTE_KINDS.indexOf(ballot.kind)).u64(ballot.view);
   if (ballot.block !== null) writer.hash(ballot.block);
   if (ballot.root !== null) writer.hash(ballot.root);
 }
 
-export function readBallot(reader: Reader): Ballot {
+function readBallot(reader: Reader): Ballot {
   const kind = VOTE_KINDS[reader.u8()];
   const view = reader.u64() as View;
   if (kind === 'notarize') return { kind, view, block: reader.hash() as BlockId, root: null };

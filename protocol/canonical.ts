@@ -8,7 +8,7 @@ import { fromUtf8, utf8 } from './codec.js';
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [member: string]: Json };
 
 /** Nested arrays and objects, at most, in what is read. */
-export const JSON_DEPTH_MAX = 8;
+const JSON_DEPTH_MAX = 8;
 
 export type CanonicalCode = 'not_utf8' | 'not_json' | 'too_deep' | 'not_canonical';
 export type CanonicalRefusal = { readonly ok: false; readonly code: CanonicalCode; readonly detail: string };
@@ -66,7 +66,7 @@ export function parseCanonical(bytes: Uint8Array): { readonly ok: true; readonly
   return { ok: false, code: 'not_canonical', detail: difference(text, canonical) };
 }
 
-export const byCodeUnit = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+const byCodeUnit = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 function quote(text: string): string {
   if (LONE_SURROGATE.test(text)) throw new TypeError('a lone surrogate has no canonical JSON');

@@ -13,8 +13,8 @@ import { parseShape } from './shape.js';
 import type { Bic, Epoch, Jurisdiction, NetworkId, TimestampMs, Validator, ValidatorSet } from './types.js';
 import { isLei, parseTime } from './values.js';
 
-export const AUTHORITIES_MAX = 250;
-export const SKEW_MS_MAX = 60_000;
+const AUTHORITIES_MAX = 250;
+const SKEW_MS_MAX = 60_000;
 
 const strict = { additionalProperties: false } as const;
 // No control characters, which a terminal would obey, and no lone surrogates, which have no UTF-8.
@@ -28,7 +28,7 @@ const KeyText = Type.String({
   description: 'raw Ed25519 public key, lower-case hex of 32 bytes',
 });
 
-export const AuthoritySchema = Type.Object(
+const AuthoritySchema = Type.Object(
   {
     party: BicText,
     name: NameText,

@@ -41,14 +41,14 @@ export function rootOfPath(leaf: Hash, path: MerklePath): Root | null {
   const { index, size, siblings } = path;
   if (!Number.isSafeInteger(index) || !Number.isSafeInteger(size) || index < 0 || index >= size || size > 2 ** 31)
     return null;
-  let node = fromHex(leaf);
+  let node: Uint8Array = fromHex(leaf);
   let used = 0;
   for (let at = index, width = size; width > 1; at >>= 1, width = (width + 1) >> 1) {
     if ((at ^ 1) >= width) continue;
     const sibling = siblings[used++];
     if (sibling === undefined) return null;
     const other = fromHex(sibling);
-    node = hashPairs(at & 1 ? concat(other, node) : concat(node, other)) as Uint8Array<ArrayBuffer>;
+    node = hashPairs(at & 1 ? concat(other, node) : concat(node, other));
   }
   return used === siblings.length ? (toHex(node) as Hash & Root) : null;
 }

@@ -30,7 +30,7 @@ export const TimeText = Type.String({
   pattern: '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{1,3})?Z$',
   description: 'RFC 3339, UTC, at most milliseconds',
 });
-export const AmountText = Type.String({
+const AmountText = Type.String({
   pattern: '^(0|[1-9][0-9]{0,28})(\\.[0-9]{1,18})?$',
   description: "decimal in major units, at most the asset's decimals; no sign, exponent or leading zeros",
 });

@@ -130,10 +130,6 @@ export interface Proposal {
   readonly vote: Vote;
 }
 
-/** Bytes that passed their check in one place (`envelope`, or the verifier port); cores take nothing else. */
-export type Verified<T> = T & { readonly [verified]: true };
-declare const verified: unique symbol;
-
 export function unreachable(value: never): never {
   throw new Error(`unreachable: ${JSON.stringify(value)}`);
 }

@@ -1,12 +1,20 @@
 /** What must hold whatever happens, judged from what nodes made final and what clients were told. */
 import type { State } from '../ledger/state.js';
 import type { Committed } from '../node/replica/chain.js';
+import type { Replica } from '../node/replica/replica.js';
+import type { Service } from '../node/replica/service.js';
 import { decodeBatch, encodeSignedBatch, writeVote } from '../protocol/block.js';
 import { Writer } from '../protocol/codec.js';
 import { decodeMessage } from '../protocol/envelope.js';
 import type { InstructionDigest } from '../protocol/types.js';
-import type { SimNode } from './node.js';
 import type { SimDisk } from './store.js';
+import type { SimBus } from './world.js';
+
+/** What the checkers look at of a node. */
+interface Watched {
+  readonly self: number;
+  readonly running: { readonly replica: Replica; readonly service: Service; readonly bus: SimBus } | null;
+}
 
 export interface Acknowledged {
   readonly digest: InstructionDigest;
@@ -30,7 +38,7 @@ export class Checkers {
   }
 
   /** A node made a block final: the same block with the same root on every node, for ever, and every asset sums to zero. */
-  onFinal(node: SimNode, { block, executed }: Committed): void {
+  onFinal(node: Watched, { block, executed }: Committed): void {
     const { height } = block.header;
     const known = this.#blocks.get(height);
     if (known === undefined) this.#blocks.set(height, { id: block.id, root: executed.root });
@@ -48,7 +56,7 @@ export class Checkers {
   }
 
   /** Nothing is said that is not durable: neither a node's vote nor its batch (SPEC, Persistence). */
-  onSend(node: SimNode, disk: SimDisk, frame: Uint8Array): void {
+  onSend(node: Watched, disk: SimDisk, frame: Uint8Array): void {
     const message = decodeMessage(frame);
     const vote = message?.type === 'proposal' ? message.proposal.vote : message?.type === 'vote' ? message.vote : null;
     if (vote?.signer === node.self) {
@@ -72,7 +80,7 @@ export class Checkers {
     }
   }
 
-  #conservation(node: SimNode, state: State): void {
+  #conservation(node: Watched, state: State): void {
     for (const { asset, issuer, cap } of state.assets()) {
       let sum = 0n;
       for (const { party } of state.participants()) {
@@ -80,14 +88,15 @@ export class Checkers {
         sum += balance;
         if (party !== issuer && balance < 0n)
           this.violations.push(`${party} holds ${balance} of ${asset} on node ${node.self}`);
-        if (party === issuer && balance < -cap) this.violations.push(`${asset} is above its cap on node ${node.self}`);
+        if (party === issuer && balance + cap < 0n)
+          this.violations.push(`${asset} is above its cap on node ${node.self}`);
       }
       if (sum !== 0n) this.violations.push(`${asset} sums to ${sum} on node ${node.self}`);
     }
   }
 
   /** Whether every node has the same final block and nothing of what was answered 202 is still on its way. */
-  isSettled(nodes: readonly SimNode[]): boolean {
+  isSettled(nodes: readonly Watched[]): boolean {
     const heights = nodes.map(({ running }) => running?.replica.chain.final.header.height ?? -1);
     if (heights.some((height) => height !== heights[0])) return false;
     return this.acknowledged.every(({ digest }) =>
@@ -96,7 +105,7 @@ export class Checkers {
   }
 
   /** After the faults: every 202 of a node that kept its disk has one end, is open, or had expired before it was ordered. */
-  async atEnd(nodes: readonly SimNode[]): Promise<void> {
+  async atEnd(nodes: readonly Watched[]): Promise<void> {
     for (const { self, running } of nodes) {
       if (running === null) this.violations.push(`node ${self} is down`);
       if (running?.replica.halted != null) this.violations.push(`node ${self} halted: ${running.replica.halted}`);
@@ -106,7 +115,7 @@ export class Checkers {
     }
     for (const { digest, name, node, expiresMs } of this.acknowledged) {
       const code = this.#codes.get(digest);
-      const { running } = nodes[node] as SimNode;
+      const { running } = nodes[node] as Watched;
       const status = await running?.service.status(digest);
       if (status === undefined) continue;
       const taken = (this.#ids.get(name) ?? digest) !== digest;

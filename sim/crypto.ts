@@ -15,7 +15,7 @@ import { Random } from './random.js';
 
 const TAG = utf8('causeway/simulated-signature/1\0');
 
-export function cheapSignature(key: Uint8Array, message: Uint8Array): Uint8Array {
+function cheapSignature(key: Uint8Array, message: Uint8Array): Uint8Array {
   const half = fromHex(taggedHash(TAG, key, message));
   return concat(half, half);
 }

@@ -27,8 +27,8 @@ import { settleOnce } from './network/steps.js';
 const FINAL_MS_MAX = 60_000;
 // The test runner has every process that is started below load its own module hooks, which makes a start three times as
 // long. Without a listener it does not; run without the runner, there is none.
-const { removeAllListeners } = createRequire(import.meta.url)('process-on-spawn') as { removeAllListeners(): void };
-removeAllListeners();
+const spawning = createRequire(import.meta.url)('process-on-spawn') as { removeAllListeners(): void };
+spawning.removeAllListeners();
 delete process.env['NODE_OPTIONS'];
 // The processes run what is built, as `npm start` does.
 spawnSync(process.execPath, [fileURLToPath(new URL('../node/prepare.mjs', import.meta.url))], {

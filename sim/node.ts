@@ -14,7 +14,7 @@ import { SimDisk, SimStore } from './store.js';
 import { type SimBus, SimClock, type World } from './world.js';
 
 /** Quick for a world whose messages take tens of milliseconds. */
-export const SIM_TIMING = { deltaMs: 100, deltaMaxMs: 3200, batchMs: 5, heartbeatMs: 20_000 } as const;
+const SIM_TIMING = { deltaMs: 100, deltaMaxMs: 3200, batchMs: 5, heartbeatMs: 20_000 } as const;
 
 const silent: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 

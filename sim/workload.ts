@@ -8,7 +8,7 @@ import { assert, type Hash } from '../protocol/types.js';
 import { type SimKey, simKey } from './crypto.js';
 import type { World } from './world.js';
 
-export const JURISDICTIONS = [
+const JURISDICTIONS = [
   { code: 'HK', authority: 'HKMAHKHHXXX', currency: 'HKD', decimals: 2, banks: ['ALFAHKHHXXX', 'BETAHKHHXXX'] },
   { code: 'CN', authority: 'PBOCCNBJXXX', currency: 'CNY', decimals: 2, banks: ['GAMACNBJXXX'] },
   { code: 'TH', authority: 'BOTHTHBKXXX', currency: 'THB', decimals: 2, banks: ['DELTTHBKXXX', 'EPSITHBKXXX'] },
@@ -64,7 +64,7 @@ export class Workload {
     const { random, nowMs } = this.#world;
     const network = this.#genesis.network;
     const built = buildInstruction({ network, id: random.uuid(), ...fields } as unknown as PayloadFields, { nowMs });
-    return await signInstruction(
+    return signInstruction(
       built,
       signers.map((party) => keyOf(party).signer),
     );
@@ -129,17 +129,17 @@ export class Workload {
     const payment = [{ from: a, to: b, asset: x, amount: amount() }];
     const pvp = [...payment, { from: b, to: a, asset: y, amount: amount() }];
     const settle = { initiator: a, kind: 'settle', mode: 'gross' };
-    if (choice < 45) return await this.#make({ ...settle, legs: payment }, [a]);
-    if (choice < 70) return await this.#make({ ...settle, legs: pvp }, [a, b]);
-    if (choice < 80) return await this.#make({ ...settle, legs: pvp }, [a]);
+    if (choice < 45) return this.#make({ ...settle, legs: payment }, [a]);
+    if (choice < 70) return this.#make({ ...settle, legs: pvp }, [a, b]);
+    if (choice < 80) return this.#make({ ...settle, legs: pvp }, [a]);
     const named = before === null ? 'f'.repeat(64) : digestOfJws(before);
-    if (choice < 90) return await this.#make({ initiator: b, kind: 'consent', settlement: named }, [b]);
-    if (choice < 94) return await this.#make({ initiator: b, kind: 'withdraw', settlement: named }, [b]);
+    if (choice < 90) return this.#make({ initiator: b, kind: 'consent', settlement: named }, [b]);
+    if (choice < 94) return this.#make({ initiator: b, kind: 'withdraw', settlement: named }, [b]);
     if (choice < 97 && before !== null) {
       // Another payload under an id that was used: only one of the two may ever count.
       const { payload } = readJws(before);
       const { initiator, id } = payload;
-      return await this.#make(
+      return this.#make(
         {
           initiator,
           id,
@@ -150,7 +150,7 @@ export class Workload {
         [initiator],
       );
     }
-    return await this.#make({ ...settle, legs: payment }, [b]);
+    return this.#make({ ...settle, legs: payment }, [b]);
   }
 
   #two<T>(items: readonly T[]): [T, T] {

@@ -61,7 +61,7 @@ export class Admission {
     if (before !== null) return before;
     if (this.#isOver(instruction)) return { accepted: true };
     const same = this.#copyOf(instruction);
-    if (same !== undefined) return await accepted(same);
+    if (same !== undefined) return accepted(same);
     const item = laneItem(instruction);
     const state = this.#deps.state();
     await learnFacts([item], state.publicKey.bind(state), this.#deps.verifier, 'door');
@@ -72,7 +72,7 @@ export class Admission {
     const after = this.#judge(instruction);
     if (after !== null) return after;
     const meanwhile = this.#copyOf(instruction);
-    if (meanwhile !== undefined) return await accepted(meanwhile);
+    if (meanwhile !== undefined) return accepted(meanwhile);
     if (this.#waiting.length >= WAITING_MAX || this.#deps.isLaneFull()) {
       return refused(
         'lane_full',
@@ -82,7 +82,7 @@ export class Admission {
     const pending = this.#keep(item);
     this.#waiting.push(pending);
     this.#deps.wake();
-    return await accepted(pending);
+    return accepted(pending);
   }
 
   /** Everything that can be told without checking a signature. */

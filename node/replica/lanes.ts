@@ -214,7 +214,7 @@ export class Lanes {
   propose(parent: Cut): Cut {
     const queues = this.#lanes.map((lane, i) => {
       const path = lane.path(parent[i] as LanePoint, lane.tip);
-      return path.ok ? path.batches.filter((held) => this.#isHeldByQuorum(lane, held)) : [];
+      return path.ok ? path.batches.filter((held) => this.#isWidelyHeld(lane, pointOf(held))) : [];
     });
     const cut = [...parent];
     let batches = 0;
@@ -238,14 +238,19 @@ export class Lanes {
       const from = cut[i] as LanePoint;
       if (samePoint(from, lane.tip)) return false;
       const next = lane.next(from);
-      return next !== null && this.#isHeldByQuorum(lane, next);
+      return next !== null && this.#isWidelyHeld(lane, pointOf(next));
     });
   }
 
-  #isHeldByQuorum(lane: Lane, { batch }: HeldBatch): boolean {
+  /** Whether a quorum says that it holds a lane up to this point. */
+  isHeldByQuorum(lane: ValidatorIndex, point: LanePoint): boolean {
+    return this.#isWidelyHeld(this.#lane(lane), point);
+  }
+
+  #isWidelyHeld(lane: Lane, point: LanePoint): boolean {
     const holders = lane.heldBy.filter(
       ({ incarnation, number }) =>
-        incarnation > batch.incarnation || (incarnation === batch.incarnation && number >= batch.number),
+        incarnation > point.incarnation || (incarnation === point.incarnation && number >= point.number),
     );
     return holders.length >= quorum(this.#lanes.length);
   }

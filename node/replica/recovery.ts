@@ -98,7 +98,7 @@ export async function recover(store: Store, clock: Clock, genesis: Genesis, hash
 }
 
 /** The header that the first block grows from. No certificate is needed for it: the genesis file fixes it. */
-export const genesisHeader = (genesis: Genesis): BlockHeader => ({
+const genesisHeader = (genesis: Genesis): BlockHeader => ({
   network: genesis.network,
   epoch: genesis.validators.epoch,
   view: 0 as View,

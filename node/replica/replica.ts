@@ -79,6 +79,8 @@ interface Decided {
 }
 const nothingDecided = (): Decided => ({ operations: [], casts: [], batches: [], speech: [], taken: [] });
 
+/** So many times `batchMs` a batch waits for a quorum to hold the one before, at most. */
+const BATCH_PATIENCE = 10;
 /** Own votes sent to a peer that connects, at most. */
 const VOTES_ON_CONNECT_MAX = 16;
 /** Blocks that a node which is ready may be behind what others say. */
@@ -386,7 +388,7 @@ export class Replica {
     }
     if (!this.#isActive()) return;
     this.#makeFinal();
-    if (this.config.self !== null && this.admission.waiting > 0 && now >= this.#batchAtMs) {
+    if (this.admission.waiting > 0 && now >= this.#nextBatchAtMs()) {
       this.#decided.taken = this.admission.take();
       this.#batchAtMs = now + this.config.batchMs;
     }
@@ -498,8 +500,15 @@ export class Replica {
     this.#tendAtMs = now + (isBusy ? deltaMs : 4 * deltaMs);
   }
 
+  /** Until a quorum holds the last batch the next one grows, for a while: under load there are fewer, and each costs writes everywhere. */
+  #nextBatchAtMs(): number {
+    const { self, batchMs } = this.config;
+    const isHeld = self === null || this.#ownTip === null || this.lanes.isHeldByQuorum(self, this.#ownTip);
+    return isHeld ? this.#batchAtMs : this.#batchAtMs + (BATCH_PATIENCE - 1) * batchMs;
+  }
+
   #arm(): void {
-    const times = [deadline(this.core), this.#tendAtMs, this.admission.waiting > 0 ? this.#batchAtMs : null];
+    const times = [deadline(this.core), this.#tendAtMs, this.admission.waiting > 0 ? this.#nextBatchAtMs() : null];
     const atMs = Math.min(...times.filter((time) => time !== null));
     if (this.#timer?.atMs === atMs) return;
     this.#timer?.cancel();

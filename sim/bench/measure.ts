@@ -17,7 +17,9 @@ const STEADY_PER_NODE = 64;
 /** Accepted and not yet final at most, over all nodes: more would only wait. */
 const BACKLOG_MAX = 3_000;
 const BACKLOG_STEP_MS = 50;
-const WARM_UP_MS = 2_000;
+/** Until a node has settled so many, it runs code that is not compiled yet. */
+const WARM_UP_INSTRUCTIONS = 2_000;
+const WARM_UP_MS_MAX = 15_000;
 const DRAIN_MS_MAX = 30_000;
 const CEILING_MS = 1_000;
 /** Of a steady load, one in so many is followed to its finality. */
@@ -165,24 +167,25 @@ async function saturate(
   const { network } = world;
   const first = network.members[0] as Member;
   // The nodes cannot settle more than the ceiling, so this much lasts.
-  const count = Math.ceil((ceilingTps * (seconds * 1000 + WARM_UP_MS)) / 1000) + BACKLOG_MAX;
+  const count = Math.ceil(ceilingTps * seconds) + WARM_UP_INSTRUCTIONS + 2 * BACKLOG_MAX;
   say(`signing ${count} instructions`);
   await drivers.sign(scenario, count);
   say(`${seconds} s of as much as the nodes take`);
   const before = await spentUntilNow(network);
   const finalBefore = await finalizedOn(first);
   const running = drivers.run({ type: 'saturate', perNode: SATURATION_PER_NODE });
-  const failed = running.then(() => 'ended' as const);
-  const keepUpFor = async (durationMs: number): Promise<void> => {
+  const ended = running.then(() => 'ended' as const);
+  const keepUp = async (durationMs: number, instructions = Number.POSITIVE_INFINITY): Promise<void> => {
     const until = performance.now() + durationMs;
-    while (performance.now() < until && !drivers.isExhausted) {
-      drivers.pause(drivers.accepted - ((await finalizedOn(first)) - finalBefore) > BACKLOG_MAX);
-      if ((await Promise.race([delay(BACKLOG_STEP_MS), failed])) === 'ended') return;
+    for (let final = 0; final < instructions && performance.now() < until && !drivers.isExhausted; ) {
+      final = (await finalizedOn(first)) - finalBefore;
+      drivers.pause(drivers.accepted - final > BACKLOG_MAX);
+      if ((await Promise.race([delay(BACKLOG_STEP_MS), ended])) === 'ended') return;
     }
   };
-  await keepUpFor(WARM_UP_MS);
+  await keepUp(WARM_UP_MS_MAX, WARM_UP_INSTRUCTIONS);
   const [start, driverStart, sentStart] = [await spentUntilNow(network), process.cpuUsage(), drivers.accepted];
-  await keepUpFor(seconds * 1000);
+  await keepUp(seconds * 1000);
   const [end, driver, sentEnd] = [await spentUntilNow(network), process.cpuUsage(driverStart), drivers.accepted];
   drivers.stop();
   const settledAt = await allSettled(world, await running, before);

@@ -104,7 +104,9 @@ export const httpWaitFinal = (digest: string, timeoutMs: number): string =>
   `GET /v1/instructions/${digest}?wait=final&timeoutMs=${timeoutMs} HTTP/1.1\r\nhost: bench\r\n\r\n`;
 
 /** What a validator checks for one instruction: each signature with the message that it signs. */
-export function checksOf({ jws }: Request): readonly { readonly message: Uint8Array; readonly signature: Uint8Array }[] {
+export function checksOf({
+  jws,
+}: Request): readonly { readonly message: Uint8Array; readonly signature: Uint8Array }[] {
   return jws.signatures.map((signed) => {
     const signature = fromBase64url(signed.signature);
     assert(signature !== null, 'the SDK writes base64url');
