@@ -64,6 +64,8 @@ class World {
   readonly queue: { from: number; to: number; message: Message }[] = [];
   readonly violations: string[] = [];
   now = 0;
+  /** Whether there is always something to order. */
+  busy = false;
   readonly #n: number;
   readonly #honest: number;
   readonly #random: (below: number) => number;
@@ -89,6 +91,7 @@ class World {
   input(self: number, input: Input): void {
     const replica = this.replicas[self] as Replica;
     this.#perform(self, step(replica.core, input, this.now as TimestampMs));
+    if (this.busy && !replica.core.work) this.input(self, { type: 'work', has: true });
   }
 
   #perform(self: number, effects: Effect[]): void {
@@ -285,7 +288,8 @@ for (const n of [4, 7, 10]) {
       fc.property(fc.integer(), fc.integer({ min: 0, max: faultsMax(n) }), (seed, liars) => {
         const random = generator(seed);
         const world = new World(n, liars, random);
-        world.replicas.forEach((_, self) => world.input(self, { type: 'work', has: true }));
+        world.busy = true;
+        world.replicas.forEach((_, self) => world.tick(self));
         chaos(world, random, liars, 150 * n);
         const goal = Math.max(...world.replicas.map((replica) => replica.core.view)) + 2 * n;
         const moved = calm(world, goal);

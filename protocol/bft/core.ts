@@ -367,6 +367,8 @@ function onFinal(core: Core, certificate: Certificate, effects: Effect[]): void 
 
 function enter(core: Core, view: View): void {
   core.view = view;
+  // Whether there is work is judged anew on the block that the next leader builds on, or each would propose an empty one.
+  core.work = false;
   pace.onEnter(core.pacemaker, core.config, view, core.final.view);
 }
 
