@@ -18,6 +18,9 @@ export interface Ordered {
   readonly possessed: readonly Thumbprint[];
 }
 
+const FAR_MS = 4 * MEMORY_MS;
+const PERIOD_MS = 365 * MEMORY_MS;
+
 /** Height and time of a block. */
 export interface At {
   readonly height: Height;
@@ -48,9 +51,14 @@ export class Posting {
     this.#skewMs = parent.parameters.skewMs;
   }
 
-  /** How long an id is remembered whose last use ends at `end`. */
+  /**
+   * How long an id is remembered whose last use ends at `end`. What ends far ahead (a payload issued for another year, dead
+   * until it expires) is remembered to the end of a long period: so buckets are few, whatever a bank dates its payloads.
+   */
   horizon(end: number): TimestampMs {
-    return (Math.max(this.at.time, end) + MEMORY_MS + this.#skewMs) as TimestampMs;
+    const until = Math.max(this.at.time, end) + MEMORY_MS + this.#skewMs;
+    const isFar = until > this.at.time + FAR_MS;
+    return (isFar ? Math.ceil(until / PERIOD_MS) * PERIOD_MS : until) as TimestampMs;
   }
 
   /** Remembers an instruction's id with its result so far, without a receipt. */

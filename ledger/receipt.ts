@@ -52,6 +52,12 @@ export function leafOf(receipt: Receipt): Hash {
 export const packReceipts = (receipts: readonly Receipt[]): Uint8Array =>
   layout.start().list(receipts, writeReceipt).finish();
 
+/** One receipt of a packed value, or null when there is none at this position. */
+export function receiptAt(packed: Uint8Array, position: number): Receipt | null {
+  const from = 4 + position * RECEIPT_BYTES;
+  return decodeReceipt(packed.subarray(from, from + RECEIPT_BYTES));
+}
+
 /** The receipts of a packed value in their order, or null when the bytes are none. */
 export const unpackReceipts = (bytes: Uint8Array): Receipt[] | null =>
   decode(bytes, (reader) => reader.list(Math.floor(bytes.length / RECEIPT_BYTES), readReceipt));

@@ -25,6 +25,8 @@ export const LANE_UNORDERED_BYTES_MAX = 64 * 1024 * 1024;
 /** Bytes and items that one block may order, over all lanes. */
 export const BLOCK_BATCHES_MAX = 256;
 export const BLOCK_ITEMS_MAX = 10_000;
+/** Signatures that one block may ask every node to check: some seconds of a core. */
+export const BLOCK_SIGNATURES_MAX = 40_000;
 
 export const VALIDATORS_MAX = 100;
 /** Notarized but unfinalized blocks past which new ones are empty. */
@@ -54,3 +56,4 @@ assert(ITEM_BYTES_MAX <= BATCH_BYTES_MAX, 'a largest instruction fits a batch');
 assert(BATCH_BYTES_MAX + 1024 <= FRAME_BYTES_MAX, 'a full batch fits one frame');
 assert(FRAME_BYTES_MAX <= PEER_QUEUE_BYTES_MAX, 'a frame fits a queue');
 assert(BATCH_ITEMS_MAX <= BLOCK_ITEMS_MAX, 'a full batch fits a block');
+assert(BATCH_ITEMS_MAX * SIGNATURES_MAX <= BLOCK_SIGNATURES_MAX, 'a batch of the most signatures fits a block');

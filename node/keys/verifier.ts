@@ -3,8 +3,8 @@
  *
  * Work waits in four queues and is taken from the first that has any: votes and certificates, then batches, then the
  * instructions in them, then those at the door, which yet has a turn of its own every so often. A parcel to a thread is
- * small and each thread holds few, so a vote waits for some milliseconds of bulk at most, however much there is. Calls
- * of one turn travel together.
+ * small and each thread holds few, so a vote waits for some milliseconds of bulk at most, however much there is. Votes
+ * of one turn travel together, and the rest of one round of the event loop.
  */
 import { Worker } from 'node:worker_threads';
 import { assert, type BatchDigest } from '../../protocol/types.js';
@@ -86,6 +86,7 @@ class Pool implements VerifierPool {
   #waiting = 0;
   #inFlight = 0;
   #pumping = false;
+  #pumpingAfterInput = false;
   #failure: Error | null = null;
 
   readonly #startWorker: () => Worker;
@@ -141,7 +142,8 @@ class Pool implements VerifierPool {
     }
     this.#queues[piece.call.queue].push(piece);
     this.#waiting += piece.to - piece.from;
-    this.#pumpSoon();
+    if (piece.call.queue === 'vote') this.#pumpSoon();
+    else this.#pumpAfterInput();
   }
 
   /** Once the calls of this turn are all there. */
@@ -150,6 +152,16 @@ class Pool implements VerifierPool {
     this.#pumping = true;
     queueMicrotask(() => {
       this.#pumping = false;
+      this.#pump();
+    });
+  }
+
+  /** Once the sockets that are ready have been read: what they bring together costs one message to a thread. */
+  #pumpAfterInput(): void {
+    if (this.#pumpingAfterInput) return;
+    this.#pumpingAfterInput = true;
+    setImmediate(() => {
+      this.#pumpingAfterInput = false;
       this.#pump();
     });
   }

@@ -117,10 +117,13 @@ export class Admission {
     );
   }
 
-  /** Whether the ledger has it with its last result: nothing that comes with it again has an effect. */
-  #isOver({ digest, payload }: Instruction): boolean {
-    const record = this.#deps.state().record(payload.initiator as Bic, payload.id as Uetr);
-    return record !== undefined && record.digest === digest && !isOpen(record.code);
+  /** Whether nothing that comes with it has an effect any more: it has its last result, or brings no new signature. */
+  #isOver({ digest, payload, signatures }: Instruction): boolean {
+    const state = this.#deps.state();
+    const record = state.record(payload.initiator as Bic, payload.id as Uetr);
+    if (record?.digest !== digest) return false;
+    const consents = state.openSettlement(digest)?.consents;
+    return !isOpen(record.code) || consents === undefined || signatures.every(({ kid }) => consents.includes(kid));
   }
 
   /** A copy under way here that holds all these signatures already. */

@@ -5,8 +5,8 @@
 import { applyBlock } from '../../ledger/apply.js';
 import { packReceipts, type Receipt } from '../../ledger/receipt.js';
 import type { Changes, State } from '../../ledger/state.js';
-import { resultRoot } from '../../protocol/block.js';
-import { BLOCK_BATCHES_MAX, BLOCK_ITEMS_MAX, UNFINALIZED_BLOCKS_MAX } from '../../protocol/limits.js';
+import { blockId, resultRoot } from '../../protocol/block.js';
+import { BLOCK_BATCHES_MAX, SYNC_BLOCKS_MAX, UNFINALIZED_BLOCKS_MAX } from '../../protocol/limits.js';
 import {
   assert,
   type Bic,
@@ -25,7 +25,7 @@ import {
 } from '../../protocol/types.js';
 import type { Operation, Ports } from '../ports.js';
 import { areFactsKnown, learnFacts, ordered } from './facts.js';
-import { type HeldBatch, isOnward, type Lanes } from './lanes.js';
+import { fitsBlock, type HeldBatch, isOnward, type Lanes } from './lanes.js';
 import { type FinalPointer, getPlace, putBlock, putFinal, putPlace, putReceipts } from './records.js';
 
 /** A block executed on its branch. */
@@ -87,6 +87,10 @@ type Deps = Pick<Ports, 'clock' | 'store' | 'verifier' | 'metrics'> & {
   readonly wake: () => void;
 };
 
+/** Blocks past the last final one that are kept: a node further behind fetches them when it gets there. */
+const BLOCKS_AHEAD_MAX = 4 * SYNC_BLOCKS_MAX;
+const BLOCKS_WANTED_MAX = 64;
+
 /** How many batches a cut adds, told from its numbers: judged before anything is fetched for it. */
 const batchesBetween = (from: Cut, to: Cut): number =>
   to.reduce((sum, { incarnation, number }, i) => {
@@ -100,7 +104,9 @@ export class Chain {
   /** The last block whose write is durable. */
   #final: Block;
   #pointer: FinalPointer;
+  /** The highest finalization known, and the highest of those that came with the blocks this node was behind by. */
   #target: Certificate | null = null;
+  #synced: Certificate | null = null;
   #writing = false;
   readonly wants: Wants = { blocks: new Map(), batches: new Map() };
 
@@ -136,7 +142,8 @@ export class Chain {
       known.proposal ??= proposal;
       return known;
     }
-    if (header.height <= this.#final.header.height) return null;
+    const ahead = header.height - this.#final.header.height;
+    if (ahead <= 0 || ahead > BLOCKS_AHEAD_MAX) return null;
     const block: Block = { id, header, proposal, executed: null, wanted: false, asked: false, learning: false };
     this.#blocks.set(id, block);
     if (this.wants.blocks.delete(id)) this.want(id, header.view);
@@ -157,7 +164,8 @@ export class Chain {
     for (;;) {
       const block = this.#blocks.get(at.id);
       if (block === undefined) {
-        if (at.view > this.#pointer.view) this.wants.blocks.set(at.id, at.view);
+        if (at.view > this.#pointer.view && this.wants.blocks.size < BLOCKS_WANTED_MAX)
+          this.wants.blocks.set(at.id, at.view);
         return;
       }
       if (block.executed !== null) return;
@@ -170,6 +178,16 @@ export class Chain {
   finalize(certificate: Certificate): void {
     if (this.#target !== null && this.#target.ballot.view >= certificate.ballot.view) return;
     this.#target = certificate;
+    if (certificate.ballot.block !== null) this.want(certificate.ballot.block, certificate.ballot.view);
+  }
+
+  /**
+   * Final blocks that a peer sent because this node is behind. While it catches up the network goes on, so they have a
+   * certificate of their own: the highest one may be of a block whose ancestors are still far from here.
+   */
+  catchUp(headers: readonly BlockHeader[], certificate: Certificate): void {
+    for (const header of headers) this.add(blockId(header), header, null);
+    if (this.#synced === null || this.#synced.ballot.view < certificate.ballot.view) this.#synced = certificate;
     if (certificate.ballot.block !== null) this.want(certificate.ballot.block, certificate.ballot.view);
   }
 
@@ -207,10 +225,7 @@ export class Chain {
     if (!inTime || !this.#follows(header, parent.header)) return false;
     const lanes = this.#batches(block, parent);
     if (lanes === null) return null;
-    const held = lanes.flat();
-    return (
-      held.length <= BLOCK_BATCHES_MAX && held.reduce((sum, { items }) => sum + items.length, 0) <= BLOCK_ITEMS_MAX
-    );
+    return fitsBlock(lanes.flat());
   }
 
   /** What a header must be whoever looks, and whenever. */
@@ -261,7 +276,7 @@ export class Chain {
     const applied = applyBlock(
       parent.state,
       { height, time },
-      items.map((lane) => lane.map(ordered)),
+      items.map((lane) => lane.map((item) => ordered(item, keyOf))),
     );
     const root = resultRoot(parent.root, applied.receiptsRoot, applied.stateRoot);
     block.executed = { ...applied, parentRoot: parent.root, root, lanes };
@@ -286,8 +301,13 @@ export class Chain {
 
   /** The write that makes everything up to the certified block final, once it is executed; one at a time. */
   nextFinality(): Finality | null {
-    const ballot = this.#target?.ballot;
-    if (this.#writing || this.#target === null || ballot?.kind !== 'finalize') return null;
+    if (this.#writing) return null;
+    return this.#finalityOf(this.#target) ?? this.#finalityOf(this.#synced);
+  }
+
+  #finalityOf(certificate: Certificate | null): Finality | null {
+    const ballot = certificate?.ballot;
+    if (ballot?.kind !== 'finalize' || ballot.view <= this.#pointer.view) return null;
     const chain: Block[] = [];
     for (let at = this.#blocks.get(ballot.block); at !== this.#final; at = this.#blocks.get(at.header.parent)) {
       if (at === undefined || at.executed === null) return null;
@@ -303,7 +323,7 @@ export class Chain {
     const pointer: FinalPointer = { network, epoch, height, view: ballot.view, block: ballot.block, root: ballot.root };
     const blocks = chain.map((block): Committed => ({ block, executed: block.executed as Executed }));
     const operations = blocks.flatMap((committed) =>
-      this.#operations(committed, committed.block === last ? this.#target : null),
+      this.#operations(committed, committed.block === last ? certificate : null),
     );
     operations.push(...this.#dropped(blocks));
     const expired =
@@ -351,7 +371,7 @@ export class Chain {
   }
 
   /** The write is durable: rival branches go, and the lanes forget what is ordered. */
-  committed(blocks: readonly Committed[], pointer: FinalPointer): HeldBatch[] {
+  committed(blocks: readonly Committed[], pointer: FinalPointer): void {
     for (const { executed } of blocks) executed.state.commit();
     const last = blocks.at(-1);
     assert(last !== undefined, 'a write makes a block final');
@@ -364,7 +384,8 @@ export class Chain {
     }
     for (const [id, view] of this.wants.blocks) if (view <= pointer.view) this.wants.blocks.delete(id);
     if (this.#target !== null && this.#target.ballot.view <= pointer.view) this.#target = null;
-    return this.#deps.lanes.finalize(last.block.header.cut);
+    if (this.#synced !== null && this.#synced.ballot.view <= pointer.view) this.#synced = null;
+    this.#deps.lanes.finalize(last.block.header.cut);
   }
 
   /** Whether a write of final blocks is under way. */

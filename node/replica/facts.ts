@@ -80,11 +80,16 @@ export async function learnFacts(
   open.forEach(({ verdicts: known, kid }, i) => known.set(kid, verdicts[i] === true));
 }
 
-const valid = (verdicts: ReadonlyMap<Thumbprint, boolean>): Thumbprint[] =>
-  [...verdicts].flatMap(([kid, verdict]) => (verdict ? [kid] : []));
-
-/** An item with its facts, as the ledger takes it. */
-export const ordered = (item: LaneItem | null): Ordered | null =>
-  item === null
-    ? null
-    : { instruction: item.instruction, signed: valid(item.signed), possessed: valid(item.possessed) };
+/**
+ * An item with its facts, as the ledger takes it. Of its signatures only those count whose keys the parent state has:
+ * what else this node happens to know, from another branch or an earlier state, another node may not.
+ */
+export const ordered = (item: LaneItem | null, keyOf: KeyLookup): Ordered | null => {
+  if (item === null) return null;
+  const { instruction } = item;
+  const signed = instruction.signatures.flatMap(({ kid }) =>
+    item.signed.get(kid) === true && keyOf(kid) ? [kid] : [],
+  );
+  const possessed = instruction.possessions.flatMap(({ kid }) => (item.possessed.get(kid) === true ? [kid] : []));
+  return { instruction, signed, possessed };
+};

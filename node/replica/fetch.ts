@@ -22,6 +22,8 @@ import type { Asking } from './turn.js';
 
 /** What one answer sends at most, so that a request costs little and bulk leaves room for votes. */
 const ANSWER_BYTES_MAX = 4 * 1024 * 1024;
+/** What a request counts for by itself. */
+const ASKING_BYTES = 128 * 1024;
 const RESEND_BYTES_MAX = 2 * 1024 * 1024;
 const CERTIFICATES_MAX = 64;
 /** How many Δ a batch of another author may lie uncut before its holders send it on to who lacks it. */
@@ -45,6 +47,8 @@ export class Fetch {
   /** When each batch was last sent to a peer that lacks it. */
   #resent = new Map<string, number>();
   readonly #finalHeights: number[];
+  /** What each peer was answered in its current Δ. */
+  readonly #spent = new Map<ValidatorIndex, { sinceMs: number; bytes: number }>();
   #finalSeen = 0;
 
   constructor(deps: Deps) {
@@ -81,7 +85,9 @@ export class Fetch {
       if (times === null) continue;
       const holders = this.#peers.filter((peer) => lanes.heldBy(lane, peer).number >= point.number);
       const from = holders.length > 0 ? (holders[times % holders.length] as ValidatorIndex) : this.#any(times);
-      this.#say(from, 'sync', { type: 'wantBatches', lane, after: after.number, point });
+      // Of a later incarnation everything is wanted, from its first batch on.
+      const floor = point.incarnation === after.incarnation ? after.number : 0;
+      this.#say(from, 'sync', { type: 'wantBatches', lane, after: floor, point });
     }
   }
 
@@ -147,6 +153,7 @@ export class Fetch {
   /** Answers a peer. */
   answer(from: ValidatorIndex, message: Asking): void {
     const { core, chain, lanes } = this.#deps;
+    if (message.type !== 'held' && !this.#mayAsk(from)) return;
     switch (message.type) {
       case 'held':
         if (message.lanes.length === this.#deps.set.validators.length) lanes.acknowledge(from, message.lanes);
@@ -171,6 +178,23 @@ export class Fetch {
     }
   }
 
+  /** A peer has so many bytes of answers in a Δ, so that asking cannot be made to cost more than it is worth. */
+  #mayAsk(peer: ValidatorIndex): boolean {
+    const { clock, deltaMs } = this.#deps;
+    const now = clock.now();
+    const spent = this.#spent.get(peer);
+    if (spent === undefined || now - spent.sinceMs >= deltaMs)
+      this.#spent.set(peer, { sinceMs: now, bytes: ASKING_BYTES });
+    else if (spent.bytes > 2 * ANSWER_BYTES_MAX) return false;
+    else spent.bytes += ASKING_BYTES;
+    return true;
+  }
+
+  #spend(peer: ValidatorIndex, bytes: number): void {
+    const spent = this.#spent.get(peer);
+    if (spent !== undefined) spent.bytes += bytes;
+  }
+
   /** Walks back from the point asked for, and sends oldest first as much as one answer may hold. */
   #sendBatches(to: ValidatorIndex, { lane, after, point }: Extract<Asking, { type: 'wantBatches' }>): void {
     const found: { bytes: Uint8Array; signature: Uint8Array }[] = [];
@@ -188,6 +212,7 @@ export class Fetch {
     for (const signed of found.reverse()) {
       bytes += signed.bytes.length;
       if (bytes > ANSWER_BYTES_MAX) break;
+      this.#spend(to, signed.bytes.length);
       this.#say(to, 'sync', { type: 'batch', bytes: signed.bytes, signature: signed.signature });
     }
   }

@@ -2,7 +2,7 @@
  * Frames to verified turns. What is known already is dropped before it costs a signature check, what breaks the protocol
  * is punished, and a peer has a bounded number of checks under way.
  */
-import { areSameVote, type Core } from '../../protocol/bft/core.js';
+import { areSameVote, type Core, leaderOf } from '../../protocol/bft/core.js';
 import { blockId, decodeBatch } from '../../protocol/block.js';
 import { fromHex } from '../../protocol/codec.js';
 import { certificateChecks, decodeMessage, type Message, voteCheck } from '../../protocol/envelope.js';
@@ -73,6 +73,12 @@ export class Inbox {
       this.#deps.bus.punish(from, 'a proposal that is none');
       return;
     }
+    const { core } = this.#deps;
+    if (header.proposer !== leaderOf(header.view, set.validators.length)) {
+      this.#deps.bus.punish(from, 'a proposal of who does not lead its view');
+      return;
+    }
+    if (header.view <= core.final.view || header.view > core.view + VIEWS_AHEAD_MAX) return;
     if (chain.get(id)?.proposal != null && !this.#isNewVote(vote)) return;
     this.#vote(from, vote, { type: 'proposal', message }, true);
   }
@@ -146,13 +152,9 @@ export class Inbox {
     const want = chain.wants.batches.get(batch.author);
     const isAsked =
       want !== undefined && batch.number <= want.point.number && batch.incarnation <= want.point.incarnation;
+    const isWanted = lanes.isWanted(batch.author, batch);
     const name = `${batch.author}/${batch.incarnation}/${batch.number}/${batch.previous}`;
-    if (
-      (!isAsked && !lanes.isWanted(batch.author, batch)) ||
-      this.#batches.has(name) ||
-      lanes.isKnown(batch, signature)
-    )
-      return;
+    if ((!isAsked && !isWanted) || this.#batches.has(name) || lanes.isKnown(batch, signature)) return;
     if (!this.#begin(from)) return;
     this.#batches.add(name);
     const key = fromHex(author.networkKey);
@@ -160,7 +162,11 @@ export class Inbox {
       this.#end(from);
       this.#batches.delete(name);
       if (!valid) this.#deps.bus.punish(from, 'a batch that its author did not sign');
-      else if (!lanes.has(batch.author, digest)) {
+      // Past the bounds of a lane only what a block needs is taken, by its very digest: an author cannot fill memory with more.
+      else if (
+        !lanes.has(batch.author, digest) &&
+        (isWanted || digest === want?.point.digest || lanes.hasRoom(batch.author))
+      ) {
         const held: HeldBatch = {
           batch,
           digest,

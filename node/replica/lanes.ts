@@ -6,6 +6,7 @@ import { laneStart } from '../../protocol/block.js';
 import {
   BLOCK_BATCHES_MAX,
   BLOCK_ITEMS_MAX,
+  BLOCK_SIGNATURES_MAX,
   LANE_UNORDERED_BATCHES_MAX,
   LANE_UNORDERED_BYTES_MAX,
 } from '../../protocol/limits.js';
@@ -53,6 +54,17 @@ export const isOnward = (from: LanePoint, to: LanePoint): boolean =>
   (to.incarnation > from.incarnation && to.number > 0);
 
 const followKey = (incarnation: number, previous: BatchDigest): string => `${incarnation}/${previous}`;
+
+/** Whether a block may order all of these: batches, items and signatures are bounded. */
+export function fitsBlock(batches: readonly HeldBatch[]): boolean {
+  let items = 0;
+  let signatures = 0;
+  for (const held of batches) {
+    items += held.items.length;
+    for (const item of held.items) signatures += item?.instruction.signatures.length ?? 0;
+  }
+  return batches.length <= BLOCK_BATCHES_MAX && items <= BLOCK_ITEMS_MAX && signatures <= BLOCK_SIGNATURES_MAX;
+}
 
 class Lane {
   readonly held = new Map<BatchDigest, HeldBatch>();
@@ -151,6 +163,12 @@ export class Lanes {
     return point.incarnation > final.incarnation && point.number <= LANE_UNORDERED_BATCHES_MAX;
   }
 
+  /** Whether batches that were asked for are taken whatever their digest: within twice the bounds of a lane. */
+  hasRoom(lane: ValidatorIndex): boolean {
+    const { held, bytes } = this.#lane(lane);
+    return held.size < 4 * LANE_UNORDERED_BATCHES_MAX && bytes < 2 * LANE_UNORDERED_BYTES_MAX;
+  }
+
   /** Keeps a batch, not yet durable. */
   add(held: HeldBatch): void {
     const lane = this.#lane(held.batch.author);
@@ -217,15 +235,13 @@ export class Lanes {
       return path.ok ? path.batches.filter((held) => this.#isWidelyHeld(lane, pointOf(held))) : [];
     });
     const cut = [...parent];
-    let batches = 0;
-    let items = 0;
+    const chosen: HeldBatch[] = [];
     for (let round = 0; queues.some((queue) => round < queue.length); round++) {
       for (const [i, queue] of queues.entries()) {
         const held = queue[round];
         if (held === undefined) continue;
-        if (batches + 1 > BLOCK_BATCHES_MAX || items + held.items.length > BLOCK_ITEMS_MAX) return cut;
-        batches += 1;
-        items += held.items.length;
+        chosen.push(held);
+        if (chosen.length > 1 && !fitsBlock(chosen)) return cut;
         cut[i] = pointOf(held);
       }
     }
@@ -255,9 +271,8 @@ export class Lanes {
     return holders.length >= quorum(this.#lanes.length);
   }
 
-  /** The cut is final: what it covers leaves memory. Returns what left, so that nothing waits for it any more. */
-  finalize(cut: Cut): HeldBatch[] {
-    const gone: HeldBatch[] = [];
+  /** The cut is final: what it covers leaves memory. */
+  finalize(cut: Cut): void {
     this.#lanes.forEach((lane, i) => {
       const final = cut[i] as LanePoint;
       lane.final = final;
@@ -265,12 +280,10 @@ export class Lanes {
         const { incarnation, number } = held.batch;
         if (incarnation > final.incarnation || (incarnation === final.incarnation && number > final.number)) continue;
         lane.forget(held);
-        gone.push(held);
       }
       if (!lane.path(final, lane.tip).ok) lane.tip = final;
       this.#advance(lane);
     });
-    return gone;
   }
 
   unorderedCount(): number {

@@ -237,7 +237,7 @@ export class Replica {
         this.#proposal(turn.message.proposal);
         break;
       case 'final':
-        for (const header of turn.message.headers) this.chain.add(blockId(header), header, null);
+        this.chain.catchUp(turn.message.headers, turn.message.certificate);
         this.#consensus({ type: 'certificate', certificate: turn.message.certificate });
         break;
       case 'batch':
@@ -348,9 +348,12 @@ export class Replica {
 
   #certified(certificate: Certificate): void {
     const { ballot } = certificate;
-    const operation = putCertificate(certificate);
-    this.#noteLogged(ballot.view, operation.key);
-    this.#decided.operations.push(operation);
+    // A finalization is kept with its block.
+    if (ballot.kind !== 'finalize') {
+      const operation = putCertificate(certificate);
+      this.#noteLogged(ballot.view, operation.key);
+      this.#decided.operations.push(operation);
+    }
     this.#say(null, { type: 'certificate', certificate });
     this.#raiseHead(ballot);
     if (ballot.kind === 'nullify') this.#ports.metrics.count('nullifications');
@@ -437,7 +440,8 @@ export class Replica {
       return;
     }
     const { operations, blocks, pointer, expired } = finality;
-    const over = [...this.#logged].filter(([view]) => view <= pointer.view);
+    // One write behind: what this drain still adds to the log of a view must not come after it was pruned.
+    const over = [...this.#logged].filter(([view]) => view <= this.chain.pointer.view);
     for (const [view] of over) this.#logged.delete(view);
     const pruned = over.flatMap(([, keys]) => keys.map(deleteLogged));
     const committed: Turn = { type: 'committed', blocks, pointer, expired };
@@ -446,8 +450,9 @@ export class Replica {
 
   #committed(blocks: readonly Committed[], pointer: FinalPointer): void {
     const { metrics } = this.#ports;
-    for (const held of this.chain.committed(blocks, pointer)) {
-      if (held.batch.author === this.config.self) this.admission.ordered(held.items);
+    this.chain.committed(blocks, pointer);
+    for (const { executed } of blocks) {
+      for (const held of executed.lanes[this.config.self ?? -1] ?? []) this.admission.ordered(held.items);
     }
     void this.#findExpired();
     for (const id of this.#built.keys()) if (this.chain.get(id) === undefined) this.#built.delete(id);

@@ -1,6 +1,6 @@
 /** What a running replica tells: reads of its last final state and of its stored blocks, waits, and portable receipts. */
 import { isOpen } from '../../ledger/codes.js';
-import { encodeReceipt, type Receipt, receiptLeaf, unpackReceipts } from '../../ledger/receipt.js';
+import { encodeReceipt, type Receipt, receiptAt, receiptLeaf, unpackReceipts } from '../../ledger/receipt.js';
 import { missingConsents } from '../../ledger/settlement/consent.js';
 import { blockId, decodeBatch } from '../../protocol/block.js';
 import { encodeBundle } from '../../protocol/bundle.js';
@@ -120,17 +120,15 @@ export class Service implements NodeService {
     return this.#status(digest);
   }
 
-  #receipt(
-    digest: InstructionDigest,
-  ): { readonly receipt: Receipt; readonly receipts: readonly Receipt[]; readonly position: number } | null {
+  #receipt(digest: InstructionDigest): { readonly receipt: Receipt; readonly position: number } | null {
     const { store, replica } = this.#parts;
     const place = getPlace(store, digest);
     // What is written and not yet announced is not told: every read holds for one height.
     if (place?.type !== 'receipt' || place.height > replica.chain.final.header.height) return null;
-    const receipts = this.#receipts(place.height);
-    const receipt = receipts[place.position];
-    assert(receipt !== undefined, 'the index points at a receipt');
-    return { receipt, receipts, position: place.position };
+    const packed = getReceipts(store, place.height);
+    const receipt = packed === undefined ? null : receiptAt(packed, place.position);
+    assert(receipt !== null, 'the index points at a receipt');
+    return { receipt, position: place.position };
   }
 
   #receipts(height: number): Receipt[] {
@@ -152,8 +150,8 @@ export class Service implements NodeService {
       chain.push(next);
       last = next;
     }
-    assert(last.certificate?.ballot.kind === 'finalize', 'a run of final blocks ends in its certificate');
-    const leaves = found.receipts.map((receipt) => receiptLeaf(encodeReceipt(receipt)));
+    if (last.certificate?.ballot.kind !== 'finalize') return Promise.resolve(null);
+    const leaves = this.#receipts(found.receipt.height).map((receipt) => receiptLeaf(encodeReceipt(receipt)));
     return Promise.resolve(
       encodeBundle({
         network: genesis.network,

@@ -254,6 +254,7 @@ function onBuilt(core: Core, block: BlockRef, effects: Effect[]): void {
   if (round.proposal !== null) return;
   round.proposal = block;
   round.verdict = 'valid';
+  core.pacemaker.leaderAt = null;
   castNotarize(core, round, block.id, effects);
 }
 
@@ -330,7 +331,8 @@ const isBehind = (core: Core, view: View): boolean =>
 
 function recordVote(core: Core, round: Round, vote: Vote, effects: Effect[]): void {
   const { conflicts } = addVote(round, vote);
-  if (conflicts !== null && vote.signer !== core.config.self) {
+  if (conflicts !== null && vote.signer !== core.config.self && !round.shown.has(vote.signer)) {
+    round.shown.add(vote.signer);
     effects.push({ type: 'evidence', first: conflicts, second: vote });
   }
 }

@@ -29,6 +29,8 @@ export interface Round {
   notarization: Certificate | null;
   nullification: Certificate | null;
   finalization: Certificate | null;
+  /** Signers of whom there is evidence in this view: once is enough. */
+  readonly shown: Set<ValidatorIndex>;
   /** What this node has cast, set before the vote is signed and never unset. */
   readonly cast: { notarize: BlockId | null; nullify: boolean; finalize: { block: BlockId; root: Root } | null };
   /** Root of the notarized block as executed here. */
@@ -48,6 +50,7 @@ export function newRound(view: View): Round {
     notarization: null,
     nullification: null,
     finalization: null,
+    shown: new Set(),
     cast: { notarize: null, nullify: false, finalize: null },
     applied: null,
     building: false,
