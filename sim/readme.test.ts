@@ -19,6 +19,9 @@ const COMMAND_MS_MAX = 150_000;
 const spawning = createRequire(import.meta.url)('process-on-spawn') as { removeAllListeners(): void };
 spawning.removeAllListeners();
 
+// Processes that build, start and stop: longer than the half minute that a test has when it is run by itself.
+t.setTimeout(2 * COMMAND_MS_MAX);
+
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const textOf = (path: string): string => readFileSync(join(root, path), 'utf8');
 const readme = textOf('README.md');

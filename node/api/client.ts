@@ -77,8 +77,10 @@ export function createClient(baseUrl: string, options: ClientOptions = {}): Clie
   async function call(route: RouteDefinition, args: Arguments, signal?: AbortSignal): Promise<ClientResult<unknown>> {
     const request = requestOf(base, route, args);
     const waitsMs = args['wait'] === undefined ? 0 : Number(args['timeoutMs'] ?? WAIT_MS_MAX);
-    const limit = AbortSignal.timeout(timeoutMs + waitsMs);
-    const ends = signal === undefined ? limit : AbortSignal.any([limit, signal]);
+    // A timer of our own: it keeps the process alive where a fetch of Node 20 never settles (a peer that closes on accept).
+    const limit = new AbortController();
+    const timer = setTimeout(() => limit.abort(new Error('no answer in time')), timeoutMs + waitsMs);
+    const ends = signal === undefined ? limit.signal : AbortSignal.any([limit.signal, signal]);
     let response: Response;
     let text: string;
     try {
@@ -86,6 +88,8 @@ export function createClient(baseUrl: string, options: ClientOptions = {}): Clie
       text = await response.text();
     } catch (error) {
       return refuse('unreachable', `${request.url} did not answer: ${reasonOf(error)}.`);
+    } finally {
+      clearTimeout(timer);
     }
     return readAnswer(route, response, text);
   }

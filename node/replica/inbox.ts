@@ -136,7 +136,7 @@ export class Inbox {
     if (!this.#begin(from)) return;
     void this.#deps.verifier.verify(checks).then((verdicts) => {
       this.#end(from);
-      if (verdicts.every((verdict) => verdict === true)) this.#deps.enqueue(turn);
+      if (verdicts.every((verdict) => verdict)) this.#deps.enqueue(turn);
       else this.#deps.bus.punish(from, 'a signature that does not hold');
     });
   }

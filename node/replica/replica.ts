@@ -216,7 +216,7 @@ export class Replica {
 
   async #run(): Promise<void> {
     // Turns that come in the same tick of the event loop share a drain, and so a write.
-    await null;
+    await Promise.resolve();
     while (this.#turns.length > 0 && this.#isActive()) {
       const turns = this.#turns;
       this.#turns = [];

@@ -36,7 +36,7 @@ export interface Request {
 }
 
 /** As the SDK's own signer, in native code: a load is signed in seconds, not in minutes. */
-export function nativeSigner(seed: Uint8Array): InstructionSigner {
+function nativeSigner(seed: Uint8Array): InstructionSigner {
   const { kid, alg } = keySigner('Ed25519', seed);
   const [key, secret] = [Buffer.alloc(32), Buffer.alloc(64)];
   sodium.crypto_sign_seed_keypair(key, secret, Buffer.from(seed));
