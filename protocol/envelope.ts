@@ -28,7 +28,6 @@ import {
   type LanePoint,
   type NetworkId,
   type Proposal,
-  quorum,
   unreachable,
   type ValidatorIndex,
   type ValidatorSet,
@@ -165,24 +164,4 @@ export function voteCheck(network: NetworkId, set: ValidatorSet, vote: Vote): Va
   if (signer === undefined) return null;
   const message = voteSigningBytes(network, set, vote.ballot);
   return { alg: 'Ed25519', key: fromHex(signer.voteKey), message, signature: vote.signature };
-}
-
-/** The checks of a certificate, or null when it is none whatever they say: no quorum, signers not ascending or unknown. */
-export function certificateChecks(
-  network: NetworkId,
-  set: ValidatorSet,
-  certificate: Certificate,
-): ValidatorCheck[] | null {
-  const { signatures, ballot } = certificate;
-  if (signatures.length < quorum(set.validators.length)) return null;
-  const message = voteSigningBytes(network, set, ballot);
-  const checks: ValidatorCheck[] = [];
-  let last = -1;
-  for (const { signer, signature } of signatures) {
-    const validator = set.validators[signer];
-    if (validator === undefined || signer <= last) return null;
-    last = signer;
-    checks.push({ alg: 'Ed25519', key: fromHex(validator.voteKey), message, signature });
-  }
-  return checks;
 }

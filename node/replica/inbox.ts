@@ -4,8 +4,9 @@
  */
 import { areSameVote, type Core, leaderOf } from '../../protocol/bft/core.js';
 import { blockId, decodeBatch } from '../../protocol/block.js';
+import { certificateChecks, judgeSigners } from '../../protocol/certificate.js';
 import { fromHex } from '../../protocol/codec.js';
-import { certificateChecks, decodeMessage, type Message, voteCheck } from '../../protocol/envelope.js';
+import { decodeMessage, type Message, voteCheck } from '../../protocol/envelope.js';
 import { VIEWS_AHEAD_MAX } from '../../protocol/limits.js';
 import type { Certificate, NetworkId, ValidatorIndex, ValidatorSet, Vote } from '../../protocol/types.js';
 import type { KeyLookup, Ports, SignatureCheck } from '../ports.js';
@@ -100,15 +101,18 @@ export class Inbox {
   }
 
   #certificate(from: ValidatorIndex, certificate: Certificate, turn: Turn): void {
-    const { core, network, set } = this.#deps;
+    const { core } = this.#deps;
     const { kind, view } = certificate.ballot;
     if (view <= core.final.view) return;
     const round = core.rounds.get(view);
     const known = { notarize: round?.notarization, nullify: round?.nullification, finalize: round?.finalization }[kind];
-    if (known != null) return;
-    const checks = certificateChecks(network, set, certificate);
-    if (checks === null) this.#deps.bus.punish(from, 'a certificate that is none');
-    else this.#verify(from, checks, turn);
+    if (known == null) this.#certified(from, certificate, turn);
+  }
+
+  #certified(from: ValidatorIndex, certificate: Certificate, turn: Turn): void {
+    const { network, set } = this.#deps;
+    if (judgeSigners(certificate.signatures, set) !== null) this.#deps.bus.punish(from, 'a certificate that is none');
+    else this.#verify(from, certificateChecks(certificate, network, set), turn);
   }
 
   #final(from: ValidatorIndex, message: Extract<Message, { type: 'final' }>): void {
@@ -127,9 +131,7 @@ export class Inbox {
       return;
     }
     if (ballot.view <= chain.pointer.view) return;
-    const checks = certificateChecks(network, set, certificate);
-    if (checks === null) this.#deps.bus.punish(from, 'a certificate that is none');
-    else this.#verify(from, checks, { type: 'final', message });
+    this.#certified(from, certificate, { type: 'final', message });
   }
 
   #verify(from: ValidatorIndex, checks: readonly SignatureCheck[], turn: Turn): void {

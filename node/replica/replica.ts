@@ -14,13 +14,11 @@ import {
   resume,
   step,
 } from '../../protocol/bft/core.js';
-import { batchDigest, batchSigningBytes, blockId, encodeBatch, voteSigningBytes } from '../../protocol/block.js';
+import { blockId, voteSigningBytes } from '../../protocol/block.js';
 import { encodeMessage } from '../../protocol/envelope.js';
-import { LANE_UNORDERED_BATCHES_MAX, LANE_UNORDERED_BYTES_MAX } from '../../protocol/limits.js';
 import {
   assert,
   type Ballot,
-  type Batch,
   type BlockHeader,
   type BlockId,
   type Certificate,
@@ -38,7 +36,8 @@ import { Admission, type Pending } from './admission.js';
 import { Chain, type Committed, type Expired } from './chain.js';
 import { Fetch } from './fetch.js';
 import { Inbox } from './inbox.js';
-import { type HeldBatch, Lanes, pointOf } from './lanes.js';
+import { type HeldBatch, Lanes } from './lanes.js';
+import { OwnLane } from './ownlane.js';
 import {
   deleteLogged,
   type FinalPointer,
@@ -79,8 +78,6 @@ interface Decided {
 }
 const nothingDecided = (): Decided => ({ operations: [], casts: [], batches: [], speech: [], taken: [] });
 
-/** So many times `batchMs` a batch waits for a quorum to hold the one before, at most. */
-const BATCH_PATIENCE = 10;
 /** Own votes sent to a peer that connects, at most. */
 const VOTES_ON_CONNECT_MAX = 16;
 /** Blocks that a node which is ready may be behind what others say. */
@@ -112,9 +109,8 @@ export class Replica {
   #building: { readonly view: View; readonly parent: BlockId; readonly parentView: View } | null = null;
   /** The highest notarized block: what the next leader builds on. */
   #head: { view: View; block: BlockId };
-  #ownTip: LanePoint | null;
+  readonly #own: OwnLane | null;
   #expired: Expired | null = null;
-  #batchAtMs = 0;
   #tendAtMs = 0;
   #heldSaid: readonly LanePoint[] = [];
   #heldSaidAtMs = 0;
@@ -140,8 +136,8 @@ export class Replica {
     }
     this.#head = { view, block };
     for (const { ballot } of log.certificates) this.#raiseHead(ballot);
-    this.#ownTip = self === null ? null : (this.lanes.tips()[self] as LanePoint);
     const parts = { ...ports, network, set, self, deltaMs, core: this.core, chain: this.chain, lanes: this.lanes };
+    this.#own = self === null ? null : new OwnLane({ ...parts, self, batchMs: config.batchMs });
     const send = (to: ValidatorIndex | null, purpose: Purpose, frame: Uint8Array): void => {
       this.#decided.speech.push({ to, purpose, frame });
     };
@@ -155,18 +151,10 @@ export class Replica {
       state: () => this.chain.final.state,
       finalTime: () => this.chain.final.header.time,
       closed: () => this.#closedBecause(),
-      isLaneFull: () => this.#isLaneFull(),
+      isLaneFull: () => this.#own === null || this.#own.isFull(this.chain.final.header.cut),
       wake,
     });
     if (self !== null) for (const held of this.lanes.unordered(self)) this.admission.restore(held.items);
-  }
-
-  /** Half of what others hold of a lane: so much that an honest author never finds its batches unwanted. */
-  #isLaneFull(): boolean {
-    const { self } = this.config;
-    if (self === null || this.#ownTip === null) return true;
-    const ahead = this.#ownTip.number - (this.chain.final.header.cut[self]?.number ?? 0);
-    return ahead >= LANE_UNORDERED_BATCHES_MAX / 2 || this.lanes.unorderedBytes(self) >= LANE_UNORDERED_BYTES_MAX / 2;
   }
 
   #closedBecause(): string | null {
@@ -391,9 +379,8 @@ export class Replica {
     }
     if (!this.#isActive()) return;
     this.#makeFinal();
-    if (this.admission.waiting > 0 && now >= this.#nextBatchAtMs()) {
+    if (this.#own !== null && this.admission.waiting > 0 && now >= this.#own.dueMs()) {
       this.#decided.taken = this.admission.take();
-      this.#batchAtMs = now + this.config.batchMs;
     }
     this.#fetch.ask();
     this.#tend(now);
@@ -505,15 +492,12 @@ export class Replica {
     this.#tendAtMs = now + (isBusy ? deltaMs : 4 * deltaMs);
   }
 
-  /** Until a quorum holds the last batch the next one grows, for a while: under load there are fewer, and each costs writes everywhere. */
-  #nextBatchAtMs(): number {
-    const { self, batchMs } = this.config;
-    const isHeld = self === null || this.#ownTip === null || this.lanes.isHeldByQuorum(self, this.#ownTip);
-    return isHeld ? this.#batchAtMs : this.#batchAtMs + (BATCH_PATIENCE - 1) * batchMs;
-  }
-
   #arm(): void {
-    const times = [deadline(this.core), this.#tendAtMs, this.admission.waiting > 0 ? this.#nextBatchAtMs() : null];
+    const times = [
+      deadline(this.core),
+      this.#tendAtMs,
+      this.admission.waiting > 0 ? (this.#own?.dueMs() ?? null) : null,
+    ];
     const atMs = Math.min(...times.filter((time) => time !== null));
     if (this.#timer?.atMs === atMs) return;
     this.#timer?.cancel();
@@ -531,7 +515,7 @@ export class Replica {
     this.#decided = nothingDecided();
     const votes = await Promise.all(decided.casts.map((ballot) => this.#sign(ballot)));
     for (const vote of votes) this.#logVote(vote, decided.operations);
-    const own = decided.taken.length === 0 ? null : await this.#makeBatch(decided.taken);
+    const own = this.#own === null || decided.taken.length === 0 ? null : await this.#own.write(decided.taken);
     if (own !== null) {
       decided.operations.push(putBatch(own));
       decided.batches.push(own);
@@ -589,37 +573,5 @@ export class Replica {
       this.#noteLogged(ballot.view, operation.key);
       operations.push(operation);
     }
-  }
-
-  /** The next batch of this node's own lane. */
-  async #makeBatch(taken: readonly Pending[]): Promise<HeldBatch> {
-    const { self, set, network } = this.config;
-    assert(self !== null && this.#ownTip !== null, 'only a validator has a lane');
-    const { incarnation, number, digest: previous } = this.#ownTip;
-    const batch: Batch = {
-      author: self,
-      epoch: set.epoch,
-      incarnation,
-      number: number + 1,
-      previous,
-      items: taken.map(({ bytes }) => bytes),
-    };
-    const bytes = encodeBatch(batch);
-    const digest = batchDigest(bytes);
-    const signature = await this.#ports.signer.network(batchSigningBytes(network, digest));
-    const items = taken.map(({ item }) => item);
-    const held: HeldBatch = {
-      batch,
-      digest,
-      bytes,
-      signature,
-      items,
-      stored: false,
-      learning: false,
-      sinceMs: this.#ports.clock.now(),
-    };
-    this.lanes.add(held);
-    this.#ownTip = pointOf(held);
-    return held;
   }
 }

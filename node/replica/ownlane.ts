@@ -1,0 +1,68 @@
+/** The lane that this node itself writes: when its next batch is due, and the batch. */
+import { batchDigest, batchSigningBytes, encodeBatch } from '../../protocol/block.js';
+import { LANE_UNORDERED_BATCHES_MAX, LANE_UNORDERED_BYTES_MAX } from '../../protocol/limits.js';
+import type { Batch, Cut, LanePoint, NetworkId, ValidatorIndex, ValidatorSet } from '../../protocol/types.js';
+import type { Ports } from '../ports.js';
+import type { Pending } from './admission.js';
+import { type HeldBatch, type Lanes, pointOf } from './lanes.js';
+
+/** How many times `batchMs` a batch waits for a quorum to hold the one before it. */
+const BATCH_PATIENCE = 10;
+
+interface Deps extends Pick<Ports, 'clock' | 'signer'> {
+  readonly self: ValidatorIndex;
+  readonly set: ValidatorSet;
+  readonly network: NetworkId;
+  readonly batchMs: number;
+  readonly lanes: Lanes;
+}
+
+export class OwnLane {
+  readonly #deps: Deps;
+  #tip: LanePoint;
+  #nextMs = 0;
+
+  /** Goes on from what `lanes` holds of it. */
+  constructor(deps: Deps) {
+    this.#deps = deps;
+    this.#tip = deps.lanes.tips()[deps.self] as LanePoint;
+  }
+
+  /** At half of what others hold of a lane: so much that an honest author never finds its batches unwanted. */
+  isFull(final: Cut): boolean {
+    const { self, lanes } = this.#deps;
+    const ahead = this.#tip.number - (final[self]?.number ?? 0);
+    return ahead >= LANE_UNORDERED_BATCHES_MAX / 2 || lanes.unorderedBytes(self) >= LANE_UNORDERED_BYTES_MAX / 2;
+  }
+
+  /** Until a quorum holds the last batch the next one grows, for a while: under load there are fewer, and each costs writes everywhere. */
+  dueMs(): number {
+    const { self, lanes, batchMs } = this.#deps;
+    return lanes.isHeldByQuorum(self, this.#tip) ? this.#nextMs : this.#nextMs + (BATCH_PATIENCE - 1) * batchMs;
+  }
+
+  /** The lane's next batch, signed and held, not yet durable. */
+  async write(taken: readonly Pending[]): Promise<HeldBatch> {
+    const { self, set, network, signer, clock, lanes, batchMs } = this.#deps;
+    this.#nextMs = clock.now() + batchMs;
+    const { incarnation, number, digest: previous } = this.#tip;
+    const items = taken.map(({ bytes }) => bytes);
+    const batch: Batch = { author: self, epoch: set.epoch, incarnation, number: number + 1, previous, items };
+    const bytes = encodeBatch(batch);
+    const digest = batchDigest(bytes);
+    const signature = await signer.network(batchSigningBytes(network, digest));
+    const held: HeldBatch = {
+      batch,
+      digest,
+      bytes,
+      signature,
+      items: taken.map(({ item }) => item),
+      stored: false,
+      learning: false,
+      sinceMs: clock.now(),
+    };
+    lanes.add(held);
+    this.#tip = pointOf(held);
+    return held;
+  }
+}
