@@ -63,7 +63,7 @@ async function compose(
   closers: (() => Promise<void> | void)[],
 ): Promise<Omit<RunningNode, 'stop'>> {
   const { party, consensus, http } = config;
-  const { genesis, self, peers, voteSeed, networkSeed } = identify(config);
+  const { genesis, own, addresses, voteSeed, networkSeed } = identify(config);
   const clock = createClock();
   const metrics = createMetrics();
 
@@ -77,13 +77,13 @@ async function compose(
   const { height } = recovered.pointer;
 
   const listen = [config.p2p.listen];
-  const bus = await createBus({ privateKey: networkSeed, peers, self, listen, log, metrics, clock });
+  const bus = await createBus({ privateKey: networkSeed, addresses, listen, log, metrics, clock });
   closers.push(() => bus.stop());
   const replica = new Replica(
     {
       network: genesis.network,
       set: genesis.validators,
-      self,
+      own,
       skewMs: genesis.parameters.skewMs,
       deltaMs: consensus.deltaMs,
       deltaMaxMs: DELTA_GROWTH_MAX * consensus.deltaMs,

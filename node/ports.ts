@@ -6,11 +6,12 @@ import type { Instruction } from '../protocol/instruction.js';
 import type { Jwk } from '../protocol/payload.js';
 import type {
   BatchDigest,
+  Bic,
   InstructionDigest,
   NetworkId,
+  PeerKey,
   Thumbprint,
   TimestampMs,
-  ValidatorIndex,
 } from '../protocol/types.js';
 
 export interface Clock {
@@ -23,16 +24,24 @@ export interface Clock {
 /** What a frame is for; each travels on a stream of its own, so that bulk never delays a vote. */
 export type Purpose = 'consensus' | 'batches' | 'sync';
 
+/** A node that may be connected, and whose it is: its address is configured by party. */
+export interface AllowedPeer {
+  readonly peer: PeerKey;
+  readonly party: Bic;
+}
+
 export interface Bus {
-  /** Queues a frame to a validator, best effort: it may be lost, never altered. Bounded: past the bound the oldest goes. */
-  send(to: ValidatorIndex, purpose: Purpose, frame: Uint8Array): void;
-  /** Frames as they come, whole, with the peer that the transport authenticated. */
-  onFrame(handler: (from: ValidatorIndex, purpose: Purpose, frame: Uint8Array) => void): void;
-  /** Called when a peer's streams come up (again): what was sent before may be lost. */
-  onPeer(handler: (peer: ValidatorIndex) => void): void;
+  /** Queues a frame to a peer, best effort: it may be lost, never altered. Bounded: past the bound the oldest goes. */
+  send(to: PeerKey, purpose: Purpose, frame: Uint8Array): void;
+  /** Frames as they come, whole, with the peer that the transport authenticated. One handler: the last one set. */
+  onFrame(handler: (from: PeerKey, purpose: Purpose, frame: Uint8Array) => void): void;
+  /** Called when a peer's streams come up (again): what was sent before may be lost. One handler: the last one set. */
+  onPeer(handler: (peer: PeerKey) => void): void;
   /** Says that a peer broke the protocol; the transport drops it for a while and counts it. */
-  punish(peer: ValidatorIndex, reason: string): void;
-  peers(): readonly { readonly peer: ValidatorIndex; readonly connected: boolean }[];
+  punish(peer: PeerKey, reason: string): void;
+  /** Who may be connected from now on: all others are refused, and dropped where they were. This node's own key is passed over. */
+  allow(peers: readonly AllowedPeer[]): void;
+  peers(): readonly { readonly peer: PeerKey; readonly connected: boolean }[];
 }
 
 /** Ordered tables of bytes. Keys compare as bytes. */

@@ -34,6 +34,7 @@ import type {
   Hash,
   Height,
   NetworkId,
+  PeerKey,
   Root,
   TimestampMs,
   ValidatorIndex,
@@ -49,7 +50,7 @@ const set = validatorSet(
   ['AAAAHKHHXXX', 'BBBBCNBJXXX', 'CCCCTHBKXXX', 'DDDDAEAAXXX'].map((party) => ({
     party: party as Bic,
     voteKey: hash(`${party} vote`),
-    networkKey: hash(`${party} network`),
+    networkKey: hash(`${party} network`) as PeerKey,
   })),
 );
 const batch: Batch = {

@@ -30,6 +30,7 @@ import type {
   Epoch,
   Hash,
   NetworkId,
+  PeerKey,
   Root,
   ValidatorIndex,
   ValidatorSet,
@@ -54,7 +55,7 @@ function members(epoch: number, names: readonly string[]): Members {
   const validators = names.map((name, i) => ({
     party: `CB${name}XXXXXXX` as Bic,
     voteKey: toHex(publicKeyOfSecret('Ed25519', secrets[i] as Uint8Array)),
-    networkKey: toHex(publicKeyOfSecret('Ed25519', fromHex(hash(`network key of ${name}`)))),
+    networkKey: toHex(publicKeyOfSecret('Ed25519', fromHex(hash(`network key of ${name}`)))) as PeerKey,
   }));
   return { set: validatorSet(epoch as Epoch, validators), secrets };
 }

@@ -44,13 +44,16 @@ export type ValidatorIndex = Branded<number, 'ValidatorIndex'>;
 
 export const ZERO_HASH = '0'.repeat(64) as Hash;
 
+/** A node's Ed25519 network key, lower-case hex: how nodes name each other, validators or not. */
+export type PeerKey = Hash & Branded<string, 'PeerKey'>;
+
 /** A validator as its epoch's set lists it. Keys are raw Ed25519, lower-case hex of 32 bytes. */
 export interface Validator {
   readonly party: Bic;
   /** Signs votes, and nothing else. */
   readonly voteKey: Hash;
   /** The node's libp2p identity; signs its batches. */
-  readonly networkKey: Hash;
+  readonly networkKey: PeerKey;
 }
 
 /** The validators of an epoch, in their order, with the set's digest. */

@@ -7,7 +7,7 @@ import { Service } from '../node/replica/service.js';
 import { fromHex } from '../protocol/codec.js';
 import type { Genesis } from '../protocol/genesis.js';
 import { hashPairs } from '../protocol/hash.js';
-import { assert, type ValidatorIndex } from '../protocol/types.js';
+import { assert, type PeerKey, type ValidatorIndex } from '../protocol/types.js';
 import type { Checkers } from './checkers.js';
 import { cheapSigner, cheapVerifier } from './crypto.js';
 import { SimDisk, SimStore } from './store.js';
@@ -32,11 +32,14 @@ export class SimNode {
   readonly #genesis: Genesis;
   readonly #disk = new SimDisk();
   readonly #checkers: Checkers;
+  /** Its network key. */
+  readonly key: PeerKey;
   running: Running | null = null;
   restarts = 0;
 
   constructor(world: World, genesis: Genesis, self: ValidatorIndex, checkers: Checkers) {
     this.self = self;
+    this.key = genesis.validators.validators[self]?.networkKey as PeerKey;
     this.#world = world;
     this.#genesis = genesis;
     this.#checkers = checkers;
@@ -60,13 +63,13 @@ export class SimNode {
     await world.run(world.nowMs + 1000, () => recovery !== null);
     const result = await opened;
     assert(result.ok, `a disk that was only ever crashed can be opened: ${JSON.stringify(result.ok ? '' : result)}`);
-    const bus = world.bus(this.self);
+    const bus = world.bus(validator.networkKey);
     bus.onSend = (frame) => this.#checkers.onSend(this, this.#disk, frame);
     const signer = cheapSigner({ vote: fromHex(validator.voteKey), network: fromHex(validator.networkKey) });
     const config: ReplicaConfig = {
       network: genesis.network,
       set: genesis.validators,
-      self: this.self,
+      own: validator.networkKey,
       skewMs: genesis.parameters.skewMs,
       ...SIM_TIMING,
     };

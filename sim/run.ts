@@ -98,7 +98,7 @@ async function harm(world: World, nodes: readonly SimNode[]): Promise<void> {
   if (random.chance(15)) node.crash();
   else if (random.chance(3)) for (const every of nodes) every.crash();
   else if (node.running === null && random.chance(100)) await node.start();
-  const [from, to] = [random.pick(nodes).self, random.pick(nodes).self];
+  const [from, to] = [random.pick(nodes).key, random.pick(nodes).key];
   if (random.chance(20)) world.cut.add(`${from}>${to}`);
   if (random.chance(40)) world.cut.clear();
   assert(nodes.length === VALIDATORS, 'nodes are crashed, never lost');

@@ -1,7 +1,7 @@
 /** Virtual time and a virtual network under one seed. Events run in order of time, then of their making. */
 
-import type { Bus, Clock, Purpose } from '../node/ports.js';
-import type { TimestampMs, ValidatorIndex } from '../protocol/types.js';
+import type { AllowedPeer, Bus, Clock, Purpose } from '../node/ports.js';
+import type { PeerKey, TimestampMs } from '../protocol/types.js';
 import { Random } from './random.js';
 
 export interface NetworkFaults {
@@ -27,7 +27,7 @@ export class World {
   trace = 0;
   readonly #heap: Event[] = [];
   #order = 0;
-  readonly #endpoints = new Map<ValidatorIndex, SimBus>();
+  readonly #endpoints = new Map<PeerKey, SimBus>();
   /** Pairs of nodes, as `from>to`, between which nothing passes. */
   readonly cut = new Set<string>();
 
@@ -58,7 +58,7 @@ export class World {
     if (!done()) this.nowMs = Math.max(this.nowMs, untilMs);
   }
 
-  bus(self: ValidatorIndex): SimBus {
+  bus(self: PeerKey): SimBus {
     const bus = new SimBus(this, self);
     this.#endpoints.set(self, bus);
     for (const other of this.#endpoints.values()) {
@@ -69,11 +69,11 @@ export class World {
     return bus;
   }
 
-  others(self: ValidatorIndex): SimBus[] {
+  others(self: PeerKey): SimBus[] {
     return [...this.#endpoints.values()].filter((bus) => bus.self !== self);
   }
 
-  deliver(from: ValidatorIndex, to: ValidatorIndex, purpose: Purpose, frame: Uint8Array): void {
+  deliver(from: PeerKey, to: PeerKey, purpose: Purpose, frame: Uint8Array): void {
     const copies = this.random.chance(this.faults.duplicatedPerMille) ? 2 : 1;
     for (let copy = 0; copy < copies; copy++) {
       if (this.random.chance(this.faults.lostPerMille)) continue;
@@ -116,42 +116,43 @@ export class World {
 const before = (a: Event, b: Event): boolean => a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order);
 
 export class SimBus implements Bus {
-  readonly self: ValidatorIndex;
+  readonly self: PeerKey;
   readonly #world: World;
-  #onFrame: (from: ValidatorIndex, purpose: Purpose, frame: Uint8Array) => void = () => {};
-  #onPeer: (peer: ValidatorIndex) => void = () => {};
+  #onFrame: (from: PeerKey, purpose: Purpose, frame: Uint8Array) => void = () => {};
+  #onPeer: (peer: PeerKey) => void = () => {};
   /** Why this node punished others: an honest network has no reason to. */
   readonly punished: string[] = [];
   down = false;
   /** Sees every frame before it is sent. */
   onSend: (frame: Uint8Array) => void = () => {};
 
-  constructor(world: World, self: ValidatorIndex) {
+  constructor(world: World, self: PeerKey) {
     this.#world = world;
     this.self = self;
   }
 
-  send(to: ValidatorIndex, purpose: Purpose, frame: Uint8Array): void {
+  send(to: PeerKey, purpose: Purpose, frame: Uint8Array): void {
     if (this.down) return;
     this.onSend(frame);
     this.#world.deliver(this.self, to, purpose, frame);
   }
-  onFrame(handler: (from: ValidatorIndex, purpose: Purpose, frame: Uint8Array) => void): void {
+  onFrame(handler: (from: PeerKey, purpose: Purpose, frame: Uint8Array) => void): void {
     this.#onFrame = handler;
   }
-  onPeer(handler: (peer: ValidatorIndex) => void): void {
+  onPeer(handler: (peer: PeerKey) => void): void {
     this.#onPeer = handler;
   }
-  receive(from: ValidatorIndex, purpose: Purpose, frame: Uint8Array): void {
+  receive(from: PeerKey, purpose: Purpose, frame: Uint8Array): void {
     if (!this.down) this.#onFrame(from, purpose, frame);
   }
-  connected(peer: ValidatorIndex): void {
+  connected(peer: PeerKey): void {
     if (!this.down) this.#onPeer(peer);
   }
-  punish(peer: ValidatorIndex, reason: string): void {
+  allow(_peers: readonly AllowedPeer[]): void {}
+  punish(peer: PeerKey, reason: string): void {
     this.punished.push(`${this.self} punished ${peer}: ${reason}`);
   }
-  peers(): readonly { readonly peer: ValidatorIndex; readonly connected: boolean }[] {
+  peers(): readonly { readonly peer: PeerKey; readonly connected: boolean }[] {
     return this.#world.others(this.self).map(({ self, down }) => ({ peer: self, connected: !down }));
   }
 }

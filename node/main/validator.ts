@@ -1,29 +1,27 @@
 /** Who this node is: its genesis file, its place in the set and the keys for it. All must fit before anything is opened. */
 import { readFileSync } from 'node:fs';
-import { fromHex } from '../../protocol/codec.js';
 import { type Genesis, parseGenesis } from '../../protocol/genesis.js';
-import type { Hash, ValidatorIndex } from '../../protocol/types.js';
+import type { Bic, Hash, PeerKey } from '../../protocol/types.js';
 import type { Config } from '../config.js';
 import { loadSeed } from '../keys/files.js';
-import type { BusPeer } from '../net/libp2p.js';
 import { Failure } from './exits.js';
 
 export interface Identity {
   readonly genesis: Genesis;
-  readonly self: ValidatorIndex;
+  /** Its network key. */
+  readonly own: PeerKey;
   /** Ed25519 seeds, 32 bytes each. */
   readonly voteSeed: Uint8Array;
   readonly networkSeed: Uint8Array;
-  /** Every validator, this node included, with the address that the configuration has for it. */
-  readonly peers: readonly BusPeer[];
+  /** Where the configuration says that each party's node is. */
+  readonly addresses: ReadonlyMap<Bic, string>;
 }
 
 /** @throws Failure `genesis_invalid`, `key_unusable`, `not_a_validator`, `config_invalid` */
 export function identify(config: Config): Identity {
   const genesis = readGenesis(config.genesis);
   const { validators } = genesis.validators;
-  const index = validators.findIndex(({ party }) => party === config.party);
-  const own = validators[index];
+  const own = validators.find(({ party }) => party === config.party);
   if (own === undefined) {
     const known = validators.map(({ party }) => party).join(', ');
     throw new Failure(
@@ -36,17 +34,12 @@ export function identify(config: Config): Identity {
       throw new Failure('config_invalid', `The peer ${party} is no validator of ${config.genesis}. Remove that entry.`);
     }
   }
-  const addresses = new Map(config.peers.map(({ party, address }) => [party, address]));
   return {
     genesis,
-    self: index as ValidatorIndex,
+    own: own.networkKey,
     voteSeed: readSeed(config.keys.vote, own.voteKey, `the vote key of ${config.party}`),
     networkSeed: readSeed(config.keys.network, own.networkKey, `the network key of ${config.party}`),
-    peers: validators.map(({ party, networkKey }, at) => ({
-      index: at as ValidatorIndex,
-      networkKey: fromHex(networkKey),
-      address: addresses.get(party) ?? null,
-    })),
+    addresses: new Map(config.peers.map(({ party, address }) => [party, address])),
   };
 }
 

@@ -1,8 +1,8 @@
 /**
- * The bus port on libp2p: TCP, Noise and yamux, direct connections to every validator and to nobody else.
+ * The bus port on libp2p: TCP, Noise and yamux, direct connections to registered nodes and to nobody else.
  *
- * Who is not a registered validator is refused as soon as Noise has shown its key, before any protocol runs. There is
- * no discovery, no relay, no identify: peers are those that `setPeers` was given last.
+ * Who is not registered is refused as soon as Noise has shown its key, before any protocol runs. There is no discovery,
+ * no relay, no identify: peers are those that `allow` was given last.
  */
 import './with-resolvers.js';
 
@@ -13,9 +13,10 @@ import { peerIdFromPublicKey } from '@libp2p/peer-id';
 import { tcp } from '@libp2p/tcp';
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
 import { createLibp2p } from 'libp2p';
+import { fromHex, toHex } from '../../protocol/codec.js';
 import { FRAME_BYTES_MAX, VALIDATORS_MAX } from '../../protocol/limits.js';
-import { assert, type ValidatorIndex } from '../../protocol/types.js';
-import type { Bus, Clock, Log, Metrics, Purpose } from '../ports.js';
+import { assert, type Bic, type PeerKey } from '../../protocol/types.js';
+import type { AllowedPeer, Bus, Clock, Log, Metrics, Purpose } from '../ports.js';
 import { PeerLink, type Place, PROTOCOL_IDS, PURPOSES } from './link.js';
 import { guardedYamux } from './yamux.js';
 
@@ -26,21 +27,11 @@ const STREAMS_PER_PURPOSE_MAX = 4;
 /** Connections that have not shown their key yet, and new ones in a second from one host (all may share one). */
 const PENDING_CONNECTIONS_MAX = 4 * VALIDATORS_MAX;
 
-/** A validator to talk to. */
-export interface BusPeer {
-  readonly index: ValidatorIndex;
-  /** Raw Ed25519 public key, 32 bytes: its libp2p identity. */
-  readonly networkKey: Uint8Array;
-  /** Multiaddr, as `/ip4/10.0.0.2/tcp/9000` or `/dns4/node.example/tcp/9000`; null when only the peer can dial. */
-  readonly address: string | null;
-}
-
 export interface BusInit {
   /** Seed of the node's Ed25519 network key, 32 bytes. */
   readonly privateKey: Uint8Array;
-  /** The validators; this node's own entry may be among them. */
-  readonly peers: readonly BusPeer[];
-  readonly self: ValidatorIndex;
+  /** Multiaddrs by party, as `/ip4/10.0.0.2/tcp/9000` or `/dns4/node.example/tcp/9000`; a party without one dials itself. */
+  readonly addresses: ReadonlyMap<Bic, string>;
   /** Multiaddrs to listen on; port 0 takes a free one. */
   readonly listen: readonly string[];
   readonly log: Log;
@@ -54,73 +45,72 @@ export interface Libp2pBus extends Bus {
   stop(): Promise<void>;
   /** Multiaddrs at which it listens, with the peer id. */
   listening(): string[];
-  /** The validators from now on, with this node's own index among them. Who is no longer listed is cut off. */
-  setPeers(peers: readonly BusPeer[], self: ValidatorIndex): void;
 }
 
-/** @throws TypeError a sentence that names the peer whose address or key cannot be used */
+/** @throws TypeError a sentence that names the party whose address cannot be used */
 export async function createBus(init: BusInit): Promise<Libp2pBus> {
   assert(init.privateKey.length === 32, 'an Ed25519 seed has 32 bytes');
-  return new ValidatorBus(await generateKeyPairFromSeed('Ed25519', init.privateKey), init);
+  for (const [party, address] of init.addresses) parseAddress(party, address);
+  return new NodeBus(await generateKeyPairFromSeed('Ed25519', init.privateKey), init);
 }
 
-class ValidatorBus implements Libp2pBus {
+class NodeBus implements Libp2pBus {
   readonly #privateKey: PrivateKey;
   readonly #ownId: PeerId;
   readonly #init: BusInit;
   /** By peer id. */
   readonly #links = new Map<string, PeerLink>();
-  #byIndex = new Map<ValidatorIndex, PeerLink>();
-  #self: ValidatorIndex;
+  #byKey = new Map<PeerKey, PeerLink>();
+  readonly #self: PeerKey;
   #node: Libp2p | null = null;
-  readonly #frameHandlers: Parameters<Bus['onFrame']>[0][] = [];
-  readonly #peerHandlers: Parameters<Bus['onPeer']>[0][] = [];
+  #frameHandler: Parameters<Bus['onFrame']>[0] = () => undefined;
+  #peerHandler: Parameters<Bus['onPeer']>[0] = () => undefined;
 
   constructor(privateKey: PrivateKey, init: BusInit) {
     this.#privateKey = privateKey;
     this.#ownId = peerIdFromPublicKey(privateKey.publicKey);
     this.#init = init;
-    this.#self = init.self;
-    this.setPeers(init.peers, init.self);
+    this.#self = toHex(privateKey.publicKey.raw) as PeerKey;
   }
 
-  send(to: ValidatorIndex, purpose: Purpose, frame: Uint8Array): void {
+  send(to: PeerKey, purpose: Purpose, frame: Uint8Array): void {
     assert(to !== this.#self, 'a node sends nothing to itself');
     assert(frame.length > 0 && frame.length <= FRAME_BYTES_MAX, 'a frame is within its bounds');
-    const link = this.#byIndex.get(to);
+    const link = this.#byKey.get(to);
     if (link === undefined) this.#init.metrics.count('frames_dropped');
     else link.send(purpose, frame);
   }
 
-  onFrame(handler: (from: ValidatorIndex, purpose: Purpose, frame: Uint8Array) => void): void {
-    this.#frameHandlers.push(handler);
+  onFrame(handler: (from: PeerKey, purpose: Purpose, frame: Uint8Array) => void): void {
+    this.#frameHandler = handler;
   }
 
-  onPeer(handler: (peer: ValidatorIndex) => void): void {
-    this.#peerHandlers.push(handler);
+  onPeer(handler: (peer: PeerKey) => void): void {
+    this.#peerHandler = handler;
   }
 
-  punish(peer: ValidatorIndex, reason: string): void {
-    this.#byIndex.get(peer)?.punish(reason);
+  punish(peer: PeerKey, reason: string): void {
+    this.#byKey.get(peer)?.punish(reason);
   }
 
-  peers(): readonly { readonly peer: ValidatorIndex; readonly connected: boolean }[] {
-    return [...this.#byIndex.values()].map((link) => ({ peer: link.index, connected: link.up }));
+  peers(): readonly { readonly peer: PeerKey; readonly connected: boolean }[] {
+    return [...this.#byKey.values()].map((link) => ({ peer: link.peer, connected: link.up }));
   }
 
   listening(): string[] {
     return (this.#node?.getMultiaddrs() ?? []).map((address) => address.toString());
   }
 
-  setPeers(peers: readonly BusPeer[], self: ValidatorIndex): void {
+  allow(peers: readonly AllowedPeer[]): void {
     const places = new Map<string, { peerId: PeerId; place: Place }>();
-    for (const peer of peers) {
-      const peerId = peerIdOf(peer);
+    for (const { peer, party } of peers) {
+      const peerId = peerIdFromPublicKey(publicKeyFromRaw(fromHex(peer)));
       if (peerId.equals(this.#ownId)) continue;
-      const place = { index: peer.index, address: addressOf(peer, peerId), dialsFirst: self < peer.index };
-      places.set(peerId.toString(), { peerId, place });
+      const text = this.#init.addresses.get(party);
+      // With its own peer id, so that whoever answers there must have its key.
+      const address = text === undefined ? null : parseAddress(party, text).encapsulate(`/p2p/${peerId.toString()}`);
+      places.set(peerId.toString(), { peerId, place: { peer, address, dialsFirst: this.#self < peer } });
     }
-    this.#self = self;
     for (const [id, link] of this.#links) {
       if (places.has(id)) continue;
       this.#links.delete(id);
@@ -136,7 +126,7 @@ class ValidatorBus implements Libp2pBus {
       this.#links.set(id, link);
       if (this.#node !== null) link.start();
     }
-    this.#byIndex = new Map([...this.#links.values()].map((link) => [link.index, link]));
+    this.#byKey = new Map([...this.#links.values()].map((link) => [link.peer, link]));
   }
 
   async start(): Promise<void> {
@@ -152,7 +142,7 @@ class ValidatorBus implements Libp2pBus {
         PROTOCOL_IDS[purpose],
         (stream, connection) => {
           const link = this.#links.get(connection.remotePeer.toString());
-          if (link === undefined) stream.abort(new Error('not a registered validator'));
+          if (link === undefined) stream.abort(new Error('not a registered node'));
           else link.accept(purpose, stream);
         },
         { maxInboundStreams: STREAMS_PER_PURPOSE_MAX, maxOutboundStreams: STREAMS_PER_PURPOSE_MAX },
@@ -167,7 +157,7 @@ class ValidatorBus implements Libp2pBus {
     if (node === null) return;
     for (const link of this.#links.values()) link.close();
     this.#links.clear();
-    this.#byIndex.clear();
+    this.#byKey.clear();
     await node.stop();
     this.#node = null;
   }
@@ -180,9 +170,7 @@ class ValidatorBus implements Libp2pBus {
       metrics,
       dial: (address, signal) => this.#dial(address, signal),
       connections: (id) => this.#node?.getConnections(id) ?? [],
-      onFrame: (from, purpose, frame) => {
-        for (const handler of this.#frameHandlers) handler(from, purpose, frame);
-      },
+      onFrame: (from, purpose, frame) => this.#frameHandler(from, purpose, frame),
       onChange: (link, up) => this.#onChange(link, up),
     });
   }
@@ -195,9 +183,8 @@ class ValidatorBus implements Libp2pBus {
   #onChange(link: PeerLink, up: boolean): void {
     const { log, metrics } = this.#init;
     metrics.gauge('peers', [...this.#links.values()].filter((each) => each.up).length);
-    log.info({ peer: link.index }, up ? 'connected to a validator' : 'lost the connection to a validator');
-    if (!up) return;
-    for (const handler of this.#peerHandlers) handler(link.index);
+    log.info({ peer: link.peer }, up ? 'connected to a peer' : 'lost the connection to a peer');
+    if (up) this.#peerHandler(link.peer);
   }
 
   #createNode(): Promise<Libp2p> {
@@ -248,23 +235,17 @@ class ValidatorBus implements Libp2pBus {
   }
 }
 
-function peerIdOf(peer: BusPeer): PeerId {
-  if (peer.networkKey.length !== 32) throw new TypeError(`The network key of validator ${peer.index} is not 32 bytes.`);
-  return peerIdFromPublicKey(publicKeyFromRaw(peer.networkKey));
-}
-
-/** The peer's address with its own peer id, so that whoever answers there must have its key. */
-function addressOf(peer: BusPeer, peerId: PeerId): Multiaddr | null {
-  if (peer.address === null) return null;
-  const name = `The address ${peer.address} of validator ${peer.index}`;
+function parseAddress(party: Bic, text: string): Multiaddr {
   let address: Multiaddr;
   try {
-    address = multiaddr(peer.address);
+    address = multiaddr(text);
   } catch (error) {
-    throw new TypeError(`${name} is not a multiaddr, as /ip4/10.0.0.2/tcp/9000 is.`, { cause: error });
+    throw new TypeError(`The address ${text} of ${party} is not a multiaddr, as /ip4/10.0.0.2/tcp/9000 is.`, {
+      cause: error,
+    });
   }
-  const stated = address.getComponents().findLast((component) => component.name === 'p2p')?.value;
-  if (stated === undefined) return address.encapsulate(`/p2p/${peerId.toString()}`);
-  if (stated !== peerId.toString()) throw new TypeError(`${name} names another key than the validator's.`);
+  const names = address.getComponents().map((component) => component.name);
+  if (names.includes('p2p'))
+    throw new TypeError(`The address ${text} of ${party} names a key; leave out /p2p and what follows.`);
   return address;
 }

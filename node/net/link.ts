@@ -1,5 +1,5 @@
 /**
- * The link to one validator: its queues, its outgoing streams, and getting them back when they are lost.
+ * The link to one peer: its queues, its outgoing streams, and getting them back when they are lost.
  *
  * A session is one connection with an outgoing stream for each purpose. Both sides may open connections; each side
  * keeps one session and reads what comes on any connection.
@@ -7,7 +7,7 @@
 import type { Connection, PeerId, Stream } from '@libp2p/interface';
 import type { Multiaddr } from '@multiformats/multiaddr';
 import { FRAME_BYTES_MAX, PEER_QUEUE_BYTES_MAX } from '../../protocol/limits.js';
-import type { ValidatorIndex } from '../../protocol/types.js';
+import type { PeerKey } from '../../protocol/types.js';
 import type { Clock, Log, Metrics, Purpose } from '../ports.js';
 import { FrameReader, HEARTBEAT, HEARTBEAT_BYTES, Outbox } from './framing.js';
 
@@ -22,7 +22,7 @@ export const PROTOCOL_IDS: Record<Purpose, string> = {
 
 const BACKOFF_MS_MIN = 100;
 const BACKOFF_MS_MAX = 5_000;
-/** How much later than the lower index the higher one dials, so that two connections at once are rare. */
+/** How much later than the lower key the higher one dials, so that two connections at once are rare. */
 const HIGHER_WAITS_MS = 1_000;
 /** A session that lived so long was a success: the next back-off begins anew, and a new connection may replace it. */
 const STABLE_MS = 5_000;
@@ -48,14 +48,14 @@ export interface LinkPorts {
   readonly dial: (address: Multiaddr, signal: AbortSignal) => Promise<Connection>;
   /** Connections to the peer, open ones and others. */
   readonly connections: (peerId: PeerId) => Connection[];
-  readonly onFrame: (from: ValidatorIndex, purpose: Purpose, frame: Uint8Array) => void;
+  readonly onFrame: (from: PeerKey, purpose: Purpose, frame: Uint8Array) => void;
   /** The outgoing streams came up, or were lost. */
   readonly onChange: (link: PeerLink, up: boolean) => void;
 }
 
-/** Where a validator is found: its index may change with the epoch, its key and so its peer id do not. */
+/** Where a peer is found. */
 export interface Place {
-  readonly index: ValidatorIndex;
+  readonly peer: PeerKey;
   /** Null when it is not known: then only the peer can dial. */
   readonly address: Multiaddr | null;
   /** Of two peers one dials at once. */
@@ -99,8 +99,8 @@ export class PeerLink {
     this.#ports = ports;
   }
 
-  get index(): ValidatorIndex {
-    return this.#place.index;
+  get peer(): PeerKey {
+    return this.#place.peer;
   }
 
   /** True while frames can leave. */
@@ -160,7 +160,7 @@ export class PeerLink {
       }
       metrics.count('frames_in');
       metrics.count('bytes_in', frame.length);
-      onFrame(this.index, purpose, frame);
+      onFrame(this.peer, purpose, frame);
     });
     this.#readers.add(reader);
     stream.addEventListener('close', () => this.#readers.delete(reader));
@@ -181,7 +181,7 @@ export class PeerLink {
     this.#refusals += 1;
     this.#refused = true;
     this.#ports.metrics.count('peers_punished');
-    this.#ports.log.warn({ peer: this.index, reason, refuseMs }, 'a validator broke the protocol and is cut off');
+    this.#ports.log.warn({ peer: this.peer, reason, refuseMs }, 'a peer broke the protocol and is cut off');
     this.#disconnect(reason);
     this.#cancelRefusal = this.#ports.clock.after(refuseMs, () => {
       this.#refused = false;
@@ -242,7 +242,7 @@ export class PeerLink {
       if (open !== undefined) this.offer(open);
       else if (address !== null) this.offer(await this.#ports.dial(address, controller.signal));
     } catch (error) {
-      this.#ports.log.debug({ peer: this.index, address: address?.toString(), error }, 'could not dial a validator');
+      this.#ports.log.debug({ peer: this.peer, address: address?.toString(), error }, 'could not dial a peer');
     } finally {
       cancelTimeout();
     }
@@ -311,7 +311,7 @@ export class PeerLink {
       const outbox = this.#outboxes[purpose];
       this.#countDropped(outbox.abandon() + outbox.trim(AWAY_QUEUE_BYTES_MAX));
     }
-    this.#ports.log.debug({ peer: this.index, reason }, 'a session with a validator ended');
+    this.#ports.log.debug({ peer: this.peer, reason }, 'a session with a peer ended');
     if (session.up) this.#ports.onChange(this, false);
     this.#retry();
   }

@@ -11,12 +11,13 @@ import {
   faultsMax,
   type Height,
   type LanePoint,
+  type PeerKey,
   type ValidatorIndex,
-  type ValidatorSet,
 } from '../../protocol/types.js';
 import type { Ports, Purpose } from '../ports.js';
 import type { Chain } from './chain.js';
 import type { Lanes } from './lanes.js';
+import type { Members } from './members.js';
 import { getBatch, getBlock } from './records.js';
 import type { Asking } from './turn.js';
 
@@ -30,52 +31,50 @@ const CERTIFICATES_MAX = 64;
 const FORWARD_DELTAS = 8;
 
 interface Deps extends Pick<Ports, 'clock' | 'store'> {
-  readonly self: ValidatorIndex | null;
-  readonly set: ValidatorSet;
+  readonly members: Members;
   readonly deltaMs: number;
   readonly core: Core;
   readonly chain: Chain;
   readonly lanes: Lanes;
-  readonly send: (to: ValidatorIndex | null, purpose: Purpose, frame: Uint8Array) => void;
+  readonly send: (to: PeerKey | null, purpose: Purpose, frame: Uint8Array) => void;
 }
 
 export class Fetch {
   readonly #deps: Deps;
-  readonly #peers: readonly ValidatorIndex[];
   /** When each thing was last asked for, and how often. */
   #asked = new Map<string, { atMs: number; times: number }>();
   /** When each batch was last sent to a peer that lacks it. */
   #resent = new Map<string, number>();
-  readonly #finalHeights: number[];
+  /** What each peer last said of its final height. */
+  readonly #finalHeights = new Map<PeerKey, number>();
   /** What each peer was answered in its current Δ. */
-  readonly #spent = new Map<ValidatorIndex, { sinceMs: number; bytes: number }>();
+  readonly #spent = new Map<PeerKey, { sinceMs: number; bytes: number }>();
   #finalSeen = 0;
 
   constructor(deps: Deps) {
     this.#deps = deps;
-    this.#peers = deps.set.validators.map((_, i) => i as ValidatorIndex).filter((peer) => peer !== deps.self);
-    this.#finalHeights = deps.set.validators.map(() => 0);
   }
 
   /** The highest final height that at least one honest peer has told of, since f + 1 have. */
   get highestFinal(): number {
-    const descending = [...this.#finalHeights].sort((a, b) => b - a);
-    return descending[faultsMax(descending.length)] ?? 0;
+    const { others, size } = this.#deps.members;
+    const descending = others.map((peer) => this.#finalHeights.get(peer) ?? 0).sort((a, b) => b - a);
+    return descending[faultsMax(size)] ?? 0;
   }
 
-  #say(to: ValidatorIndex | null, purpose: Purpose, message: Message): void {
+  #say(to: PeerKey | null, purpose: Purpose, message: Message): void {
     this.#deps.send(to, purpose, encodeMessage(message));
   }
 
   /** How far this node holds each lane, for those who build cuts and those who lag. */
-  held(to: ValidatorIndex | null = null): void {
+  held(to: PeerKey | null = null): void {
     const { lanes, chain } = this.#deps;
     this.#say(to, 'consensus', { type: 'held', lanes: lanes.tips(), finalHeight: chain.final.header.height });
   }
 
   /** Asks for everything that `chain` wants. Cheap when nothing is wanted. */
   ask(): void {
-    const { chain, lanes, deltaMs } = this.#deps;
+    const { chain, lanes, deltaMs, members } = this.#deps;
     for (const block of chain.wants.blocks.keys()) {
       const times = this.#due(`block/${block}`, deltaMs);
       if (times !== null) this.#say(times === 0 ? this.#any(0) : null, 'sync', { type: 'wantBlock', block });
@@ -83,16 +82,20 @@ export class Fetch {
     for (const [lane, { after, point }] of chain.wants.batches) {
       const times = this.#due(`batch/${lane}/${point.digest}`, deltaMs);
       if (times === null) continue;
-      const holders = this.#peers.filter((peer) => lanes.heldBy(lane, peer).number >= point.number);
-      const from = holders.length > 0 ? (holders[times % holders.length] as ValidatorIndex) : this.#any(times);
+      const holders = members.others.filter((peer) => {
+        const place = members.placeOf(peer);
+        return place !== null && lanes.heldBy(lane, place).number >= point.number;
+      });
+      const from = holders[times % holders.length] ?? this.#any(times);
       // Of a later incarnation everything is wanted, from its first batch on.
       const floor = point.incarnation === after.incarnation ? after.number : 0;
       this.#say(from, 'sync', { type: 'wantBatches', lane, after: floor, point });
     }
   }
 
-  #any(times: number): ValidatorIndex {
-    return this.#peers[times % this.#peers.length] ?? (0 as ValidatorIndex);
+  #any(times: number): PeerKey | null {
+    const { others } = this.#deps.members;
+    return others[times % others.length] ?? null;
   }
 
   /** How often it was asked before, when it is time to ask again; null when it is not. */
@@ -107,14 +110,14 @@ export class Fetch {
 
   /** Once in a Δ: catch up with who is ahead, and send again what others lack. True while anything is outstanding. */
   tend(): boolean {
-    const { chain, clock, deltaMs } = this.#deps;
+    const { chain, clock, deltaMs, members } = this.#deps;
     const now = clock.now();
     for (const [name, { atMs }] of this.#asked) if (now - atMs > 20 * deltaMs) this.#asked.delete(name);
     for (const [name, atMs] of this.#resent) if (now - atMs > 20 * deltaMs) this.#resent.delete(name);
     const { height } = chain.final.header;
     const stands = height === this.#finalSeen;
     this.#finalSeen = height;
-    const ahead = this.#peers.filter((peer) => (this.#finalHeights[peer] ?? 0) > height);
+    const ahead = members.others.filter((peer) => (this.#finalHeights.get(peer) ?? 0) > height);
     if (ahead.length > 0 && stands) {
       const times = this.#due(`final/${height}`, 0) ?? 0;
       const from = ahead[times % ahead.length];
@@ -125,14 +128,16 @@ export class Fetch {
 
   /** Authors send their batches until all hold them; holders send on what stays uncut for long, so that an author's end keeps nothing from being ordered. */
   #resend(): boolean {
-    const { lanes, self, clock, deltaMs, set } = this.#deps;
+    const { lanes, members, clock, deltaMs } = this.#deps;
     const now = clock.now();
     let outstanding = false;
-    for (const lane of set.validators.keys()) {
-      const waitMs = lane === self ? 2 * deltaMs : FORWARD_DELTAS * deltaMs;
+    for (const lane of members.set.validators.keys()) {
+      const waitMs = lane === members.self ? 2 * deltaMs : FORWARD_DELTAS * deltaMs;
       const old = lanes.unordered(lane as ValidatorIndex).filter((held) => now - held.sinceMs >= waitMs);
-      for (const peer of this.#peers) {
-        const has = lanes.heldBy(lane as ValidatorIndex, peer);
+      for (const peer of members.others) {
+        const place = members.placeOf(peer);
+        if (place === null) continue;
+        const has = lanes.heldBy(lane as ValidatorIndex, place);
         let bytes = 0;
         for (const held of old) {
           const { incarnation, number } = held.batch;
@@ -151,14 +156,17 @@ export class Fetch {
   }
 
   /** Answers a peer. */
-  answer(from: ValidatorIndex, message: Asking): void {
-    const { core, chain, lanes } = this.#deps;
+  answer(from: PeerKey, message: Asking): void {
+    const { core, chain, lanes, members } = this.#deps;
     if (message.type !== 'held' && !this.#mayAsk(from)) return;
     switch (message.type) {
-      case 'held':
-        if (message.lanes.length === this.#deps.set.validators.length) lanes.acknowledge(from, message.lanes);
-        this.#finalHeights[from] = message.finalHeight;
+      case 'held': {
+        const place = members.placeOf(from);
+        if (place === null) break;
+        if (message.lanes.length === members.size) lanes.acknowledge(place, message.lanes);
+        this.#finalHeights.set(from, message.finalHeight);
         break;
+      }
       case 'wantCertificates':
         for (const certificate of certificatesBetween(core, message.from, message.until, CERTIFICATES_MAX)) {
           this.#say(from, 'consensus', { type: 'certificate', certificate });
@@ -179,7 +187,7 @@ export class Fetch {
   }
 
   /** A peer has so many bytes of answers in a Δ, so that asking cannot be made to cost more than it is worth. */
-  #mayAsk(peer: ValidatorIndex): boolean {
+  #mayAsk(peer: PeerKey): boolean {
     const { clock, deltaMs } = this.#deps;
     const now = clock.now();
     const spent = this.#spent.get(peer);
@@ -190,13 +198,13 @@ export class Fetch {
     return true;
   }
 
-  #spend(peer: ValidatorIndex, bytes: number): void {
+  #spend(peer: PeerKey, bytes: number): void {
     const spent = this.#spent.get(peer);
     if (spent !== undefined) spent.bytes += bytes;
   }
 
   /** Walks back from the point asked for, and sends oldest first as much as one answer may hold. */
-  #sendBatches(to: ValidatorIndex, { lane, after, point }: Extract<Asking, { type: 'wantBatches' }>): void {
+  #sendBatches(to: PeerKey, { lane, after, point }: Extract<Asking, { type: 'wantBatches' }>): void {
     const found: { bytes: Uint8Array; signature: Uint8Array }[] = [];
     let at: LanePoint = point;
     for (let steps = 0; steps < 2 * BLOCK_BATCHES_MAX && at.number > Math.max(0, after); steps++) {
@@ -218,7 +226,7 @@ export class Fetch {
   }
 
   /** Final blocks from a height on, up to a certified one: as many as one answer may hold, within what a lane may be ahead. */
-  #sendFinal(to: ValidatorIndex, from: Height): void {
+  #sendFinal(to: PeerKey, from: Height): void {
     const headers: BlockHeader[] = [];
     let whole: Message | null = null;
     for (let height = from; headers.length < SYNC_BLOCKS_MAX; height++) {

@@ -8,11 +8,12 @@ import { certificateChecks, judgeSigners } from '../../protocol/certificate.js';
 import { fromHex } from '../../protocol/codec.js';
 import { decodeMessage, type Message, voteCheck } from '../../protocol/envelope.js';
 import { VIEWS_AHEAD_MAX } from '../../protocol/limits.js';
-import type { Certificate, NetworkId, ValidatorIndex, ValidatorSet, Vote } from '../../protocol/types.js';
+import type { Certificate, NetworkId, PeerKey, Vote } from '../../protocol/types.js';
 import type { KeyLookup, Ports, SignatureCheck } from '../ports.js';
 import type { Chain } from './chain.js';
 import { laneItems, learnFacts } from './facts.js';
 import type { HeldBatch, Lanes } from './lanes.js';
+import type { Members } from './members.js';
 import type { Turn } from './turn.js';
 
 /** Messages of one peer whose signatures are being checked. */
@@ -20,7 +21,7 @@ const CHECKS_UNDER_WAY_MAX = 512;
 
 interface Deps extends Pick<Ports, 'bus' | 'verifier' | 'clock' | 'metrics'> {
   readonly network: NetworkId;
-  readonly set: ValidatorSet;
+  readonly members: Members;
   readonly core: Core;
   readonly chain: Chain;
   readonly lanes: Lanes;
@@ -30,16 +31,15 @@ interface Deps extends Pick<Ports, 'bus' | 'verifier' | 'clock' | 'metrics'> {
 
 export class Inbox {
   readonly #deps: Deps;
-  readonly #underWay: number[];
+  readonly #underWay = new Map<PeerKey, number>();
   /** Batches whose author's signature is being checked. */
   readonly #batches = new Set<string>();
 
   constructor(deps: Deps) {
     this.#deps = deps;
-    this.#underWay = deps.set.validators.map(() => 0);
   }
 
-  receive(from: ValidatorIndex, frame: Uint8Array): void {
+  receive(from: PeerKey, frame: Uint8Array): void {
     const message = decodeMessage(frame);
     if (message === null) {
       this.#deps.bus.punish(from, 'a frame that is no message');
@@ -66,16 +66,16 @@ export class Inbox {
     }
   }
 
-  #proposal(from: ValidatorIndex, message: Extract<Message, { type: 'proposal' }>): void {
+  #proposal(from: PeerKey, message: Extract<Message, { type: 'proposal' }>): void {
     const { header, id, vote } = message.proposal;
-    const { network, set, chain } = this.#deps;
+    const { network, members, chain } = this.#deps;
     const fits = vote.ballot.kind === 'notarize' && vote.ballot.block === id && vote.ballot.view === header.view;
-    if (!fits || vote.signer !== header.proposer || header.network !== network || header.epoch !== set.epoch) {
+    if (!fits || vote.signer !== header.proposer || header.network !== network || header.epoch !== members.set.epoch) {
       this.#deps.bus.punish(from, 'a proposal that is none');
       return;
     }
     const { core } = this.#deps;
-    if (header.proposer !== leaderOf(header.view, set.validators.length)) {
+    if (header.proposer !== leaderOf(header.view, members.size)) {
       this.#deps.bus.punish(from, 'a proposal of who does not lead its view');
       return;
     }
@@ -84,8 +84,8 @@ export class Inbox {
     this.#vote(from, vote, { type: 'proposal', message }, true);
   }
 
-  #vote(from: ValidatorIndex, vote: Vote, turn: Turn, always = false): void {
-    const check = voteCheck(this.#deps.network, this.#deps.set, vote);
+  #vote(from: PeerKey, vote: Vote, turn: Turn, always = false): void {
+    const check = voteCheck(this.#deps.network, this.#deps.members.set, vote);
     if (check === null) this.#deps.bus.punish(from, 'a vote of no validator');
     else if (always || this.#isNewVote(vote)) this.#verify(from, [check], turn);
   }
@@ -100,7 +100,7 @@ export class Inbox {
     return known === undefined || kind === 'nullify' || !areSameVote(known, vote);
   }
 
-  #certificate(from: ValidatorIndex, certificate: Certificate, turn: Turn): void {
+  #certificate(from: PeerKey, certificate: Certificate, turn: Turn): void {
     const { core } = this.#deps;
     const { kind, view } = certificate.ballot;
     if (view <= core.final.view) return;
@@ -109,15 +109,16 @@ export class Inbox {
     if (known == null) this.#certified(from, certificate, turn);
   }
 
-  #certified(from: ValidatorIndex, certificate: Certificate, turn: Turn): void {
-    const { network, set } = this.#deps;
-    if (judgeSigners(certificate.signatures, set) !== null) this.#deps.bus.punish(from, 'a certificate that is none');
-    else this.#verify(from, certificateChecks(certificate, network, set), turn);
+  #certified(from: PeerKey, certificate: Certificate, turn: Turn): void {
+    const { network, members } = this.#deps;
+    if (judgeSigners(certificate.signatures, members.set) !== null)
+      this.#deps.bus.punish(from, 'a certificate that is none');
+    else this.#verify(from, certificateChecks(certificate, network, members.set), turn);
   }
 
-  #final(from: ValidatorIndex, message: Extract<Message, { type: 'final' }>): void {
+  #final(from: PeerKey, message: Extract<Message, { type: 'final' }>): void {
     const { headers, certificate } = message;
-    const { network, set, chain } = this.#deps;
+    const { network, members, chain } = this.#deps;
     const ids = headers.map(blockId);
     const isChain = headers.every((header, i) => i === 0 || header.parent === ids[i - 1]);
     const { ballot } = certificate;
@@ -125,7 +126,7 @@ export class Inbox {
       !isChain ||
       ballot.kind !== 'finalize' ||
       ballot.block !== ids.at(-1) ||
-      headers.some((h) => h.network !== network || h.epoch !== set.epoch)
+      headers.some((h) => h.network !== network || h.epoch !== members.set.epoch)
     ) {
       this.#deps.bus.punish(from, 'final blocks that are none');
       return;
@@ -134,7 +135,7 @@ export class Inbox {
     this.#certified(from, certificate, { type: 'final', message });
   }
 
-  #verify(from: ValidatorIndex, checks: readonly SignatureCheck[], turn: Turn): void {
+  #verify(from: PeerKey, checks: readonly SignatureCheck[], turn: Turn): void {
     if (!this.#begin(from)) return;
     void this.#deps.verifier.verify(checks).then((verdicts) => {
       this.#end(from);
@@ -143,11 +144,11 @@ export class Inbox {
     });
   }
 
-  #batch(from: ValidatorIndex, { bytes, signature }: Extract<Message, { type: 'batch' }>): void {
-    const { lanes, set, network, chain, clock } = this.#deps;
+  #batch(from: PeerKey, { bytes, signature }: Extract<Message, { type: 'batch' }>): void {
+    const { lanes, members, network, chain, clock } = this.#deps;
     const batch = decodeBatch(bytes);
-    const author = batch === null ? undefined : set.validators[batch.author];
-    if (batch === null || author === undefined || batch.epoch !== set.epoch || batch.number < 1) {
+    const author = batch === null ? undefined : members.set.validators[batch.author];
+    if (batch === null || author === undefined || batch.epoch !== members.set.epoch || batch.number < 1) {
       this.#deps.bus.punish(from, 'a batch that is none');
       return;
     }
@@ -188,17 +189,19 @@ export class Inbox {
     });
   }
 
-  #begin(from: ValidatorIndex): boolean {
-    const underWay = this.#underWay[from] ?? 0;
+  #begin(from: PeerKey): boolean {
+    const underWay = this.#underWay.get(from) ?? 0;
     if (underWay >= CHECKS_UNDER_WAY_MAX) {
       this.#deps.metrics.count('frames_dropped');
       return false;
     }
-    this.#underWay[from] = underWay + 1;
+    this.#underWay.set(from, underWay + 1);
     return true;
   }
 
-  #end(from: ValidatorIndex): void {
-    this.#underWay[from] = (this.#underWay[from] ?? 1) - 1;
+  #end(from: PeerKey): void {
+    const left = (this.#underWay.get(from) ?? 1) - 1;
+    if (left === 0) this.#underWay.delete(from);
+    else this.#underWay.set(from, left);
   }
 }

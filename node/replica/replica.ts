@@ -24,9 +24,9 @@ import {
   type Certificate,
   type LanePoint,
   type NetworkId,
+  type PeerKey,
   type Proposal,
   unreachable,
-  type ValidatorIndex,
   type ValidatorSet,
   type View,
   type Vote,
@@ -37,6 +37,7 @@ import { Chain, type Committed, type Expired } from './chain.js';
 import { Fetch } from './fetch.js';
 import { Inbox } from './inbox.js';
 import { type HeldBatch, Lanes } from './lanes.js';
+import { Members } from './members.js';
 import { OwnLane } from './ownlane.js';
 import {
   deleteLogged,
@@ -53,8 +54,8 @@ import type { Turn } from './turn.js';
 export interface ReplicaConfig {
   readonly network: NetworkId;
   readonly set: ValidatorSet;
-  /** This node's place in the set; null follows without a vote or a lane. */
-  readonly self: ValidatorIndex | null;
+  /** This node's network key. One that the set does not have follows without a vote or a lane. */
+  readonly own: PeerKey;
   readonly skewMs: number;
   /** Δ: more than a message and its processing take when the network is well. */
   readonly deltaMs: number;
@@ -73,7 +74,7 @@ interface Decided {
   readonly operations: Operation[];
   readonly casts: Ballot[];
   readonly batches: HeldBatch[];
-  readonly speech: { readonly to: ValidatorIndex | null; readonly purpose: Purpose; readonly frame: Uint8Array }[];
+  readonly speech: { readonly to: PeerKey | null; readonly purpose: Purpose; readonly frame: Uint8Array }[];
   taken: Pending[];
 }
 const nothingDecided = (): Decided => ({ operations: [], casts: [], batches: [], speech: [], taken: [] });
@@ -87,6 +88,7 @@ const EXPIRED_LISTS_AT_ONCE = 8;
 
 export class Replica {
   readonly config: ReplicaConfig;
+  readonly members: Members;
   readonly core: Core;
   readonly chain: Chain;
   readonly lanes: Lanes;
@@ -117,7 +119,10 @@ export class Replica {
   #timer: { readonly atMs: number; readonly cancel: () => void } | null = null;
 
   constructor(config: ReplicaConfig, ports: Ports, recovered: Recovered, onFinal: OnFinal) {
-    const { self, set, network, deltaMs, deltaMaxMs, skewMs } = config;
+    const { set, own, network, deltaMs, deltaMaxMs, skewMs } = config;
+    const members = new Members(set, own);
+    const { self } = members;
+    this.members = members;
     const { pointer, header, state, log, certificate } = recovered;
     this.config = config;
     this.#ports = ports;
@@ -127,7 +132,7 @@ export class Replica {
     this.chain = new Chain({ ...ports, lanes: this.lanes, skewMs, wake }, pointer, header, state);
     const { view, block, root } = pointer;
     const restored = { final: { view, block, root, certificate }, votes: log.votes, certificates: log.certificates };
-    this.core = newCore({ n: set.validators.length, self, deltaMs, deltaMaxMs }, restored);
+    this.core = newCore({ n: members.size, self, deltaMs, deltaMaxMs }, restored);
     for (const key of log.keys) this.#noteLogged(viewOfLogKey(key), key);
     for (const proposal of log.proposals) this.chain.add(proposal.id, proposal.header, proposal);
     for (const held of recovered.batches) {
@@ -136,9 +141,9 @@ export class Replica {
     }
     this.#head = { view, block };
     for (const { ballot } of log.certificates) this.#raiseHead(ballot);
-    const parts = { ...ports, network, set, self, deltaMs, core: this.core, chain: this.chain, lanes: this.lanes };
+    const parts = { ...ports, network, set, members, deltaMs, core: this.core, chain: this.chain, lanes: this.lanes };
     this.#own = self === null ? null : new OwnLane({ ...parts, self, batchMs: config.batchMs });
-    const send = (to: ValidatorIndex | null, purpose: Purpose, frame: Uint8Array): void => {
+    const send = (to: PeerKey | null, purpose: Purpose, frame: Uint8Array): void => {
       this.#decided.speech.push({ to, purpose, frame });
     };
     this.#fetch = new Fetch({ ...parts, send });
@@ -160,12 +165,13 @@ export class Replica {
   #closedBecause(): string | null {
     if (this.halted !== null) return `This node has halted: ${this.halted}.`;
     if (this.#stopped) return 'This node is stopping.';
-    return this.config.self === null ? 'This node has no lane of its own.' : null;
+    return this.members.self === null ? 'This node has no lane of its own.' : null;
   }
 
   /** Begins to listen and to take part; what the vote log holds is said again, so that certificates lost with memory form anew. */
   start(): void {
     const { bus } = this.#ports;
+    bus.allow(this.config.set.validators.map(({ networkKey, party }) => ({ peer: networkKey, party })));
     bus.onFrame((from, _purpose, frame) => {
       if (this.#isActive()) this.#inbox.receive(from, frame);
     });
@@ -307,10 +313,15 @@ export class Replica {
         for (const certificate of effect.certificates) this.#say(null, { type: 'certificate', certificate });
         break;
       case 'answer':
-        for (const certificate of effect.certificates) this.#say(effect.to, { type: 'certificate', certificate });
+        for (const certificate of effect.certificates)
+          this.#say(this.members.keyOf(effect.to), { type: 'certificate', certificate });
         break;
       case 'request':
-        this.#say(effect.to, { type: 'wantCertificates', from: effect.from, until: effect.until });
+        this.#say(effect.to === null ? null : this.members.keyOf(effect.to), {
+          type: 'wantCertificates',
+          from: effect.from,
+          until: effect.until,
+        });
         break;
       case 'evidence':
         this.evidence += 1;
@@ -355,12 +366,12 @@ export class Replica {
     this.#logged.set(view, [...(this.#logged.get(view) ?? []), key]);
   }
 
-  #say(to: ValidatorIndex | null, message: Parameters<typeof encodeMessage>[0]): void {
+  #say(to: PeerKey | null, message: Parameters<typeof encodeMessage>[0]): void {
     this.#decided.speech.push({ to, purpose: 'consensus', frame: encodeMessage(message) });
   }
 
   /** A leader's notarize vote travels with its block, whoever sends it. */
-  #sendVote(vote: Vote, to: ValidatorIndex | null): void {
+  #sendVote(vote: Vote, to: PeerKey | null): void {
     const proposal = vote.ballot.kind === 'notarize' ? (this.chain.get(vote.ballot.block)?.proposal ?? null) : null;
     if (proposal !== null) this.#say(to, { type: 'proposal', proposal });
     if (proposal?.vote.signer !== vote.signer) this.#say(to, { type: 'vote', vote });
@@ -399,20 +410,20 @@ export class Replica {
   }
 
   #build(): boolean {
-    if (this.#building === null || this.config.self === null) return false;
+    if (this.#building === null || this.members.self === null) return false;
     const { view, parent, parentView } = this.#building;
     if (view !== this.core.view) {
       this.#building = null;
       return false;
     }
-    const header = this.chain.build(parent, parentView, view, this.config.self);
+    const header = this.chain.build(parent, parentView, view, this.members.self);
     if (header === null) return false;
     this.#building = null;
     const id = blockId(header);
     this.#built.set(id, header);
     this.chain.add(id, header, null);
     this.chain.want(id, view);
-    this.#consensus({ type: 'built', block: { id, view, parent, parentView, proposer: this.config.self } });
+    this.#consensus({ type: 'built', block: { id, view, parent, parentView, proposer: this.members.self } });
     return true;
   }
 
@@ -439,7 +450,7 @@ export class Replica {
     const { metrics } = this.#ports;
     this.chain.committed(blocks, pointer);
     for (const { executed } of blocks) {
-      for (const held of executed.lanes[this.config.self ?? -1] ?? []) this.admission.ordered(held.items);
+      for (const held of executed.lanes[this.members.self ?? -1] ?? []) this.admission.ordered(held.items);
     }
     void this.#findExpired();
     for (const id of this.#built.keys()) if (this.chain.get(id) === undefined) this.#built.delete(id);
@@ -541,15 +552,14 @@ export class Replica {
       this.#send(to, purpose, frame);
   }
 
-  #send(to: ValidatorIndex | null, purpose: Purpose, frame: Uint8Array): void {
-    for (const peer of this.config.set.validators.keys()) {
-      if (peer !== this.config.self && (to === null || to === peer))
-        this.#ports.bus.send(peer as ValidatorIndex, purpose, frame);
-    }
+  /** To one peer, or to all other validators. */
+  #send(to: PeerKey | null, purpose: Purpose, frame: Uint8Array): void {
+    for (const peer of to === null ? this.members.others : [to]) this.#ports.bus.send(peer, purpose, frame);
   }
 
   async #sign(ballot: Ballot): Promise<Vote> {
-    const { network, set, self } = this.config;
+    const { network, set } = this.config;
+    const { self } = this.members;
     assert(self !== null, 'only a validator casts votes');
     return { ballot, signer: self, signature: await this.#ports.signer.vote(voteSigningBytes(network, set, ballot)) };
   }

@@ -10,7 +10,7 @@ import type { Genesis } from '../../protocol/genesis.js';
 import { decodeItem, type Instruction, type JwsJson, toJws } from '../../protocol/instruction.js';
 import { BLOCK_BATCHES_MAX, BUNDLE_CHAIN_MAX } from '../../protocol/limits.js';
 import { merklePath } from '../../protocol/merkle.js';
-import { assert, type InstructionDigest, type LanePoint, quorum, type ValidatorIndex } from '../../protocol/types.js';
+import { assert, type InstructionDigest, type LanePoint, type ValidatorIndex } from '../../protocol/types.js';
 import { formatAmount } from '../../protocol/values.js';
 import type {
   AssetView,
@@ -210,13 +210,13 @@ export class Service implements NodeService {
   }
 
   validators(): { readonly height: number; readonly epoch: number; readonly validators: readonly ValidatorView[] } {
-    const { config } = this.#parts.replica;
+    const { members } = this.#parts.replica;
     const connected = new Set(this.#parts.replica.peers().flatMap((peer) => (peer.connected ? [peer.peer] : [])));
-    const validators = config.set.validators.map(({ party, voteKey, networkKey }, index) => {
-      const self = index === config.self;
-      return { index, party, voteKey, networkKey, self, connected: self || connected.has(index as ValidatorIndex) };
+    const validators = members.set.validators.map(({ party, voteKey, networkKey }, index) => {
+      const self = index === members.self;
+      return { index, party, voteKey, networkKey, self, connected: self || connected.has(networkKey) };
     });
-    return { height: this.#height, epoch: config.set.epoch, validators };
+    return { height: this.#height, epoch: members.set.epoch, validators };
   }
 
   block(height: number): Promise<BlockView | null> {
@@ -277,11 +277,11 @@ export class Service implements NodeService {
 
   statusView(): StatusView {
     const { replica, genesis, party, version } = this.#parts;
-    const { config, core, chain, halted, evidence } = replica;
+    const { members, core, chain, halted, evidence } = replica;
     const { header, root } = chain.final;
-    const validators = config.set.validators.length;
+    const validators = members.size;
     const peers = replica.peers().filter(({ connected }) => connected).length;
-    const ready = halted === null && !replica.isFarBehind && peers + 1 >= quorum(validators);
+    const ready = halted === null && !replica.isFarBehind && peers + 1 >= members.quorum;
     const { network, name } = genesis;
     const { height, time, epoch } = header;
     return {

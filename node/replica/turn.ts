@@ -1,7 +1,7 @@
 /** What the replica's loop takes, one at a time: everything in it has passed its signature check. */
 import type { Input } from '../../protocol/bft/core.js';
 import type { Message } from '../../protocol/envelope.js';
-import type { ValidatorIndex } from '../../protocol/types.js';
+import type { PeerKey } from '../../protocol/types.js';
 import type { Committed, Expired } from './chain.js';
 import type { HeldBatch } from './lanes.js';
 import type { FinalPointer } from './records.js';
@@ -16,8 +16,8 @@ export type Turn =
   | { readonly type: 'proposal'; readonly message: Extract<Message, { type: 'proposal' }> }
   | { readonly type: 'final'; readonly message: Extract<Message, { type: 'final' }> }
   | { readonly type: 'batch'; readonly held: HeldBatch }
-  | { readonly type: 'asking'; readonly from: ValidatorIndex; readonly message: Asking }
-  | { readonly type: 'peer'; readonly peer: ValidatorIndex }
+  | { readonly type: 'asking'; readonly from: PeerKey; readonly message: Asking }
+  | { readonly type: 'peer'; readonly peer: PeerKey }
   | {
       readonly type: 'committed';
       readonly blocks: readonly Committed[];
