@@ -92,6 +92,7 @@ const rooms = [
   ...room('node/main', inNode('main'), {
     may: ['^node/(?!cli|console)', '^protocol/', LEDGER, ...OUTSIDE],
   }),
+  ...room('sim/naive', '^sim/naive/', { may: ['^sim/naive/', PROTOCOL] }),
   ...room('sim', '^sim/', {
     may: [
       '^sim/',

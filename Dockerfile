@@ -18,8 +18,8 @@ COPY --from=build /build/node_modules node_modules
 COPY --from=build /build/dist dist
 COPY LICENSE ./
 # Written to at run time: nothing else is, so the root file system may be read-only.
-RUN mkdir -p /data /network && chown 1000:1000 /data /network
-VOLUME ["/data", "/network"]
+RUN mkdir -p /data /mark /network && chown 1000:1000 /data /mark /network
+VOLUME ["/data", "/mark", "/network"]
 USER 1000:1000
 EXPOSE 7000 8080
 STOPSIGNAL SIGTERM

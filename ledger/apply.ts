@@ -5,13 +5,16 @@
 import { unreachable } from '../protocol/types.js';
 import { asset } from './instructions/asset.js';
 import { consent, consentsThatWaited } from './instructions/consent.js';
+import { govern } from './instructions/govern.js';
 import { key } from './instructions/key.js';
 import { participant } from './instructions/participant.js';
+import { ready } from './instructions/ready.js';
 import { consentBySignature, openRest, register } from './instructions/settle.js';
 import { withdraw, withdrawalsThatWaited } from './instructions/withdraw.js';
 import { type Applied, type At, type Ordered, Posting } from './posting.js';
 import { runTriggers } from './settlement/triggers.js';
 import type { State } from './state.js';
+import { addAuthorities, approve, concludeChange, waitedForChange } from './succession/change.js';
 
 export type { Applied, Ordered } from './posting.js';
 
@@ -25,15 +28,19 @@ export function applyBlock(parent: State, at: At, lanes: readonly (readonly (Ord
   const ordered = inOrder(lanes, at.height);
   runTriggers(posting);
   for (const each of ordered) if (isCurb(each)) applyCurb(posting, each);
-  for (const each of ordered)
-    if (each.instruction.payload.kind === 'settle') register(posting, each, each.instruction.payload);
+  for (const each of ordered) applyNew(posting, each);
   withdrawalsThatWaited(posting);
+  waitedForChange(posting, 'withdraw');
   for (const each of ordered)
     if (each.instruction.payload.kind === 'withdraw') withdraw(posting, each, each.instruction.payload);
   consentsThatWaited(posting);
+  waitedForChange(posting, 'consent');
   for (const each of ordered) applyConsent(posting, each);
+  approve(posting);
   openRest(posting);
   for (const each of ordered) if (!isCurb(each)) applyRest(posting, each);
+  // Last of all, wherever it stands in the lanes: the old set has settled everything else that its last block orders.
+  concludeChange(posting);
   return posting.finish();
 }
 
@@ -61,9 +68,16 @@ function applyCurb(posting: Posting, ordered: Ordered): void {
   if (payload.kind === 'participant') participant(posting, ordered, payload);
 }
 
+function applyNew(posting: Posting, ordered: Ordered): void {
+  const { payload } = ordered.instruction;
+  if (payload.kind === 'settle') register(posting, ordered, payload);
+  if (payload.kind === 'govern') govern(posting, ordered, payload);
+}
+
 function applyConsent(posting: Posting, ordered: Ordered): void {
   const { payload } = ordered.instruction;
   if (payload.kind === 'settle') consentBySignature(posting, ordered);
+  if (payload.kind === 'govern') addAuthorities(posting, ordered.instruction.digest, ordered.signed);
   if (payload.kind === 'consent') consent(posting, ordered, payload);
 }
 
@@ -76,6 +90,9 @@ function applyRest(posting: Posting, ordered: Ordered): void {
       return participant(posting, ordered, payload);
     case 'key':
       return key(posting, ordered, payload);
+    case 'ready':
+      return ready(posting, ordered, payload);
+    case 'govern':
     case 'settle':
     case 'consent':
     case 'withdraw':

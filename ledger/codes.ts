@@ -14,10 +14,14 @@ export const RESULT_CODES = [
   'forbidden',
   'not_a_party',
   'settlement_closed',
+  'unknown_change',
   'consent_not_required',
   'already_consented',
+  'already_ready',
   'already_waiting',
   'too_many_waiting',
+  'change_pending',
+  'change_empty',
   'party_exists',
   'asset_code_reserved',
   'asset_not_iso4217',
@@ -29,16 +33,19 @@ export const RESULT_CODES = [
   'key_taken',
   'too_many_keys',
   'unknown_key',
+  'key_in_use',
   'threshold_out_of_reach',
   'lapsed',
   'too_many_open',
   'insufficient_funds',
   'cap_exceeded',
   'proposed',
+  'approved',
   'waiting',
   'unmatched',
   'withdrawn',
   'consented',
+  'ready',
   'applied',
   'settled',
 ] as const;
@@ -57,10 +64,10 @@ export type SilentCode = (typeof SILENT_CODES)[number];
 
 /** `open`: a later block gives another receipt under the same digest. `final`: this was the last. */
 export type Finality = 'open' | 'final';
-export const isOpen = (code: ResultCode): boolean => code === 'proposed' || code === 'waiting';
+export const isOpen = (code: ResultCode): boolean => code === 'proposed' || code === 'approved' || code === 'waiting';
 export const finalityOf = (code: ResultCode): Finality => (isOpen(code) ? 'open' : 'final');
 
-const EFFECTIVE: readonly ResultCode[] = ['settled', 'applied', 'consented', 'withdrawn'];
+const EFFECTIVE: readonly ResultCode[] = ['settled', 'applied', 'consented', 'ready', 'withdrawn'];
 /** Whether the code says that what was asked has happened. A final code that is not one of these is a refusal or a lapse. */
 export const isEffective = (code: ResultCode): boolean => EFFECTIVE.includes(code);
 
@@ -74,6 +81,8 @@ export const CODE_BYTES = {
   unmatched: 6,
   proposed: 7,
   waiting: 8,
+  approved: 9,
+  ready: 10,
   not_yet_valid: 16,
   cancel_until_out_of_range: 17,
   unknown_asset: 18,
@@ -101,6 +110,11 @@ export const CODE_BYTES = {
   too_many_open: 40,
   insufficient_funds: 41,
   cap_exceeded: 42,
+  unknown_change: 43,
+  already_ready: 44,
+  change_pending: 45,
+  change_empty: 46,
+  key_in_use: 47,
 } as const satisfies Record<ResultCode, number>;
 
 const CODE_OF_BYTE = new Map<number, ResultCode>(RESULT_CODES.map((code) => [CODE_BYTES[code], code]));

@@ -1,7 +1,8 @@
 /** The entries of the state, and the one encoding of each (SPEC, State). */
 import { DecodeError, fromUtf8, Reader, utf8 } from '../protocol/codec.js';
 import type { KeyAlg } from '../protocol/crypto.js';
-import { DECIMALS_MAX, KEYS_PER_PARTY_MAX, LEGS_MAX } from '../protocol/limits.js';
+import { AUTHORITIES_MAX } from '../protocol/genesis.js';
+import { DECIMALS_MAX, KEYS_PER_PARTY_MAX, LEGS_MAX, VALIDATORS_MAX } from '../protocol/limits.js';
 import type {
   AmountMinor,
   AssetCode,
@@ -13,6 +14,8 @@ import type {
   NetworkId,
   Thumbprint,
   TimestampMs,
+  Validator,
+  ValidatorIndex,
   ValidatorSet,
 } from '../protocol/types.js';
 import { type Layout, layout } from './layout.js';
@@ -39,9 +42,12 @@ export interface Participant {
   readonly kids: readonly Thumbprint[];
 }
 
+/** `instruction`: signs for its party. `node`: names a node of its party, and signs that the node is ready, nothing else. */
+export type KeyRole = 'instruction' | 'node';
 /** A key that was ever registered. A revoked one stays, so that it is never registered again. */
 export interface RegisteredKey {
   readonly party: Bic;
+  readonly role: KeyRole;
   readonly alg: KeyAlg;
   /** Ed25519: 32 bytes; P-256: the 64 bytes x || y. */
   readonly key: Uint8Array;
@@ -102,6 +108,22 @@ export interface Waiting {
   readonly items: readonly WaitingItem[];
 }
 
+/** A change of the validator set that has not ended. */
+export interface Change extends Named {
+  /** The whole next set, in its order. */
+  readonly members: readonly Validator[];
+  /** The keys of authorities that have signed, in the order in which they came. */
+  readonly consents: readonly Thumbprint[];
+  /** Whether a quorum of the authorities has consented. */
+  readonly approved: boolean;
+  /** The members that hold the state and will vote, as places in the next set, in the order in which they came. */
+  readonly ready: readonly ValidatorIndex[];
+  /** It counts while block time is not past it. */
+  readonly openUntil: TimestampMs;
+  /** How long its id is remembered at least. */
+  readonly until: TimestampMs;
+}
+
 /** The ids to be forgotten in one hour: a hash chain over their records. */
 export interface Bucket {
   readonly hour: number;
@@ -117,13 +139,19 @@ interface EntryCodec<V> {
 
 const CLASSES: readonly AssetClass[] = ['wcbdc', 'deposit', 'stablecoin', 'security', 'commodity'];
 const ALGS: readonly KeyAlg[] = ['Ed25519', 'ES256'];
+const ROLES: readonly KeyRole[] = ['instruction', 'node'];
 const KEY_BYTES = { Ed25519: 32, ES256: 64 } as const satisfies Record<KeyAlg, number>;
 const NAME_BYTES_MAX = 4 * 140;
 const CODE_LENGTH_MAX = 24;
+/** The keys that all authorities of a genesis can have. */
+const AUTHORITY_KEYS_MAX = AUTHORITIES_MAX * KEYS_PER_PARTY_MAX;
 
 export const accountName = (party: string, asset: string): string => `${party}/${asset}`;
 /** A bucket's hour in sixteen digits, so that names ascend with time. */
 export const bucketName = (hour: number): string => String(hour).padStart(16, '0');
+
+/** A member's place in three digits, so that names ascend with it. */
+export const memberName = (index: number): string => String(index).padStart(3, '0');
 
 /** What each table of the state holds. */
 export interface Entries {
@@ -137,6 +165,12 @@ export interface Entries {
   readonly buckets: Bucket;
   /** The set that votes, under the empty name: what hand-overs prove (protocol/SPEC.md). */
   readonly validators: Pick<ValidatorSet, 'epoch' | 'digest'>;
+  /** That set's members, by their place. */
+  readonly members: Validator;
+  /** Every vote key that was ever a member's, with whose it was: none comes back as a new one. */
+  readonly voteKeys: { readonly party: Bic };
+  /** The one open change, under the empty name. */
+  readonly changes: Change;
 }
 export type TableName = keyof Entries;
 export type EntryOf<T extends TableName> = Entries[T];
@@ -173,13 +207,15 @@ const CODECS: { readonly [T in TableName]: EntryCodec<Entries[T]> } = {
     write: (w, k) =>
       w
         .ascii(k.party)
+        .u8(ROLES.indexOf(k.role))
         .u8(ALGS.indexOf(k.alg))
         .raw(k.key)
         .u8(k.revoked ? 1 : 0),
     read: (r) => {
       const party = readBic(r);
+      const role = readChoice(r, ROLES);
       const alg = readChoice(r, ALGS);
-      return { party, alg, key: r.raw(KEY_BYTES[alg]).slice(), revoked: readFlag(r) };
+      return { party, role, alg, key: r.raw(KEY_BYTES[alg]).slice(), revoked: readFlag(r) };
     },
   },
   assets: {
@@ -241,6 +277,32 @@ const CODECS: { readonly [T in TableName]: EntryCodec<Entries[T]> } = {
     write: (w, v) => w.u64(v.epoch).hash(v.digest),
     read: (r) => ({ epoch: r.u64() as Epoch, digest: r.hash() }),
   },
+  members: { prefix: 10, write: writeMember, read: readMember },
+  voteKeys: {
+    prefix: 11,
+    write: (w, v) => w.ascii(v.party),
+    read: (r) => ({ party: readBic(r) }),
+  },
+  changes: {
+    prefix: 12,
+    write: (w, c) => {
+      writeNamed(w, c);
+      w.list(c.members, writeMember).list(c.consents, writeKid);
+      w.u8(c.approved ? 1 : 0)
+        .list(c.ready, (each, index) => each.u8(index))
+        .u64(c.openUntil)
+        .u64(c.until);
+    },
+    read: (r) => ({
+      ...readNamed(r),
+      members: r.list(VALIDATORS_MAX, readMember),
+      consents: r.list(AUTHORITY_KEYS_MAX, readKid),
+      approved: readFlag(r),
+      ready: r.list(VALIDATORS_MAX, (each) => each.u8() as ValidatorIndex),
+      openUntil: r.u64() as TimestampMs,
+      until: r.u64() as TimestampMs,
+    }),
+  },
 };
 
 export const TABLE_NAMES = Object.keys(CODECS) as readonly TableName[];
@@ -292,6 +354,13 @@ function readLeg(reader: Reader): BoundLeg {
     asset: reader.text(CODE_LENGTH_MAX) as AssetCode,
     amount: reader.i128() as AmountMinor,
   };
+}
+
+function writeMember(to: Layout, { party, voteKey, networkKey }: Validator): void {
+  to.ascii(party).hash(voteKey).hash(networkKey);
+}
+function readMember(reader: Reader): Validator {
+  return { party: readBic(reader), voteKey: reader.hash(), networkKey: reader.hash() as Validator['networkKey'] };
 }
 
 function writeKid(to: Layout, kid: Thumbprint): void {

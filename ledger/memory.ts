@@ -168,6 +168,10 @@ function encodeShare(
   return { list, entries };
 }
 
+/** The record that an entry of a list is, or null: it may be the mark of an ended settlement. */
+export const recordOf = ({ key, value }: IdEntry): IdRecord | null =>
+  key[0] === PREFIX.record ? whole(value, readRecord) : null;
+
 const readList = (reader: Reader): IdEntry[] =>
   reader.list(0xffff_ffff, (r) => ({ key: r.bytes(64), value: r.bytes(256) }));
 

@@ -4,7 +4,7 @@ import type { Instruction } from '../protocol/instruction.js';
 import { merkleRoot } from '../protocol/merkle.js';
 import type { Hash, Height, InstructionDigest, Root, Thumbprint, TimestampMs } from '../protocol/types.js';
 import { isOpen, type ResultCode } from './codes.js';
-import type { Settlement } from './entries.js';
+import type { Change, Settlement } from './entries.js';
 import { MEMORY_MS } from './memory.js';
 import { leafOf, type Named, type Receipt } from './receipt.js';
 import type { State } from './state.js';
@@ -43,6 +43,8 @@ export class Posting {
   readonly #leaves: Hash[] = [];
   /** Settlements registered in this block and not ended, in that order. They join the state's only if they stay open. */
   readonly fresh = new Map<string, Settlement>();
+  /** What this block made of the open change; its receipt is given when the block is done, so that there is one. */
+  news: 'proposed' | 'approved' | null = null;
 
   constructor(parent: State, at: At) {
     this.parent = parent;
@@ -78,8 +80,9 @@ export class Posting {
   /** Records a result and gives its receipt; answers the receipt's leaf. */
   record(named: Named, code: ResultCode, until: TimestampMs): Hash {
     this.remember(named, code, until);
-    // A settlement that has ended is marked under its digest, so that nothing waits for it.
-    if (named.kind === 'settle' && !isOpen(code)) this.state.memory.setMark(named.digest, { code, until });
+    // A settlement or change that has ended is marked under its digest, so that nothing waits for it.
+    if ((named.kind === 'settle' || named.kind === 'govern') && !isOpen(code))
+      this.state.memory.setMark(named.digest, { code, until });
     const { digest, initiator, id, kind } = named;
     const receipt: Receipt = { digest, initiator, id, kind, code, height: this.at.height, time: this.at.time };
     const leaf = leafOf(receipt);
@@ -98,7 +101,13 @@ export class Posting {
     return this.fresh.get(digest) ?? this.state.openSettlement(digest);
   }
 
-  /** Whether a settlement of that digest has been and is over, as far as is remembered. */
+  /** The change of that digest, if it is open, whether or not its time is over. */
+  change(digest: InstructionDigest): Change | undefined {
+    const change = this.state.openChange();
+    return change?.digest === digest ? change : undefined;
+  }
+
+  /** Whether a settlement or change of that digest has been and is over, as far as is remembered. */
   hasEnded(digest: InstructionDigest): boolean {
     const mark = this.state.memory.mark(digest);
     return mark !== undefined && this.at.time <= mark.until;
@@ -115,6 +124,13 @@ export class Posting {
     if (!this.fresh.delete(settlement.digest)) this.state.closeSettlement(settlement);
     const until = Math.max(settlement.until, this.horizon(this.at.time)) as TimestampMs;
     return this.record(settlement, code, until);
+  }
+
+  /** Ends the open change with `code`. */
+  endChange(change: Change, code: ResultCode): void {
+    this.news = null;
+    this.state.closeChange(change);
+    this.record(change, code, Math.max(change.until, this.horizon(this.at.time)) as TimestampMs);
   }
 
   finish(): Applied {

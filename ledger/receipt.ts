@@ -24,10 +24,16 @@ export interface Receipt extends Named {
 const RECEIPT_BYTES = 1 + 32 + 11 + 16 + 1 + 1 + 8 + 8;
 const FORMAT = 1;
 
-const KIND_BYTES = { settle: 1, consent: 2, withdraw: 3, asset: 4, participant: 5, key: 6 } as const satisfies Record<
-  PayloadKind,
-  number
->;
+const KIND_BYTES = {
+  settle: 1,
+  consent: 2,
+  withdraw: 3,
+  asset: 4,
+  participant: 5,
+  key: 6,
+  govern: 7,
+  ready: 8,
+} as const satisfies Record<PayloadKind, number>;
 const KIND_OF_BYTE = new Map<number, PayloadKind>(
   Object.entries(KIND_BYTES).map(([kind, byte]) => [byte, kind as PayloadKind]),
 );

@@ -1,9 +1,10 @@
 /** Who has signed, and what is not even recorded. */
 import type { Instruction } from '../protocol/instruction.js';
-import type { PayloadOf } from '../protocol/payload.js';
-import type { Bic, Thumbprint, TimestampMs } from '../protocol/types.js';
+import type { Payload, PayloadOf } from '../protocol/payload.js';
+import type { Bic, Thumbprint, TimestampMs, Uetr } from '../protocol/types.js';
 import type { SilentCode } from './codes.js';
 import type { Participant } from './entries.js';
+import type { IdRecord } from './memory.js';
 import type { Ordered, Posting } from './posting.js';
 import type { State } from './state.js';
 
@@ -17,10 +18,40 @@ export function hasSigned({ parent, state }: Readings, party: string, signed: re
   let count = 0;
   for (let at = 0; at < signed.length; at++) {
     const kid = signed[at] as Thumbprint;
-    const key = state.key(kid);
-    if (key !== undefined && key.party === party && !key.revoked && signed.indexOf(kid) === at) count++;
+    if (signerOf(state, kid) === party && signed.indexOf(kid) === at) count++;
   }
   return count >= threshold;
+}
+
+/** The party that a key may sign for: none if it is a node's or revoked, for a node key never speaks for its party. */
+export function signerOf(state: State, kid: Thumbprint): Bic | undefined {
+  const key = state.key(kid);
+  return key === undefined || key.revoked || key.role !== 'instruction' ? undefined : key.party;
+}
+
+/** Whether a key's signature counts for an instruction's initiator: on `ready` its node's, on all else its own. */
+export function countsForInitiator(
+  state: State,
+  { kind, initiator }: Pick<Payload, 'kind' | 'initiator'>,
+  kid: Thumbprint,
+): boolean {
+  if (kind !== 'ready') return signerOf(state, kid) === initiator;
+  const key = state.key(kid);
+  return key !== undefined && key.role === 'node' && !key.revoked && key.party === initiator;
+}
+
+/**
+ * The record that stands in the way of a payload under its initiator's id, or undefined. A `ready` stands in nobody's way
+ * but another's, or who holds a node key could use up the ids of its bank's payments.
+ */
+export function recordAgainst(
+  state: State,
+  time: TimestampMs,
+  { kind, initiator, id }: Pick<Payload, 'kind' | 'initiator' | 'id'>,
+): IdRecord | undefined {
+  const record = state.record(initiator as Bic, id as Uetr);
+  if (record === undefined || time > record.until) return undefined;
+  return record.kind === 'ready' && kind !== 'ready' ? undefined : record;
 }
 
 /** The states that a right is judged by: `parent` for thresholds, `state` for what has been revoked since. */
@@ -46,11 +77,14 @@ export function screen(
   const { payload } = instruction;
   const { parent, state } = readings;
   if (payload.network !== parent.parameters.network) return 'wrong_network';
-  const record = state.record(payload.initiator as Bic, payload.id as Parameters<State['record']>[1]);
-  if (record !== undefined && time <= record.until)
-    return record.digest === instruction.digest ? 'repeat' : 'duplicate_id';
+  const record = recordAgainst(state, time, payload);
+  if (record !== undefined) return record.digest === instruction.digest ? 'repeat' : 'duplicate_id';
   if (time > instruction.expiresMs) return 'expired';
-  if (!hasSigned(readings, payload.initiator, signed)) return 'initiator_signature_missing';
+  const isSigned =
+    payload.kind === 'ready'
+      ? signed.some((kid) => countsForInitiator(state, payload, kid))
+      : hasSigned(readings, payload.initiator, signed);
+  if (!isSigned) return 'initiator_signature_missing';
   if (payload.kind === 'asset' && needsAuthority(state, payload) && !authoritySigned(readings, payload, signed))
     return 'authority_signature_missing';
   return null;

@@ -1,11 +1,22 @@
 /** Support of the ledger's tests: banks, instructions without real signatures, and a ledger with a disk in memory. */
+import { validatorSet } from '../protocol/block.js';
 import { canonicalBytes, type Json } from '../protocol/canonical.js';
 import { fromHex, toHex } from '../protocol/codec.js';
-import { generateKey, publicKeyOf } from '../protocol/crypto.js';
+import { generateKey, type PublicKey, publicKeyOf } from '../protocol/crypto.js';
 import { hashOf } from '../protocol/hash.js';
-import { type Instruction, instructionDigest } from '../protocol/instruction.js';
+import { ed25519Thumbprint, type Instruction, instructionDigest } from '../protocol/instruction.js';
 import type { Jwk, Payload } from '../protocol/payload.js';
-import type { Bic, Epoch, Hash, Height, Jurisdiction, NetworkId, Thumbprint, TimestampMs } from '../protocol/types.js';
+import type {
+  Bic,
+  Epoch,
+  Hash,
+  Height,
+  Jurisdiction,
+  NetworkId,
+  Thumbprint,
+  TimestampMs,
+  Validator,
+} from '../protocol/types.js';
 import { formatTime } from '../protocol/values.js';
 import { type Applied, applyBlock, type Ordered } from './apply.js';
 import { forgotten } from './memory.js';
@@ -19,12 +30,13 @@ const SKEW_MS = 2_000;
 export interface Key {
   readonly kid: Thumbprint;
   readonly jwk: Jwk;
+  readonly key: Uint8Array;
 }
 
 /** Keys are derived from a name, so that every run has the same. */
 function keyOf(name: string): Key {
-  const { kid, jwk } = generateKey('Ed25519', () => fromHex(hashOf(new TextEncoder().encode(name))));
-  return { kid, jwk };
+  const { kid, jwk, key } = generateKey('Ed25519', () => fromHex(hashOf(new TextEncoder().encode(name))));
+  return { kid, jwk, key };
 }
 
 export const bic = (name: string): Bic => `${name.toUpperCase().padEnd(4, 'X').slice(0, 4)}HKHHXXX` as Bic;
@@ -38,6 +50,25 @@ export function keyAt(party: string, at = 0): Key {
   keys.set(name, key);
   return key;
 }
+
+/** The `at`-th vote key of a party, and the `at`-th key of a node of it. */
+export const voteKeyAt = (party: string, at = 0): Key => keyAt(`${party}vote`, at);
+export const nodeKeyAt = (party: string, at = 0): Key => keyAt(`${party}node`, at);
+/** A member of a set, by the serial numbers of its keys. */
+export const member = (party: string, vote = 0, node = 0): Validator => ({
+  party: party as Bic,
+  voteKey: toHex(voteKeyAt(party, vote).key),
+  networkKey: toHex(nodeKeyAt(party, node).key) as Validator['networkKey'],
+});
+export const ECBB = bic('ecbb');
+export const SAMA = bic('sama');
+/** The set of the genesis: two authorities, and two parties that the ledger knows by their nodes alone. */
+export const MEMBERS: readonly Validator[] = [HKMA, BOTH, ECBB, SAMA].map((party) => member(party));
+
+export const AUTHORITIES: readonly (readonly [Bic, string])[] = [
+  [HKMA, 'HK'],
+  [BOTH, 'TH'],
+];
 
 /** A disk in memory: what `Changes` wrote. */
 class Disk implements Recall {
@@ -93,15 +124,30 @@ export function order(
   const common = { network: NETWORK, id: uuid(), issued: formatTime(issuedMs), expires: formatTime(expiresMs) };
   const payload = { ...common, ...draft } as unknown as Payload;
   const payloadBytes = canonicalBytes(payload);
-  const newKeys = 'keys' in payload ? payload.keys : [];
-  const possessions = newKeys.map(({ jwk }) => {
-    const key = publicKeyOf(jwk);
-    if (!key.ok) throw new Error(key.detail);
-    return { kid: key.kid, alg: key.alg, key: key.key, signingInput: new Uint8Array(), signature: new Uint8Array(64) };
-  });
+  const possessions = newKeysOf(payload).map(({ kid, alg, key }) => ({
+    kid,
+    alg,
+    key,
+    signingInput: new Uint8Array(),
+    signature: new Uint8Array(64),
+  }));
   const digest = instructionDigest(payloadBytes);
   const instruction: Instruction = { digest, payload, payloadBytes, issuedMs, expiresMs, signatures: [], possessions };
   return { instruction, signed, possessed: possessions.map(({ kid }) => kid) };
+}
+
+/** The keys that come with a proof, in their order. */
+function newKeysOf(payload: Payload): (PublicKey & { readonly kid: Thumbprint })[] {
+  if (payload.kind === 'govern') {
+    return payload.change.validators
+      .filter(({ possession }) => possession !== undefined)
+      .map(({ voteKey }) => ({ alg: 'Ed25519', key: fromHex(voteKey), kid: ed25519Thumbprint(fromHex(voteKey)) }));
+  }
+  return ('keys' in payload ? payload.keys : []).map(({ jwk }) => {
+    const key = publicKeyOf(jwk);
+    if (!key.ok) throw new Error(key.detail);
+    return key;
+  });
 }
 
 export const kidsOf = (...parties: readonly string[]): Thumbprint[] => parties.map((party) => keyAt(party).kid);
@@ -113,26 +159,21 @@ export const newKey = (party: string, at = 0): Json => ({
 /** The same item with other facts. */
 export const signedBy = (ordered: Ordered, ...kids: readonly Thumbprint[]): Ordered => ({ ...ordered, signed: kids });
 
-/** A ledger of two authorities (HK, TH) that goes on block by block, one second each unless told. */
+/** A ledger, of two authorities (HK, TH) unless told, that goes on block by block, one second each unless told. */
 export class Book {
   disk = new Disk();
   state: State;
   height = 0;
   time = START;
 
-  constructor() {
+  constructor(authorities: readonly (readonly [Bic, string])[] = AUTHORITIES) {
     this.state = State.genesis(
       {
         network: NETWORK,
         created: START as TimestampMs,
         skewMs: SKEW_MS,
-        validators: { epoch: 0 as Epoch, digest: hash('validators') },
-        authorities: (
-          [
-            [HKMA, 'HK'],
-            [BOTH, 'TH'],
-          ] as const
-        ).map(([party, jurisdiction]) => ({
+        validators: validatorSet(0 as Epoch, MEMBERS),
+        authorities: authorities.map(([party, jurisdiction]) => ({
           party,
           name: `Authority of ${jurisdiction}`,
           lei: '5493001KJTIIGC8Y1R12',
@@ -230,6 +271,30 @@ export class Book {
       cap: '1000000.00',
     } as const;
     return this.order({ ...draft, jurisdiction: initiator === BOTH ? 'TH' : 'HK', ...more }, ...signers);
+  }
+  /** Asks for a set. A vote key that its member does not have now comes with a proof. */
+  govern(
+    initiator: string,
+    next: readonly Validator[],
+    signers: readonly string[] = [initiator],
+    more: Partial<Draft> = {},
+  ): Ordered {
+    const current = this.state.members();
+    const validators = next.map((each) => ({
+      ...each,
+      ...(current.some(({ voteKey }) => voteKey === each.voteKey) ? {} : { possession: '00'.repeat(64) }),
+    }));
+    return this.order({ kind: 'govern', initiator, change: { type: 'validators', validators }, ...more }, ...signers);
+  }
+  /** A node says that it is ready, by its own key. */
+  ready(party: string, change: Ordered, node = 0): Ordered {
+    const draft = { kind: 'ready', initiator: party, change: change.instruction.digest } as const;
+    return order(this.time, draft, [nodeKeyAt(party, node).kid]);
+  }
+  /** Registers nodes' keys for a party. */
+  addNode(party: string, from = 0, count = 1): Ordered {
+    const keys = Array.from({ length: count }, (_, at) => newKey(`${party}node`, from + at));
+    return this.order({ kind: 'key', action: 'node', initiator: party, party, keys });
   }
   balance(party: string, asset = 'HKD'): bigint {
     return this.state.account(party, asset)?.balance ?? 0n;

@@ -2,8 +2,10 @@
  * The state of the ledger after a block: typed entries in layers, one Merkle tree over them, and what is due when.
  * A state is open while its block is applied, then sealed; it is persistent, so that rival branches share what they agree on.
  */
+import { fromHex, toHex } from '../protocol/codec.js';
 import { type PublicKey, publicKeyOf } from '../protocol/crypto.js';
 import { hashPairs, type PairHasher, TAGS } from '../protocol/hash.js';
+import { ed25519Thumbprint } from '../protocol/instruction.js';
 import type { Jwk } from '../protocol/payload.js';
 import { type StateProof, statePath, stateValueHash } from '../protocol/stateproof.js';
 import {
@@ -13,22 +15,26 @@ import {
   type InstructionDigest,
   type Jurisdiction,
   type NetworkId,
+  type PeerKey,
   type Root,
   type Thumbprint,
   type TimestampMs,
   type Uetr,
+  type Validator,
   type ValidatorSet,
   ZERO_HASH,
 } from '../protocol/types.js';
-import { type Agenda, EMPTY_AGENDA, enter, first, strike } from './agenda.js';
+import { type Agenda, type Due, dueOf, dueText, EMPTY_AGENDA, enter, first, strike } from './agenda.js';
 import {
   type Account,
   type Asset,
   accountName,
   bucketName,
+  type Change,
   decodeEntry,
   type EntryOf,
   encodeEntry,
+  memberName,
   nameOfKey,
   type Parameters,
   type Participant,
@@ -51,7 +57,7 @@ export interface GenesisState {
   readonly network: NetworkId;
   readonly created: TimestampMs;
   readonly skewMs: number;
-  readonly validators: Pick<ValidatorSet, 'epoch' | 'digest'>;
+  readonly validators: ValidatorSet;
   readonly authorities: readonly {
     readonly party: Bic;
     readonly name: string;
@@ -73,51 +79,53 @@ export interface Changes {
 }
 
 export type Tables = { readonly [T in TableName]: Table<EntryOf<T>> };
-/** How many open settlements a party has begun, and how many of its consents and withdrawals wait: counted, not stored. */
+/** How many open settlements a party has begun, how many of its consents and withdrawals wait, how many nodes it has: counted, not stored. */
 interface Counts {
   readonly open: Table<number>;
   readonly waiting: Table<number>;
+  readonly nodes: Table<number>;
 }
 
-/** Something that becomes due once block time is past `time`. */
-export type Due =
-  | { readonly kind: 'bucket'; readonly time: number; readonly hour: number }
-  | { readonly kind: 'lapse'; readonly time: number; readonly settlement: InstructionDigest }
-  | {
-      readonly kind: 'unmatched';
-      readonly time: number;
-      readonly settlement: InstructionDigest;
-      readonly instruction: InstructionDigest;
-    };
+/** A node that may take part, as a validator or not, and whose it is. */
+export interface NodeKey {
+  readonly party: Bic;
+  readonly key: PeerKey;
+}
 
 const NO_CHANGES: Changes = { state: [], ids: [], expired: null };
 
 export class State {
   readonly tables: Tables;
   readonly counts: Counts;
+  /** Whose each node key is that is registered and not revoked, by the key in hex; derived from the keys. */
+  readonly nodes: Table<Bic>;
   readonly memory: Memory;
   readonly hasher: PairHasher;
   #parent: State | null;
   #tree: Tree;
   #agenda: Agenda;
   #authorities: ReadonlyMap<string, Bic>;
+  /** Null until it is asked for after a change. */
+  #nodeKeys: readonly NodeKey[] | null;
   #changes: Changes | null = null;
   #committed = false;
 
   private constructor(
     parent: State | null,
-    parts: Pick<State, 'tables' | 'counts' | 'memory' | 'hasher'>,
+    parts: Pick<State, 'tables' | 'counts' | 'nodes' | 'memory' | 'hasher'>,
     tree: Tree,
     agenda: Agenda,
   ) {
     this.#parent = parent;
     this.tables = parts.tables;
     this.counts = parts.counts;
+    this.nodes = parts.nodes;
     this.memory = parts.memory;
     this.hasher = parts.hasher;
     this.#tree = tree;
     this.#agenda = agenda;
     this.#authorities = parent === null ? new Map() : parent.#authorities;
+    this.#nodeKeys = parent === null ? null : parent.#nodeKeys;
   }
 
   /** The state before the first block. Its changes are written and committed like a block's. The keys are good (genesis.ts). */
@@ -125,8 +133,11 @@ export class State {
     const state = State.#empty(recall, hasher);
     const { network, created, skewMs } = genesis;
     state.tables.parameters.set('', { network, created, skewMs });
-    const { epoch, digest } = genesis.validators;
-    state.tables.validators.set('', { epoch, digest });
+    state.setValidators(genesis.validators);
+    for (const { party, networkKey } of genesis.validators.validators) {
+      const key = fromHex(networkKey);
+      state.registerKey(ed25519Thumbprint(key), { party, role: 'node', alg: 'Ed25519', key, revoked: false });
+    }
     for (const authority of genesis.authorities) {
       const keys = authority.keys.map((jwk) => {
         const key = publicKeyOf(jwk);
@@ -134,7 +145,7 @@ export class State {
         return key;
       });
       for (const { kid, alg, key } of keys)
-        state.tables.keys.set(kid, { party: authority.party, alg, key, revoked: false });
+        state.registerKey(kid, { party: authority.party, role: 'instruction', alg, key, revoked: false });
       const { party, name, lei, jurisdiction, threshold } = authority;
       const kids = keys.map((key) => key.kid);
       state.tables.participants.set(party, {
@@ -169,6 +180,9 @@ export class State {
     }
     state.#tree = state.#tree.update(updates);
     state.#authorities = authoritiesOf(state);
+    for (const [, key] of state.tables.keys.entries()) state.#countNode(key);
+    const change = state.openChange();
+    if (change !== null) state.schedule(changeDue(change));
     for (const [, settlement] of state.tables.settlements.entries()) state.#countOpen(settlement, 1);
     for (const [, { settlement, items }] of state.tables.waiting.entries()) {
       for (const item of items) {
@@ -185,8 +199,11 @@ export class State {
 
   static #empty(recall: Recall, hasher: PairHasher): State {
     const tables = Object.fromEntries(TABLE_NAMES.map((name) => [name, Table.over(new Map())])) as unknown as Tables;
-    const counts = { open: Table.over(new Map<string, number>()), waiting: Table.over(new Map<string, number>()) };
-    return new State(null, { tables, counts, memory: new Memory(recall), hasher }, Tree.empty(hasher), EMPTY_AGENDA);
+    const empty = () => Table.over(new Map<string, number>());
+    const counts = { open: empty(), waiting: empty(), nodes: empty() };
+    const nodes = Table.over(new Map<string, Bic>());
+    const parts = { tables, counts, nodes, memory: new Memory(recall), hasher };
+    return new State(null, parts, Tree.empty(hasher), EMPTY_AGENDA);
   }
 
   /** An open state over this sealed one, for the next block. */
@@ -195,13 +212,10 @@ export class State {
     const tables = Object.fromEntries(
       TABLE_NAMES.map((name) => [name, this.tables[name].child()]),
     ) as unknown as Tables;
-    const counts = { open: this.counts.open.child(), waiting: this.counts.waiting.child() };
-    return new State(
-      this,
-      { tables, counts, memory: this.memory.child(), hasher: this.hasher },
-      this.#tree,
-      this.#agenda,
-    );
+    const { open, waiting, nodes } = this.counts;
+    const counts = { open: open.child(), waiting: waiting.child(), nodes: nodes.child() };
+    const parts = { tables, counts, nodes: this.nodes.child(), memory: this.memory.child(), hasher: this.hasher };
+    return new State(this, parts, this.#tree, this.#agenda);
   }
 
   /** Ends the changes of this layer: chains its ids into their buckets and hashes what changed. `height` is its block's. */
@@ -226,6 +240,11 @@ export class State {
     this.#close();
   }
 
+  /** The tree over the entries: persistent, so it stays as it is whatever follows. */
+  get tree(): Tree {
+    return this.#tree;
+  }
+
   /** Root of the state tree. */
   get root(): Root {
     return this.#tree.root;
@@ -248,6 +267,8 @@ export class State {
     for (const table of TABLE_NAMES) this.tables[table].fold();
     this.counts.open.fold();
     this.counts.waiting.fold();
+    this.counts.nodes.fold();
+    this.nodes.fold();
     this.memory.release();
     this.#changes = NO_CHANGES;
     this.#parent = null;
@@ -270,6 +291,10 @@ export class State {
   authorityOf(jurisdiction: string): Bic | undefined {
     return this.#authorities.get(jurisdiction);
   }
+  /** All authorities, ascending by BIC. They are those of the genesis for ever. */
+  authorities(): Bic[] {
+    return [...this.#authorities.values()];
+  }
   key(kid: string): RegisteredKey | undefined {
     return this.tables.keys.get(kid);
   }
@@ -278,6 +303,70 @@ export class State {
     const key = this.tables.keys.get(kid);
     return key === undefined || key.revoked ? undefined : { alg: key.alg, key: key.key };
   }
+  /** Registers a key that was judged before. */
+  registerKey(kid: Thumbprint, key: RegisteredKey): void {
+    this.tables.keys.set(kid, key);
+    this.#countNode(key);
+  }
+  /** A revoked key stays known as one, so that nobody registers it again. */
+  revokeKey(kid: Thumbprint, key: RegisteredKey): void {
+    this.tables.keys.set(kid, { ...key, revoked: true });
+    if (key.role !== 'node') return;
+    this.nodes.delete(toHex(key.key));
+    bump(this.counts.nodes, key.party, -1);
+    this.#nodeKeys = null;
+  }
+  #countNode(key: RegisteredKey): void {
+    if (key.role !== 'node' || key.revoked) return;
+    this.nodes.set(toHex(key.key), key.party);
+    bump(this.counts.nodes, key.party, 1);
+    this.#nodeKeys = null;
+  }
+  /** The nodes that may take part, ascending by key; the same array in later states while no node key comes or goes. */
+  nodeKeys(): readonly NodeKey[] {
+    this.#nodeKeys ??= this.nodes.entries().map(([key, party]) => ({ party, key: key as PeerKey }));
+    return this.#nodeKeys;
+  }
+
+  /** Epoch and digest of the set that has the say after this state's block. */
+  get validators(): Pick<ValidatorSet, 'epoch' | 'digest'> {
+    const validators = this.tables.validators.get('');
+    assert(validators !== undefined, 'a state names its validators');
+    return validators;
+  }
+  /** That set's members, in their order. */
+  members(): Validator[] {
+    return this.tables.members.entries().map(([, member]) => member);
+  }
+  /** Puts a set in charge; its vote keys are remembered for ever. */
+  setValidators({ epoch, digest, validators }: ValidatorSet): void {
+    const { members, voteKeys } = this.tables;
+    this.tables.validators.set('', { epoch, digest });
+    for (const [name] of members.entries()) members.delete(name);
+    for (const [index, { party, voteKey, networkKey }] of validators.entries()) {
+      members.set(memberName(index), { party, voteKey, networkKey });
+      if (voteKeys.get(voteKey) === undefined) voteKeys.set(voteKey, { party });
+    }
+  }
+  /** The change of validators that has not ended, or null; there is one at a time. */
+  openChange(): Change | null {
+    return this.tables.changes.get('') ?? null;
+  }
+  /** Opens a change, with the trigger that ends it. */
+  beginChange(change: Change): void {
+    this.tables.changes.set('', change);
+    this.schedule(changeDue(change));
+  }
+  closeChange(change: Change): void {
+    this.tables.changes.delete('');
+    this.unschedule(changeDue(change));
+  }
+  /** The keys that have consented to an open settlement or change of that digest; undefined when neither is open. */
+  consentsTo(digest: InstructionDigest): readonly Thumbprint[] | undefined {
+    const change = this.openChange();
+    return change?.digest === digest ? change.consents : this.openSettlement(digest)?.consents;
+  }
+
   asset(code: string): Asset | undefined {
     return this.tables.assets.get(code);
   }
@@ -358,6 +447,8 @@ export class State {
     for (const table of TABLE_NAMES) this.tables[table].freeze();
     this.counts.open.freeze();
     this.counts.waiting.freeze();
+    this.counts.nodes.freeze();
+    this.nodes.freeze();
   }
 }
 
@@ -369,6 +460,8 @@ export function bump(counts: Table<number>, party: Bic, by: 1 | -1): void {
 
 /** A bucket goes when the last thing in it has stopped counting. */
 const bucketDue = (hour: number): Due => ({ kind: 'bucket', time: (hour + 1) * HOUR_MS - 1, hour });
+
+const changeDue = ({ openUntil, digest }: Change): Due => ({ kind: 'change', time: openUntil, change: digest });
 
 /** A table whose kind is known by its name alone. */
 const anyOf = (tables: Tables, table: TableName): Table<EntryOf<TableName>> => tables[table];
@@ -396,19 +489,3 @@ const authoritiesOf = (state: State): ReadonlyMap<string, Bic> =>
       .filter((participant) => participant.authority)
       .map((participant) => [participant.jurisdiction, participant.party]),
   );
-
-/** Texts ascend by time, then by kind and name, so that what is due runs in one order everywhere. */
-function dueText(due: Due): string {
-  const time = String(due.time).padStart(16, '0');
-  if (due.kind === 'bucket') return `${time} bucket ${due.hour}`;
-  if (due.kind === 'lapse') return `${time} lapse ${due.settlement}`;
-  return `${time} unmatched ${due.settlement} ${due.instruction}`;
-}
-
-function dueOf(text: string): Due {
-  const [timeText, kind, name, second] = text.split(' ') as [string, Due['kind'], string, string];
-  const time = Number(timeText);
-  if (kind === 'bucket') return { kind, time, hour: Number(name) };
-  if (kind === 'lapse') return { kind, time, settlement: name as InstructionDigest };
-  return { kind, time, settlement: name as InstructionDigest, instruction: second as InstructionDigest };
-}

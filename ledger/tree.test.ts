@@ -2,10 +2,11 @@ import fc from 'fast-check';
 import t from 'tap';
 import { fromHex, toHex } from '../protocol/codec.js';
 import { concat, hashPairs } from '../protocol/hash.js';
+import { hashOfNode } from '../protocol/snapshot.js';
 import { stateLeaf, statePath, stateValueHash, verifyStateProof } from '../protocol/stateproof.js';
 import { type Hash, ZERO_HASH } from '../protocol/types.js';
 import { type Agenda, EMPTY_AGENDA, enter, first, strike } from './agenda.js';
-import { Tree } from './tree.js';
+import { prefixOf, subtreeHash, Tree } from './tree.js';
 
 type Content = ReadonlyMap<string, string>;
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -88,6 +89,24 @@ function prove(tree: Tree, content: Content, key: string): void {
   if (!verifyStateProof(tree.root, proof)) throw new Error(`no proof of ${key}`);
   if (verifyStateProof(tree.root, { ...proof, value: bytes('another') })) throw new Error(`a false proof of ${key}`);
 }
+
+t.test('the subtrees at a depth are those of the entries whose paths begin so, and one entry is a leaf', (t) => {
+  fc.assert(
+    fc.property(batches, fc.nat({ max: 7 }), (history, depth) => {
+      const content = history.reduce(after, new Map() as Content);
+      const leaves = updatesOf(Object.fromEntries(content)).sort((a, b) => (a.path < b.path ? -1 : 1));
+      const some = leaves.flatMap(({ path, valueHash }) => (valueHash === null ? [] : [{ path, valueHash }]));
+      for (const [index, node] of Tree.empty().update(leaves).subtrees(depth).entries()) {
+        const under = some.filter(({ path }) => prefixOf(path, depth) === index);
+        const type = under.length === 0 ? 'empty' : under.length === 1 ? 'leaf' : 'inner';
+        if (node.type !== type) throw new Error(`a subtree of ${under.length} is ${node.type}`);
+        if (hashOfNode(node) !== subtreeHash(under, depth)) throw new Error('another hash');
+      }
+    }),
+    { numRuns: 60 },
+  );
+  t.end();
+});
 
 t.test('a hasher may hand back bytes at any offset; a batch names a path once', (t) => {
   const updates = updatesOf(Object.fromEntries(Array.from({ length: 100 }, (_, at) => [`key ${at}`, 'x'])));

@@ -5,6 +5,7 @@
  */
 import { toHex } from '../protocol/codec.js';
 import { hashPairs, type PairHasher, TAGS } from '../protocol/hash.js';
+import type { ManifestNode } from '../protocol/snapshot.js';
 import { assert, type Hash, type Root, ZERO_HASH } from '../protocol/types.js';
 import { layout, putHex } from './layout.js';
 
@@ -121,6 +122,35 @@ export class Tree {
     }
     return { siblings, end: node };
   }
+
+  /** The subtrees under each prefix of `depth` bits, ascending: 2^depth of them. */
+  subtrees(depth: number): ManifestNode[] {
+    const subtrees = Array.from({ length: 2 ** depth }, (): ManifestNode => ({ type: 'empty' }));
+    const descend = (node: Node, level: number, prefix: number): void => {
+      if (node instanceof Inner && level < depth) {
+        descend(node.left, level + 1, 2 * prefix);
+        descend(node.right, level + 1, 2 * prefix + 1);
+      } else if (node instanceof Inner) subtrees[prefix] = { type: 'inner', hash: hexOf(node) };
+      // A leaf may stand higher up, and belongs where its path leads.
+      else if (node !== null) {
+        subtrees[prefixOf(node.path, depth)] = { type: 'leaf', path: node.path, valueHash: node.valueHash };
+      }
+    };
+    descend(this.#top, 0, 0);
+    return subtrees;
+  }
+}
+
+/** The hash of the subtree at `depth` that holds these entries, whose paths ascend and agree in so many bits. */
+export function subtreeHash(
+  entries: readonly { readonly path: Hash; readonly valueHash: Hash }[],
+  depth: number,
+  hasher: PairHasher = hashPairs,
+): Hash {
+  const batch = new Batch(entries);
+  const node = batch.into(null, depth);
+  batch.hash(hasher);
+  return hexOf(node);
 }
 
 /** One batch of updates on its way into a tree, and the nodes that it made, by depth, which still lack their hashes. */
@@ -135,8 +165,8 @@ class Batch {
     }
   }
 
-  into(top: Node): Node {
-    return this.#apply(top, 0, this.#updates.length, 0);
+  into(top: Node, depth = 0): Node {
+    return this.#apply(top, 0, this.#updates.length, depth);
   }
 
   /** Deepest first, so that a node's children have theirs. */
@@ -214,6 +244,11 @@ function firstRight(items: readonly { readonly path: Hash }[], from: number, to:
 function bitAt(path: Hash, depth: number): number {
   const code = path.charCodeAt(depth >> 2);
   return ((code < 58 ? code - 48 : code - 87) >> (3 - (depth & 3))) & 1;
+}
+
+/** The first bits of a path as a number; at most 32 of them. */
+export function prefixOf(path: Hash, bits: number): number {
+  return bits === 0 ? 0 : Number.parseInt(path.slice(0, 8), 16) >>> (32 - bits);
 }
 
 function wordsOf(bytes: Uint8Array): Int32Array {

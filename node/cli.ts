@@ -6,6 +6,7 @@ import { keysCommands } from './cli/keys.js';
 import { networkCommands } from './cli/network.js';
 import { failed, tell } from './cli/outcome.js';
 import { readCommands } from './cli/read.js';
+import { restartCommands } from './cli/restart.js';
 import { run } from './cli/runner.js';
 import { nodeCommands } from './cli/start.js';
 import { verifyCommands } from './cli/verify.js';
@@ -29,6 +30,7 @@ keysCommands(program, run);
 instructCommands(program, run);
 readCommands(program, run);
 verifyCommands(program, run);
+restartCommands(program, run);
 prepare(program);
 
 /** Settings that commander does not hand down to commands made with `command`, and the option that all of them have. */

@@ -33,14 +33,21 @@ t.test('defaults, paths from the file, frozen to the last member', (t) => {
   t.strictSame(config, {
     party: 'HKMAHKHHXXX',
     genesis: join(folder, 'genesis.json'),
+    restart: null,
     data: join(folder, 'data'),
     verifierThreads: 2,
-    keys: { vote: join(folder, 'keys/vote.pem'), network: join(folder, 'keys/network.pem') },
+    mark: join(folder, 'data.mark'),
+    keys: {
+      vote: join(folder, 'keys/vote.pem'),
+      nextVote: null,
+      network: join(folder, 'keys/network.pem'),
+    },
     http: { host: '127.0.0.1', port: 8080 },
     p2p: { listen: '/ip4/127.0.0.1/tcp/7000' },
     peers: PEERS,
     log: { level: 'debug' },
     consensus: { deltaMs: 500, batchMs: 5 },
+    retention: null,
   });
   t.throws(() => Object.assign(config.http, { port: 1 }), TypeError);
   t.throws(() => Object.assign(config.peers[0] ?? {}, { party: 'X' }), TypeError);
@@ -84,9 +91,9 @@ t.test('each error is a sentence with the place, the member and the mend', (t) =
     ['missing table', replaced(/\[keys\][^[]*/, ''), {}, [shape('keys is missing; set it to a table \\[keys\\]\\.')]],
     [
       'missing in a table',
-      replaced(/^vote.*\n/m, ''),
+      replaced(/^network.*\n/m, ''),
       {},
-      [shape('keys\\.vote is missing; set it to the path of a file, as text\\.')],
+      [shape('keys\\.network is missing; set it to the path of a file, as text\\.')],
     ],
     [
       'unknown, near',

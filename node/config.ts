@@ -32,9 +32,11 @@ const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 const FILE_SCHEMA = strict({
   party: PartyText,
   genesis: PathText,
+  restart: Type.Optional(PathText),
   data: FolderText,
+  mark: Type.Optional(FolderText),
   verifierThreads: Type.Integer({ minimum: 1, maximum: 64, description: 'a whole number of threads from 1 to 64' }),
-  keys: strict({ vote: PathText, network: PathText }),
+  keys: strict({ vote: Type.Optional(PathText), nextVote: Type.Optional(PathText), network: PathText }),
   http: strict({
     host: Type.String({ minLength: 1, description: 'a name or address of this machine, as "127.0.0.1"' }),
     port: PortNumber,
@@ -46,6 +48,12 @@ const FILE_SCHEMA = strict({
   }),
   log: strict({ level: Type.Enum([...LOG_LEVELS], { description: `one of ${LOG_LEVELS.join(', ')}` }) }),
   consensus: strict({ deltaMs: milliseconds(1, 60_000), batchMs: milliseconds(1, 10_000) }),
+  retention: Type.Optional(
+    strict({
+      blocks: Type.Integer({ minimum: 1, description: 'a whole number of blocks from 1 on' }),
+      days: Type.Integer({ minimum: 3, maximum: 36_500, description: 'a whole number of days from 3 on' }),
+    }),
+  ),
 });
 
 /** What the file says, once defaults and the environment are in it. Paths are as written. */
@@ -64,14 +72,21 @@ export interface Config {
   readonly party: Bic;
   /** Absolute, as every path here. */
   readonly genesis: string;
+  /** The statement by which a network goes on that lost more than f validators; null when there is none. */
+  readonly restart: string | null;
   readonly data: string;
+  /** Where it is noted, outside the data folder, how often the vote keys have signed. */
+  readonly mark: string;
   readonly verifierThreads: number;
-  readonly keys: { readonly vote: string; readonly network: string };
+  /** A participant has no vote key; `nextVote` is the one that replaces `vote` in the next epoch. */
+  readonly keys: { readonly vote: string | null; readonly nextVote: string | null; readonly network: string };
   readonly http: { readonly host: string; readonly port: number };
   readonly p2p: { readonly listen: string };
   readonly peers: readonly { readonly party: Bic; readonly address: string }[];
   readonly log: { readonly level: (typeof LOG_LEVELS)[number] };
   readonly consensus: { readonly deltaMs: number; readonly batchMs: number };
+  /** Of history, so many blocks and so many days are kept at least; null keeps everything. */
+  readonly retention: { readonly blocks: number; readonly days: number } | null;
 }
 
 export type ConfigResult =
@@ -92,9 +107,12 @@ const ENVIRONMENT: Readonly<
 > = {
   CAUSEWAY_PARTY: { path: ['party'], type: 'text' },
   CAUSEWAY_GENESIS: { path: ['genesis'], type: 'text' },
+  CAUSEWAY_RESTART: { path: ['restart'], type: 'text' },
   CAUSEWAY_DATA: { path: ['data'], type: 'text' },
+  CAUSEWAY_MARK: { path: ['mark'], type: 'text' },
   CAUSEWAY_VERIFIER_THREADS: { path: ['verifierThreads'], type: 'number' },
   CAUSEWAY_KEYS_VOTE: { path: ['keys', 'vote'], type: 'text' },
+  CAUSEWAY_KEYS_NEXT_VOTE: { path: ['keys', 'nextVote'], type: 'text' },
   CAUSEWAY_KEYS_NETWORK: { path: ['keys', 'network'], type: 'text' },
   CAUSEWAY_HTTP_HOST: { path: ['http', 'host'], type: 'text' },
   CAUSEWAY_HTTP_PORT: { path: ['http', 'port'], type: 'number' },
@@ -131,8 +149,15 @@ export function loadConfig(path: string, env: Readonly<Record<string, string | u
     ...read,
     party: read.party as Bic,
     genesis: at('genesis', read.genesis),
+    restart: read.restart === undefined ? null : at('restart', read.restart),
     data: at('data', read.data),
-    keys: { vote: at('keys.vote', read.keys.vote), network: at('keys.network', read.keys.network) },
+    mark: read.mark === undefined ? `${at('data', read.data)}.mark` : at('mark', read.mark),
+    keys: {
+      vote: read.keys.vote === undefined ? null : at('keys.vote', read.keys.vote),
+      nextVote: read.keys.nextVote === undefined ? null : at('keys.nextVote', read.keys.nextVote),
+      network: at('keys.network', read.keys.network),
+    },
+    retention: read.retention ?? null,
     peers: read.peers.map(({ party, address }) => ({ party: party as Bic, address })),
   };
   const wrong = [...peerErrors(path, config), ...fileErrors(path, config)];
@@ -316,14 +341,17 @@ function peerErrors(path: string, { party, peers }: Config): string[] {
 }
 
 /** Files that must be there, and keys that must be their owner's alone. */
-function fileErrors(path: string, { genesis, keys }: Config): string[] {
+function fileErrors(path: string, { genesis, restart, keys, data, mark }: Config): string[] {
   const errors: string[] = [];
   const files = [
     { member: 'genesis', file: genesis, secret: false },
+    { member: 'restart', file: restart, secret: false },
     { member: 'keys.vote', file: keys.vote, secret: true },
+    { member: 'keys.nextVote', file: keys.nextVote, secret: true },
     { member: 'keys.network', file: keys.network, secret: true },
   ];
   for (const { member, file, secret } of files) {
+    if (file === null) continue;
     try {
       const stat = statSync(file);
       if (!stat.isFile()) errors.push(`${path}: ${member} names ${file}, which is no file; name the file itself.`);
@@ -339,8 +367,16 @@ function fileErrors(path: string, { genesis, keys }: Config): string[] {
       );
     }
   }
-  if (keys.vote === keys.network)
-    errors.push(`${path}: keys.vote and keys.network name the same file; give each its own key.`);
+  const named = files.filter(({ file, secret }) => secret && file !== null);
+  for (const [at, { member, file }] of named.entries()) {
+    const other = named.slice(0, at).find((each) => each.file === file);
+    if (other !== undefined)
+      errors.push(`${path}: ${other.member} and ${member} name the same file; give each its own key.`);
+  }
+  if (mark === data || mark.startsWith(`${data}/`))
+    errors.push(
+      `${path}: mark is inside data, which it is to be compared with; set it to a folder elsewhere, at best on another disk.`,
+    );
   return errors;
 }
 

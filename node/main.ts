@@ -7,20 +7,23 @@ import { createVerifier } from './keys/verifier.js';
 import { createLog } from './log.js';
 import { Failure } from './main/exits.js';
 import { hashPairsNative } from './main/hasher.js';
-import { identify } from './main/validator.js';
+import { checkPlace, identify } from './main/identity.js';
+import { readRestart } from './main/restartfile.js';
 import { readVersion } from './main/version.js';
 import { createMetrics } from './metrics/prometheus.js';
 import { createBus, type Libp2pBus } from './net/libp2p.js';
 import type { Log } from './ports.js';
-import { recover } from './replica/recovery.js';
-import { Replica } from './replica/replica.js';
+import { checked } from './replica/checked.js';
 import { Service } from './replica/service.js';
+import { Succession } from './replica/succession.js';
 import { openStore, StoreError } from './store/level.js';
 
 /** An idle network makes an empty block this often, so that what expires is seen to. */
 const HEARTBEAT_MS = 60_000;
 /** Δ grows to so many times what the configuration has, when the network is slow. */
 const DELTA_GROWTH_MAX = 16;
+/** A node that is more blocks behind than this fetches a snapshot. */
+const SNAPSHOT_BLOCKS = 10_000;
 
 export interface RunningNode {
   /** Where its HTTP interface is, as `http://127.0.0.1:8101`. */
@@ -32,7 +35,7 @@ export interface RunningNode {
 }
 
 /**
- * Starts a validator. Resolves once it serves HTTP; whether it is ready to take instructions, /readyz says.
+ * Starts a node. Resolves once it serves HTTP; whether it is ready to take instructions, /readyz says.
  *
  * @throws Failure what the environment lacks, with a code of its own for each kind
  */
@@ -63,41 +66,55 @@ async function compose(
   closers: (() => Promise<void> | void)[],
 ): Promise<Omit<RunningNode, 'stop'>> {
   const { party, consensus, http } = config;
-  const { genesis, own, addresses, voteSeed, networkSeed } = identify(config);
+  const identity = identify(config);
+  const { genesis, own, addresses, voteSeeds, networkSeed } = identity;
   const clock = createClock();
   const metrics = createMetrics();
 
   const verifier = createVerifier({ threads: config.verifierThreads });
   closers.push(() => verifier.close());
-  const store = await openStore(config.data, { metrics });
-  closers.push(() => store.close());
-  const recovery = await recover(store, clock, genesis, hashPairsNative);
-  if (!recovery.ok) throw new Failure(recovery.code, `${recovery.detail} ${WHAT_TO_DO[recovery.code]}`);
-  const { recovered } = recovery;
-  const { height } = recovered.pointer;
+  const disk = await openStore(config.data, { metrics });
+  closers.push(() => disk.close());
+  const store = checked(disk);
+  const mark = await openStore(config.mark, { metrics });
+  closers.push(() => mark.close());
 
   const listen = [config.p2p.listen];
   const bus = await createBus({ privateKey: networkSeed, addresses, listen, log, metrics, clock });
   closers.push(() => bus.stop());
-  const replica = new Replica(
+  const opened = await Succession.open(
     {
-      network: genesis.network,
-      set: genesis.validators,
+      genesis,
       own,
-      skewMs: genesis.parameters.skewMs,
       deltaMs: consensus.deltaMs,
       deltaMaxMs: DELTA_GROWTH_MAX * consensus.deltaMs,
       batchMs: consensus.batchMs,
       heartbeatMs: HEARTBEAT_MS,
+      hasher: hashPairsNative,
+      snapshotBlocks: SNAPSHOT_BLOCKS,
+      retention: config.retention,
+      restart: config.restart === null ? null : readRestart(config.restart),
     },
-    { clock, bus, store, signer: createSigner({ voteSeed, networkSeed }), verifier, log, metrics },
-    recovered,
-    (committed) => service.onFinal(committed),
+    {
+      clock,
+      bus,
+      store,
+      mark: checked(mark),
+      signer: createSigner({ voteSeeds, networkSeed }),
+      verifier,
+      log,
+      metrics,
+    },
+    { onFinal: (committed) => service.onFinal(committed) },
   );
-  const service: Service = new Service({ replica, store, genesis, clock, party, version: readVersion() });
-  closers.push(() => replica.stop());
+  if (!opened.ok) throw new Failure(opened.code, `${opened.detail} ${WHAT_TO_DO[opened.code]}`);
+  const { succession } = opened;
+  const { height } = succession.replica.chain.final.header;
+  const service: Service = new Service({ succession, store, genesis, clock, party, version: readVersion() });
+  closers.push(() => succession.stop());
+  checkPlace(config, identity, succession.replica.members.set);
   // The replica listens before the bus brings anything.
-  replica.start();
+  succession.start();
   await startBus(bus, config.p2p.listen);
 
   const render = (): Promise<string> => {
@@ -113,7 +130,10 @@ async function compose(
 }
 
 const WHAT_TO_DO = {
+  restart_refused: 'Take `restart` out of the configuration, or put the file there that the authorities signed last.',
   other_network: 'Name the genesis file of that network, or give this node a data folder of its own.',
+  votes_corrupt:
+    'Keep a copy of the folder, check the disk, and let the node begin anew in an empty one: it fetches the ledger, and its vote key never signs again. Replace that key in the next epoch.',
   state_corrupt:
     'Keep a copy of the folder, check the disk, and let the node fetch the ledger again into a new folder. Its vote key must not sign again, since what it signed may be lost.',
 } as const;

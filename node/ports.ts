@@ -7,6 +7,7 @@ import type { Jwk } from '../protocol/payload.js';
 import type {
   BatchDigest,
   Bic,
+  Hash,
   InstructionDigest,
   NetworkId,
   PeerKey,
@@ -45,7 +46,17 @@ export interface Bus {
 }
 
 /** Ordered tables of bytes. Keys compare as bytes. */
-export type Table = 'meta' | 'votes' | 'batches' | 'blocks' | 'receipts' | 'state' | 'ids' | 'index';
+export type Table =
+  | 'meta'
+  | 'votes'
+  | 'batches'
+  | 'blocks'
+  | 'receipts'
+  | 'state'
+  | 'ids'
+  | 'index'
+  | 'outbox'
+  | 'snapshot';
 export type Operation =
   | { readonly type: 'put'; readonly table: Table; readonly key: Uint8Array; readonly value: Uint8Array }
   | { readonly type: 'delete'; readonly table: Table; readonly key: Uint8Array };
@@ -60,12 +71,21 @@ export interface Store {
   ): AsyncIterable<[Uint8Array, Uint8Array]>;
   /** All or nothing, in the order of calls. With `sync` it is durable when the promise resolves; without, a crash may lose it. */
   write(operations: readonly Operation[], options: { sync: boolean }): Promise<void>;
+  /** The tables as they are now, whatever is written later. It holds back what the store could give up: close it soon. */
+  snapshot(): StoreView;
   close(): Promise<void>;
 }
 
-/** Makes Ed25519 signatures with the validator's own keys. */
+/** What was written before one moment, to be read at leisure. */
+export interface StoreView extends Pick<Store, 'get' | 'scan'> {
+  close(): Promise<void>;
+}
+
+/** Makes Ed25519 signatures with the node's own keys. */
 export interface Signer {
-  vote(bytes: Uint8Array): Promise<Uint8Array>;
+  /** The public vote keys that it holds: the current one, and the next while a change is under way. */
+  readonly voteKeys: readonly Hash[];
+  vote(bytes: Uint8Array, key: Hash): Promise<Uint8Array>;
   network(bytes: Uint8Array): Promise<Uint8Array>;
 }
 
@@ -138,6 +158,8 @@ export type GaugeName =
 export type HistogramName = 'finality' | 'block_apply' | 'store_sync';
 
 export interface Ports {
+  /** Kept outside the data folder, on another disk at best: what tells that the folder is missing or an old copy. */
+  readonly mark: Pick<Store, 'get' | 'write'>;
   readonly clock: Clock;
   readonly bus: Bus;
   readonly store: Store;
@@ -169,7 +191,9 @@ export type InstructionStatus =
       readonly time: TimestampMs | null;
       readonly missing: readonly string[];
     }
-  | { readonly status: 'final'; readonly code: string; readonly height: number; readonly time: TimestampMs };
+  | { readonly status: 'final'; readonly code: string; readonly height: number; readonly time: TimestampMs }
+  /** It had an outcome in the block of that height, which this node has let go. */
+  | { readonly status: 'pruned'; readonly height: number };
 
 export interface BalanceView {
   readonly asset: string;

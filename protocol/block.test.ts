@@ -19,7 +19,7 @@ import {
   voteSigningBytes,
 } from './block.js';
 import { decode, fromHex, Reader, toHex, utf8, Writer } from './codec.js';
-import { decodeMessage, encodeMessage, type Message } from './envelope.js';
+import { decodeMessage, encodeMessage, type Framed, type Message } from './envelope.js';
 import { hashOf } from './hash.js';
 import { BATCH_ITEMS_MAX } from './limits.js';
 import { merklePath, merkleRoot, rootOfPath } from './merkle.js';
@@ -33,6 +33,7 @@ import type {
   Epoch,
   Hash,
   Height,
+  InstructionDigest,
   NetworkId,
   PeerKey,
   Root,
@@ -85,7 +86,7 @@ const certificate = {
   signatures: [0, 2, 3].map((signer) => ({ signer: index(signer), signature })),
 };
 const vote = { ballot: ballots[0] as Ballot, signer: index(0), signature };
-const messages: readonly Message[] = [
+const bodies: readonly Message[] = [
   { type: 'proposal', proposal: { header, id: blockId(header), vote } },
   { type: 'vote', vote },
   { type: 'certificate', certificate },
@@ -101,13 +102,34 @@ const messages: readonly Message[] = [
   { type: 'wantBlock', block },
   { type: 'wantFinal', from: 5 as Height },
   { type: 'final', headers: [header, { ...header, height: 10 as Height }], certificate },
+  { type: 'statement', statement: { block, root, signer: index(3), signature } },
+  { type: 'wantHandOver', to: 2 as Epoch },
+  {
+    type: 'handOver',
+    handOver: {
+      kind: 'change',
+      set,
+      block,
+      finalization: {
+        ballot: { kind: 'finalize', view: view(7), block, root },
+        signatures: [{ signer: index(0), signature }],
+      },
+      opening: { parentResultRoot: root, receiptsRoot: root, stateRoot: root },
+      siblings: [hash('sibling')],
+      statements: [{ signer: index(1), signature }],
+    },
+  },
+  { type: 'submit', items: [Uint8Array.of(1, 2, 3), Uint8Array.of(4)] },
+  { type: 'taken', digests: [hash('instruction') as InstructionDigest] },
+  { type: 'follow', height: 5 as Height, push: true },
 ];
+const messages = bodies.map((body): Framed => ({ ...body, epoch: 3 as Epoch }));
 
 t.test('golden: a change of format changes these, and comes with its reason', async (t) => {
   const voteHash = (kind: Ballot['kind']): Hash =>
     hashOf(voteSigningBytes(network, set, ballots.find((ballot) => ballot.kind === kind) as Ballot));
   const messageHash = (type: Message['type']): Hash =>
-    hashOf(encodeMessage(messages.find((message) => message.type === type) as Message));
+    hashOf(encodeMessage(messages.find((message) => message.type === type) as Framed));
   const golden: readonly (readonly [string, string, string])[] = [
     ['network', networkId(utf8('{}')), '0658a61799e29c0e4358fec85fe1542cc542aa535dca21fb6b9d2fe2d4715a26'],
     ['validator set', set.digest, '858d282f82be05229f39bc5a54307dad6cb3260232118720810862dc73d9e4bd'],
@@ -137,28 +159,28 @@ t.test('golden: a change of format changes these, and comes with its reason', as
       genesisResultRoot(hash('state') as Root),
       'eeb60bc10527d8532cd18859f6ced7daff0743c59ee531ec349ded760973d3e8',
     ],
-    ['message proposal', messageHash('proposal'), 'a6d3c6774ebfcda46964322cff2e140e54baece00cbd7ec3fb76f3187e02ebcb'],
-    ['message vote', messageHash('vote'), 'e7b4b882dc16520bcc35e10297a855bdfd20f565cb07f0f5d9b076beec870957'],
+    ['message proposal', messageHash('proposal'), 'b69e92af22eb884055109ebae611f35a0c006a46d9861695fad9b4b44b51c61b'],
+    ['message vote', messageHash('vote'), '1893e6a1679ce05bf7f6031cba758b273c0add21e5be214143b4fdb571009e3d'],
     [
       'message certificate',
       messageHash('certificate'),
-      '0f7f62e2a7dc7bfb803a4eadd1deaaed838c54d776259bc60ce5aa86c43d8e28',
+      '0dd556cf3c2ff65fabd34788053be54c1a37e1fe1f8e0c0b3f71a215762900d7',
     ],
     [
       'message wantCertificates',
       messageHash('wantCertificates'),
-      '5825fd8079c7bccd33febd4d60afadcf3b3fb19c30754a106728a06ed9fb8621',
+      'd4d75033c7d1ae0939766188f003d5bc10faf94df403b10f42d9f6cbb9d594bf',
     ],
-    ['message held', messageHash('held'), 'ccebea965e1eae415d81f625635c251b800ac2c38206f90a8e4ae6262c5d3152'],
-    ['message batch', messageHash('batch'), 'd68f18bb8bebbd37245be43c7d589acf57d83cabed4c4196579989514fe2a925'],
+    ['message held', messageHash('held'), 'e66d9b58c8f78e58dc31020060c8316eef2830ef89c075e04e19ad5d3bf13b0d'],
+    ['message batch', messageHash('batch'), '9c2eb299fa3dc6b9aaf8c8adaf7699349c155e7c4f997e338bff0559ab975130'],
     [
       'message wantBatches',
       messageHash('wantBatches'),
-      '03fe18871e2234beb742b69ba9b40003ed4560a964f4c26b7b509a523076815d',
+      'c5911d30826dd43280afe6d7151db21869db4b5721c706163809fdc88ed46df6',
     ],
-    ['message wantBlock', messageHash('wantBlock'), 'f1cf47d1d2f948b39eb31f17c19c8e0aea65949dbfa09a62a9a3729a6d62981d'],
-    ['message wantFinal', messageHash('wantFinal'), 'dc4c515643e287a8773afb71c7b1eb9c155d89e5262070f83eccd0bb5c74d212'],
-    ['message final', messageHash('final'), '32703285eee053661fedaccf4df1b249bd40c0abdc26ae4af6d15c4c17f916b7'],
+    ['message wantBlock', messageHash('wantBlock'), '672f21bd3cb5601a3d3e93a1b65b7bcaba4d8869e593c7b8e5e56ff071073229'],
+    ['message wantFinal', messageHash('wantFinal'), 'febf1f5e49e2c9ff35d687a0390d91e8b5ff06f505ee68d8f141adc2d33a60fe'],
+    ['message final', messageHash('final'), '509fb2f5a4908e24bbbf23b70bd63b353fb332a52d41ef2b9c61c42b0a0c82e7'],
   ];
   for (const [name, found, expected] of golden) t.equal(found, expected, name);
   t.equal(
@@ -180,7 +202,7 @@ t.test('what is written is read again, and nothing shorter, longer or out of bou
     t.equal(decodeMessage(Uint8Array.from([...frame, 0])), null, `${message.type} with a byte more`);
   }
   t.equal(decodeMessage(Uint8Array.of(99)), null, 'an unknown message');
-  t.equal(decodeMessage(encodeMessage(messages[1] as Message).fill(7, 1, 2)), null, 'an unknown kind of vote');
+  t.equal(decodeMessage(encodeMessage(messages[1] as Framed).fill(7, 9, 10)), null, 'an unknown kind of vote');
   const many = new Writer()
     .u16(0)
     .u64(0)

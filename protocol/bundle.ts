@@ -4,23 +4,31 @@
  */
 import { type Static, Type } from 'typebox';
 import { fromBase64url, toBase64url } from './base64url.js';
-import { resultRoot, validatorSet } from './block.js';
+import { resultRoot } from './block.js';
 import {
   type Finalization,
   type HandOver,
   type HandOverCode,
+  type HandOverTrust,
   type SignatureJudge,
-  type Signatures,
   verifyCertificate,
   verifyHandOver,
 } from './certificate.js';
 import { fromHex, toHex } from './codec.js';
+import {
+  FinalizationSchema,
+  HandOverSchema,
+  type HandOverTextCode,
+  readFinalization,
+  readHandOver,
+  writeFinalization,
+  writeHandOver,
+} from './handovertext.js';
 import { concat, hashPairs, TAGS, taggedHash } from './hash.js';
-import { BUNDLE_BYTES_MAX, BUNDLE_CHAIN_MAX, HANDOVERS_MAX, VALIDATORS_MAX } from './limits.js';
+import { BUNDLE_BYTES_MAX, BUNDLE_CHAIN_MAX, HANDOVERS_MAX } from './limits.js';
 import type { MerklePath } from './merkle.js';
-import { BicText } from './payload.js';
+import { HashText } from './portable.js';
 import { checkShape, parseShape } from './shape.js';
-import { STATE_DEPTH_MAX } from './stateproof.js';
 import {
   assert,
   type BlockId,
@@ -28,7 +36,6 @@ import {
   type Hash,
   type NetworkId,
   type Root,
-  type Validator,
   type ValidatorIndex,
   type ValidatorSet,
   type View,
@@ -39,49 +46,6 @@ const PATH_STEPS_MAX = 32;
 const RECEIPT_BYTES_MAX = 64 * 1024;
 
 const strict = { additionalProperties: false } as const;
-const HashText = Type.String({ pattern: '^[0-9a-f]{64}$', description: 'lower-case hex of 32 bytes' });
-const EpochNumber = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
-
-const SignaturesSchema = Type.Array(
-  Type.Object(
-    {
-      signer: Type.Integer({
-        minimum: 0,
-        maximum: VALIDATORS_MAX - 1,
-        description: 'place in the set of validators, from 0',
-      }),
-      signature: Type.String({ pattern: '^[A-Za-z0-9_-]{86}$', description: 'base64url of an Ed25519 signature' }),
-    },
-    strict,
-  ),
-  { minItems: 1, maxItems: VALIDATORS_MAX, description: 'by signer, ascending' },
-);
-const FinalizationSchema = Type.Object(
-  {
-    epoch: EpochNumber,
-    view: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
-    block: HashText,
-    root: HashText,
-    signatures: SignaturesSchema,
-  },
-  strict,
-);
-const HandOverSchema = Type.Object(
-  {
-    epoch: EpochNumber,
-    set: Type.Array(Type.Object({ party: BicText, voteKey: HashText, networkKey: HashText }, strict), {
-      minItems: 1,
-      maxItems: VALIDATORS_MAX,
-    }),
-    block: HashText,
-    finalization: FinalizationSchema,
-    opening: Type.Object({ parentResultRoot: HashText, receiptsRoot: HashText, stateRoot: HashText }, strict),
-    siblings: Type.Array(HashText, { minItems: 0, maxItems: STATE_DEPTH_MAX }),
-    statements: SignaturesSchema,
-  },
-  strict,
-);
-
 /** The bundle as JSON. SPEC, Certificates, says what each member is. */
 export const BundleSchema = Type.Object(
   {
@@ -158,31 +122,10 @@ export function encodeBundle({
     path: sidesOf(path),
     block: { parentResultRoot: block.parentResultRoot, stateRoot: block.stateRoot },
     chain: chain.map(({ receiptsRoot, stateRoot }) => ({ receiptsRoot, stateRoot })),
-    certificate: encodeFinalization(certificate, epoch),
-    handOvers: handOvers.map((handOver) => ({
-      epoch: handOver.set.epoch,
-      set: handOver.set.validators.map(({ party, voteKey, networkKey }) => ({ party, voteKey, networkKey })),
-      block: handOver.block,
-      finalization: encodeFinalization(handOver.finalization, handOver.set.epoch - 1),
-      opening: { ...handOver.opening },
-      siblings: [...handOver.siblings],
-      statements: encodeSignatures(handOver.statements),
-    })),
+    certificate: writeFinalization(certificate, epoch),
+    handOvers: handOvers.map(writeHandOver),
   };
 }
-
-const encodeFinalization = (
-  { ballot: { view, block, root }, signatures }: Finalization,
-  epoch: number,
-): Bundle['certificate'] => ({
-  epoch,
-  view,
-  block,
-  root,
-  signatures: encodeSignatures(signatures),
-});
-const encodeSignatures = (signatures: Signatures): Bundle['certificate']['signatures'] =>
-  signatures.map(({ signer, signature }) => ({ signer, signature: toBase64url(signature) }));
 
 /** A path as the sides on which its siblings stand: index and size would say more than the root binds. */
 function sidesOf({ index, size, siblings }: MerklePath): Bundle['path'] {
@@ -196,7 +139,7 @@ function sidesOf({ index, size, siblings }: MerklePath): Bundle['path'] {
   return steps;
 }
 
-export type BundleCode = 'too_large' | 'malformed_json' | 'malformed' | 'wrong_network' | HandOverCode;
+export type BundleCode = 'wrong_network' | HandOverCode | HandOverTextCode;
 export interface BundleRefusal {
   readonly ok: false;
   readonly code: BundleCode;
@@ -204,6 +147,9 @@ export interface BundleRefusal {
   /** The member of the bundle, as a JSON pointer (RFC 6901). */
   readonly pointer: string;
 }
+
+/** What the holder of a bundle trusts: a genesis, or a later set as a checkpoint; and how restarts are judged. */
+export type BundleTrust = Omit<HandOverTrust, 'set'> & { readonly validators: ValidatorSet };
 
 /** What a bundle proves. */
 export interface Certified {
@@ -228,11 +174,7 @@ export interface Certified {
  * of epoch 0), or a later set taken as a checkpoint, from which the hand-overs then go on. Refusals come in the order:
  * form, `wrong_network`, the hand-overs one by one, the certificate's `wrong_epoch` and `wrong_root`, its signatures.
  */
-export function verifyBundle(
-  input: unknown,
-  trusted: { readonly network: NetworkId; readonly validators: ValidatorSet },
-  check: SignatureJudge,
-): Certified | BundleRefusal {
+export function verifyBundle(input: unknown, trusted: BundleTrust, check: SignatureJudge): Certified | BundleRefusal {
   const shaped =
     input instanceof Uint8Array ? parseShape(BundleSchema, input, BUNDLE_BYTES_MAX) : checkShape(BundleSchema, input);
   if (!shaped.ok) return shaped;
@@ -282,56 +224,20 @@ export function verifyBundle(
 /** From the trusted set, over every hand-over of the bundle, to the set that signed its certificate. */
 function followHandOvers(
   bundle: Bundle,
-  trusted: { readonly network: NetworkId; readonly validators: ValidatorSet },
+  trusted: BundleTrust,
   check: SignatureJudge,
 ): { readonly ok: true; readonly set: ValidatorSet } | BundleRefusal {
   let set = trusted.validators;
   for (const [at, written] of bundle.handOvers.entries()) {
     const pointer = `/handOvers/${at}`;
-    const finalization = readFinalization(written.finalization, set.epoch, `${pointer}/finalization`);
-    if (!finalization.ok) return finalization;
-    const statements = readSignatures(written.statements);
-    if (statements === null) return refuse('malformed', 'a signature is not strict base64url', `${pointer}/statements`);
-    const handOver: HandOver = {
-      set: validatorSet(written.epoch as Epoch, written.set as unknown as readonly Validator[]),
-      block: written.block as BlockId,
-      finalization: finalization.certificate,
-      opening: written.opening as HandOver['opening'],
-      siblings: written.siblings as Hash[],
-      statements,
-    };
-    const verdict = verifyHandOver(handOver, { network: trusted.network, set }, check);
+    const read = readHandOver(written, set.epoch, pointer);
+    if (!read.ok) return read;
+    const { handOver } = read;
+    const verdict = verifyHandOver(handOver, { ...trusted, set }, check);
     if (!verdict.ok) return { ...verdict, pointer };
     set = handOver.set;
   }
   return { ok: true, set };
-}
-
-function readFinalization(
-  { epoch, view, block, root, signatures }: Bundle['certificate'],
-  expected: Epoch,
-  pointer: string,
-): { readonly ok: true; readonly certificate: Finalization } | BundleRefusal {
-  if (epoch !== expected)
-    return refuse(
-      'wrong_epoch',
-      `this is of epoch ${epoch}, where the hand-overs lead to ${expected}`,
-      `${pointer}/epoch`,
-    );
-  const read = readSignatures(signatures);
-  if (read === null) return refuse('malformed', 'a signature is not strict base64url', `${pointer}/signatures`);
-  const ballot = { kind: 'finalize', view: view as View, block: block as BlockId, root: root as Root } as const;
-  return { ok: true, certificate: { ballot, signatures: read } };
-}
-
-function readSignatures(written: Bundle['certificate']['signatures']): Signatures | null {
-  const read = [];
-  for (const { signer, signature } of written) {
-    const bytes = fromBase64url(signature);
-    if (bytes === null) return null;
-    read.push({ signer: signer as ValidatorIndex, signature: bytes });
-  }
-  return read;
 }
 
 function climb(leaf: Hash, path: Bundle['path']): Root {

@@ -9,7 +9,7 @@ import { canonicalBytes } from './canonical.js';
 import {
   certificateChecks,
   type Finalization,
-  type HandOver,
+  type ChangeHandOver,
   handOverSigningBytes,
   judgeSigners,
   type SignatureJudge,
@@ -105,7 +105,7 @@ function handOver(
     stated?: string;
     by?: Members;
   } = {},
-): HandOver {
+): ChangeHandOver {
   const {
     old = before,
     next = after,
@@ -120,6 +120,7 @@ function handOver(
   const finalized = resultRoot(opening.parentResultRoot, opening.receiptsRoot, stateRoot);
   const block = hash('B') as BlockId;
   return {
+    kind: 'change',
     set: next.set,
     block,
     finalization: certify(old, oldSigners, finalize(40, 'closing block after B', finalized)),
@@ -244,7 +245,7 @@ t.test('a certificate is a quorum of distinct signers, ascending, all of whose s
 t.test('the say passes only where the old set finalized a state that names the new one', (t) => {
   const honest = handOver();
   const third = members(2, ['CN', 'TH', 'SG', 'ID']);
-  const rows: [string, string, HandOver][] = [
+  const rows: [string, string, ChangeHandOver][] = [
     ['the say as it passed', 'ok', honest],
     [
       'a set made up by strangers, who sign as both',
@@ -424,7 +425,7 @@ t.test('golden: a change of format changes these', (t) => {
   );
   t.equal(
     hashOf(canonicalBytes(sample())),
-    '843a42867c957c928324e8300b6d6b946f180d08d1d59733ae9db6a522c7cd76',
+    '2c1717778e5e7a79dc0747a47d0f71391eb343a2a0de474484b83c1912199d96',
     'a bundle',
   );
   t.end();

@@ -1,7 +1,8 @@
 /**
- * What validators send each other: one frame, one message. Bytes become a message here and nowhere else; what must be
- * signed lists its checks, and the cores see a message only when all of them passed.
+ * What nodes send each other: one frame, one message. Bytes become a message here and nowhere else; what must be signed
+ * lists its checks, and the cores see a message only when all of them passed.
  */
+
 import {
   decodeSignedBatch,
   encodeHeader,
@@ -17,17 +18,24 @@ import {
   writeProposal,
   writeVote,
 } from './block.js';
+import { type HandOver, handOverSigningBytes } from './certificate.js';
 import { DecodeError, decode, fromHex, Reader, Writer } from './codec.js';
-import { SYNC_BLOCKS_MAX, VALIDATORS_MAX } from './limits.js';
+import { encodeHandOver, readHandOver } from './handover.js';
+import { BATCH_ITEMS_MAX, ITEM_BYTES_MAX, SYNC_BLOCKS_MAX, VALIDATORS_MAX } from './limits.js';
+import { readSnapshotMessage, SNAPSHOT_MESSAGES, type SnapshotMessage, writeSnapshotMessage } from './snapshot.js';
 import {
   type BlockHeader,
   type BlockId,
   type Certificate,
   type Cut,
+  type Epoch,
+  type Hash,
   type Height,
+  type InstructionDigest,
   type LanePoint,
   type NetworkId,
   type Proposal,
+  type Root,
   unreachable,
   type ValidatorIndex,
   type ValidatorSet,
@@ -49,8 +57,31 @@ export type Message =
   | { readonly type: 'wantBlock'; readonly block: BlockId }
   /** Asks for final blocks from a height on. */
   | { readonly type: 'wantFinal'; readonly from: Height }
-  /** Consecutive headers, the last of them certified final. */
-  | { readonly type: 'final'; readonly headers: readonly BlockHeader[]; readonly certificate: Certificate };
+  /** Consecutive headers of one epoch, the last of them certified final. */
+  | { readonly type: 'final'; readonly headers: readonly BlockHeader[]; readonly certificate: Certificate }
+  /** A member of the next set says that it goes on from the block that ended the epoch before. */
+  | { readonly type: 'statement'; readonly statement: Statement }
+  /** Asks how an epoch was opened. */
+  | { readonly type: 'wantHandOver'; readonly to: Epoch }
+  | { readonly type: 'handOver'; readonly handOver: HandOver }
+  /** A node without a lane gives instructions, as lanes carry them, to a validator. */
+  | { readonly type: 'submit'; readonly items: readonly Uint8Array[] }
+  /** Which of them are durable in the validator's lane. */
+  | { readonly type: 'taken'; readonly digests: readonly InstructionDigest[] }
+  /** A node that is no validator has final blocks up to this height, and wants `held`; with `push` also new blocks as they come. */
+  | { readonly type: 'follow'; readonly height: Height; readonly push: boolean }
+  | SnapshotMessage;
+
+/** A message and the epoch that its sender speaks of: places in the set, views and lanes mean something only within one. */
+export type Framed = Message & { readonly epoch: Epoch };
+
+/** What a member of a new set signs with its vote key, over `handOverSigningBytes`. */
+export interface Statement {
+  readonly block: BlockId;
+  readonly root: Root;
+  readonly signer: ValidatorIndex;
+  readonly signature: Uint8Array;
+}
 
 const TYPES = [
   'proposal',
@@ -63,12 +94,19 @@ const TYPES = [
   'wantBlock',
   'wantFinal',
   'final',
+  'statement',
+  'wantHandOver',
+  'handOver',
+  'submit',
+  'taken',
+  'follow',
+  ...SNAPSHOT_MESSAGES,
 ] as const satisfies readonly Message['type'][];
 
 const HEADER_BYTES_MAX = 256 + 44 * VALIDATORS_MAX;
 
-export function encodeMessage(message: Message): Uint8Array {
-  const writer = new Writer(512).u8(TYPES.indexOf(message.type));
+export function encodeMessage(message: Framed): Uint8Array {
+  const writer = new Writer(512).u8(TYPES.indexOf(message.type)).u64(message.epoch);
   switch (message.type) {
     case 'proposal':
       writeProposal(writer, message.proposal);
@@ -102,6 +140,32 @@ export function encodeMessage(message: Message): Uint8Array {
       writer.list(message.headers, (w, header) => w.bytes(encodeHeader(header)));
       writeCertificate(writer, message.certificate);
       break;
+    case 'statement': {
+      const { block, root, signer, signature } = message.statement;
+      writer.hash(block).hash(root).u16(signer).raw(signature);
+      break;
+    }
+    case 'wantHandOver':
+      writer.u64(message.to);
+      break;
+    case 'handOver':
+      writer.raw(encodeHandOver(message.handOver));
+      break;
+    case 'submit':
+      writer.list(message.items, (w, item) => w.bytes(item));
+      break;
+    case 'taken':
+      writer.list(message.digests, (w, digest) => w.hash(digest));
+      break;
+    case 'follow':
+      writer.u64(message.height).u8(message.push ? 1 : 0);
+      break;
+    case 'wantSnapshot':
+    case 'snapshot':
+    case 'wantChunk':
+    case 'chunk':
+      writeSnapshotMessage(writer, message);
+      break;
     default:
       return unreachable(message);
   }
@@ -109,46 +173,72 @@ export function encodeMessage(message: Message): Uint8Array {
 }
 
 /** A message from a frame, or null when the bytes are none. Nothing in it is verified yet. */
-export function decodeMessage(frame: Uint8Array): Message | null {
-  return decode(frame, (reader) => {
+export const decodeMessage = (frame: Uint8Array): Framed | null =>
+  decode(frame, (reader) => {
     const type = TYPES[reader.u8()];
-    switch (type) {
-      case 'proposal':
-        return { type, proposal: readProposal(reader) };
-      case 'vote':
-        return { type, vote: readVote(reader) };
-      case 'certificate':
-        return { type, certificate: readCertificate(reader) };
-      case 'wantCertificates':
-        return { type, from: reader.u64() as View, until: reader.u64() as View };
-      case 'held':
-        return { type, lanes: reader.list(VALIDATORS_MAX, readLanePoint), finalHeight: reader.u64() as Height };
-      case 'batch': {
-        const signed = decodeSignedBatch(reader.raw(frame.length - 1));
-        if (signed === null) throw new DecodeError('no signed batch');
-        return { type, ...signed };
-      }
-      case 'wantBatches':
-        return { type, lane: reader.u16() as ValidatorIndex, after: reader.u64(), point: readLanePoint(reader) };
-      case 'wantBlock':
-        return { type, block: reader.hash() as BlockId };
-      case 'wantFinal':
-        return { type, from: reader.u64() as Height };
-      case 'final': {
-        const headers = reader.list(SYNC_BLOCKS_MAX, (r) => {
-          const inner = new Reader(r.bytes(HEADER_BYTES_MAX));
-          const header = readHeader(inner);
-          inner.end();
-          return header;
-        });
-        return { type, headers, certificate: readCertificate(reader) };
-      }
-      case undefined:
-        throw new DecodeError('an unknown message');
-      default:
-        return unreachable(type);
-    }
+    const epoch = reader.u64() as Epoch;
+    return { ...readBody(type, reader, frame.length), epoch };
   });
+
+const FRAME_HEADER_BYTES = 9;
+
+function readBody(type: Message['type'] | undefined, reader: Reader, frameBytes: number): Message {
+  switch (type) {
+    case 'proposal':
+      return { type, proposal: readProposal(reader) };
+    case 'vote':
+      return { type, vote: readVote(reader) };
+    case 'certificate':
+      return { type, certificate: readCertificate(reader) };
+    case 'wantCertificates':
+      return { type, from: reader.u64() as View, until: reader.u64() as View };
+    case 'held':
+      return { type, lanes: reader.list(VALIDATORS_MAX, readLanePoint), finalHeight: reader.u64() as Height };
+    case 'batch': {
+      const signed = decodeSignedBatch(reader.raw(frameBytes - FRAME_HEADER_BYTES));
+      if (signed === null) throw new DecodeError('no signed batch');
+      return { type, ...signed };
+    }
+    case 'wantBatches':
+      return { type, lane: reader.u16() as ValidatorIndex, after: reader.u64(), point: readLanePoint(reader) };
+    case 'wantBlock':
+      return { type, block: reader.hash() as BlockId };
+    case 'wantFinal':
+      return { type, from: reader.u64() as Height };
+    case 'final': {
+      const headers = reader.list(SYNC_BLOCKS_MAX, (r) => {
+        const inner = new Reader(r.bytes(HEADER_BYTES_MAX));
+        const header = readHeader(inner);
+        inner.end();
+        return header;
+      });
+      return { type, headers, certificate: readCertificate(reader) };
+    }
+    case 'statement': {
+      const [block, root] = [reader.hash() as BlockId, reader.hash() as Hash & Root];
+      const signer = reader.u16() as ValidatorIndex;
+      return { type, statement: { block, root, signer, signature: new Uint8Array(reader.raw(64)) } };
+    }
+    case 'wantHandOver':
+      return { type, to: reader.u64() as Epoch };
+    case 'handOver':
+      return { type, handOver: readHandOver(reader) };
+    case 'submit':
+      return { type, items: reader.list(BATCH_ITEMS_MAX, (r) => r.bytes(ITEM_BYTES_MAX)) };
+    case 'taken':
+      return { type, digests: reader.list(BATCH_ITEMS_MAX, (r) => r.hash() as InstructionDigest) };
+    case 'follow':
+      return { type, height: reader.u64() as Height, push: readFlag(reader) };
+    case 'wantSnapshot':
+    case 'snapshot':
+    case 'wantChunk':
+    case 'chunk':
+      return readSnapshotMessage(type, reader);
+    case undefined:
+      throw new DecodeError('an unknown message');
+    default:
+      return unreachable(type);
+  }
 }
 
 /** An Ed25519 signature to check, with the raw key of a validator. */
@@ -157,6 +247,19 @@ export interface ValidatorCheck {
   readonly key: Uint8Array;
   readonly message: Uint8Array;
   readonly signature: Uint8Array;
+}
+
+function readFlag(reader: Reader): boolean {
+  const flag = reader.u8();
+  if (flag > 1) throw new DecodeError('a flag is 0 or 1');
+  return flag === 1;
+}
+
+export function statementCheck(network: NetworkId, set: ValidatorSet, statement: Statement): ValidatorCheck | null {
+  const signer = set.validators[statement.signer];
+  if (signer === undefined) return null;
+  const message = handOverSigningBytes(network, set, statement.block, statement.root);
+  return { alg: 'Ed25519', key: fromHex(signer.voteKey), message, signature: statement.signature };
 }
 
 export function voteCheck(network: NetworkId, set: ValidatorSet, vote: Vote): ValidatorCheck | null {

@@ -13,7 +13,7 @@ import { parseShape } from './shape.js';
 import type { Bic, Epoch, Jurisdiction, NetworkId, TimestampMs, Validator, ValidatorSet } from './types.js';
 import { isLei, parseTime } from './values.js';
 
-const AUTHORITIES_MAX = 250;
+export const AUTHORITIES_MAX = 250;
 const SKEW_MS_MAX = 60_000;
 
 const strict = { additionalProperties: false } as const;

@@ -25,6 +25,7 @@ export const TAGS = {
   vote: tag('causeway/vote/1'),
   validatorSet: tag('causeway/validator-set/1'),
   handOver: tag('causeway/hand-over/1'),
+  opening: tag('causeway/opening/1'),
   receipt: tag('causeway/receipt/1'),
   resultRoot: tag('causeway/result-root/1'),
   listLeaf: tag('causeway/list-leaf/1'),

@@ -5,7 +5,7 @@ import { FlattenedSign, GeneralSign, generalVerify, importJWK } from 'jose';
 import t from 'tap';
 import { fromBase64url, toBase64url } from './base64url.js';
 import { canonicalBytes, type Json } from './canonical.js';
-import { utf8, Writer } from './codec.js';
+import { toHex, utf8, Writer } from './codec.js';
 import { generateKey, jwkOf, publicKeyOf, signEd25519, signEs256, thumbprint, verifyReference } from './crypto.js';
 import {
   decodeItem,
@@ -27,6 +27,7 @@ import {
   possessionStatement,
   protectedTextOf,
   signingInput,
+  voteKeyStatement,
 } from './jws.js';
 import {
   INSTRUCTION_JSON_BYTES_MAX,
@@ -35,6 +36,7 @@ import {
   LEGS_MAX,
   PAYLOAD_BYTES_MAX,
   SIGNATURES_MAX,
+  VALIDATORS_MAX,
 } from './limits.js';
 import { merklePath, merkleRoot } from './merkle.js';
 import type { Jwk } from './payload.js';
@@ -99,6 +101,19 @@ const asset = {
   decimals: 2,
   cap: '1000000',
 };
+/** A member with a new vote key, and one that keeps its own. */
+const added = { party: 'BKKBTHBKXXX', voteKey: toHex(ed.key), networkKey: '22'.repeat(32) };
+const kept = { party: 'HSBCHKHHXXX', voteKey: '33'.repeat(32), networkKey: '44'.repeat(32) };
+const voteProof = toHex(
+  signEd25519(ed.secret, voteKeyStatement(NETWORK, { party: added.party as Bic, voteKey: added.voteKey })),
+);
+const govern = {
+  ...common,
+  kind: 'govern',
+  change: { type: 'validators', validators: [kept, { ...added, possession: voteProof }] },
+};
+const governing = (...validators: readonly object[]) =>
+  general({ ...govern, change: { type: 'validators', validators: validators as Json[] } });
 const payloads: readonly Json[] = [
   settle,
   { ...common, kind: 'consent', settlement: 'cd'.repeat(32) },
@@ -108,8 +123,11 @@ const payloads: readonly Json[] = [
   { ...common, kind: 'participant', action: 'suspend', party: 'BKKBTHBKXXX' },
   { ...common, kind: 'participant', action: 'reinstate', party: 'BKKBTHBKXXX' },
   { ...common, kind: 'key', action: 'add', party: 'BKKBTHBKXXX', keys: [newKey(ec)] },
+  { ...common, kind: 'key', action: 'node', party: 'BKKBTHBKXXX', keys: [newKey(ed)] },
   { ...common, kind: 'key', action: 'revoke', party: 'BKKBTHBKXXX', kid: ec.kid },
   { ...common, kind: 'key', action: 'threshold', party: 'BKKBTHBKXXX', threshold: 3 },
+  govern,
+  { ...common, kind: 'ready', change: 'cd'.repeat(32) },
 ];
 
 interface Signature {
@@ -214,6 +232,19 @@ t.test('every kind is read, goes through a lane and comes back', async (t) => {
       [ec.kid, 'ES256'],
     ],
   );
+  const [voting, ...others] = parsed(bytesOf(general(govern))).possessions;
+  t.same([voting?.kid, others], [ed.kid, []], 'a vote key that is kept comes without a proof');
+  t.equal(
+    toHex(voting?.signingInput ?? new Uint8Array()),
+    toHex(utf8('causeway/vote-key/1\0')) + NETWORK + '0000000b' + toHex(utf8(added.party)) + added.voteKey,
+  );
+  const elsewhere = parsed(bytesOf(governing({ ...added, party: 'HSBCHKHHXXX', possession: voteProof })));
+  t.notOk(
+    elsewhere.possessions.some(({ alg, key, signingInput: message, signature }) =>
+      verifyReference({ alg, key, message, signature }),
+    ),
+    'a proof is for one party',
+  );
   const renamed = admission({
     keys: [{ ...newKey(ed), possession: possession(ed, 'BKKBTHBKXXX', 'EdDSA') }],
     threshold: 1,
@@ -240,6 +271,57 @@ t.test('space between tokens and the order of members around the payload are fre
 
 type Row = readonly [code: InstructionCode, pointer: string, name: string, body: unknown];
 const rows: readonly Row[] = [
+  ['malformed_payload', '/change/validators', 'a set of nobody', governing()],
+  [
+    'malformed_payload',
+    '/change/validators',
+    'a set past its bound',
+    governing(...Array.from({ length: VALIDATORS_MAX + 1 }, () => ({}))),
+  ],
+  [
+    'malformed_payload',
+    '/change/validators/1/party',
+    'a party twice',
+    governing(kept, { ...added, party: kept.party }),
+  ],
+  ['malformed_payload', '/change/type', 'a change of something else', general({ ...govern, change: { type: 'skew' } })],
+  [
+    'malformed_payload',
+    '/change',
+    'ready for no digest',
+    general({ ...common, kind: 'ready', change: 'AB'.repeat(32) }),
+  ],
+  ['malformed_party', '/change/validators/0/party', 'a member that is none', governing({ ...kept, party: 'HSBC' })],
+  [
+    'malformed_key',
+    '/change/validators/0/voteKey',
+    'a vote key in capitals',
+    governing({ ...kept, voteKey: 'AB'.repeat(32) }),
+  ],
+  [
+    'duplicate_key',
+    '/change/validators/1/voteKey',
+    'a vote key twice',
+    governing(kept, { ...added, voteKey: kept.voteKey }),
+  ],
+  [
+    'duplicate_key',
+    '/change/validators/0/networkKey',
+    'a key for voting and for the network',
+    governing({ ...kept, networkKey: kept.voteKey }),
+  ],
+  [
+    'malformed_possession',
+    '/change/validators/0/possession',
+    'a proof of 63 bytes',
+    governing({ ...added, possession: voteProof.slice(2) }),
+  ],
+  [
+    'malformed_key',
+    '/keys/0/jwk/kty',
+    'a node key of another kind',
+    general({ ...common, kind: 'key', action: 'node', party: 'BKKBTHBKXXX', keys: [newKey(ec)] }),
+  ],
   ['too_large', '', 'a body past its bound', new Uint8Array(INSTRUCTION_JSON_BYTES_MAX + 1)],
   [
     'too_large',
@@ -751,5 +833,6 @@ t.test('golden hashes: a change of format is a decision (ARCHITECTURE.md)', asyn
   t.equal(sha(goodBytes), '835d933ab22aea7e84be7923392d060e78e5da3edcbb46b676de4feb7818e217');
   t.equal(sha(encodeItem(instruction)), '75f04fa0f2ca091918bfe72c5192361d250fe2d5da49c43488be5c39132e5705');
   t.equal(sha(encodeItem(parsed(bytesOf(listed)))), '042bf70f37adf6ee1e841cd65f3afda6ed875bcc49e6698a616d3c24b4dcb9f8');
+  t.equal(parsed(bytesOf(general(govern))).digest, '1c16d793ae531842c3da73e87628943dce3246167101dc9710c4a0a8ddc822ce');
   t.equal(parsed(bytesOf(admission({}))).digest, '080547351bdf3401a0472429c34b3da0e7ddf50235002c7c464e0acbf8838026');
 });

@@ -7,7 +7,7 @@ import { Compile } from 'typebox/compile';
 import { fromBase64url, toBase64url } from './base64url.js';
 import { type Json, parseCanonical } from './canonical.js';
 import { decode, fromHex, type Reader, Writer } from './codec.js';
-import { judgeKey, type KeyAlg, rawKeyOf } from './crypto.js';
+import { judgeKey, jwkOf, type KeyAlg, rawKeyOf, thumbprint } from './crypto.js';
 import { TAGS, taggedHash } from './hash.js';
 import {
   checkSigners,
@@ -20,6 +20,7 @@ import {
   type RawJws,
   type RawSignature,
   signingInput,
+  voteKeyStatement,
 } from './jws.js';
 import {
   ITEM_BYTES_MAX,
@@ -31,7 +32,14 @@ import {
 } from './limits.js';
 import { type MerklePath, rootOfPath } from './merkle.js';
 import { mismatch } from './mismatch.js';
-import { type NewKey, PAYLOAD_SCHEMAS, type Payload, type PayloadKind, type PayloadOf } from './payload.js';
+import {
+  type Member,
+  type NewKey,
+  PAYLOAD_SCHEMAS,
+  type Payload,
+  type PayloadKind,
+  type PayloadOf,
+} from './payload.js';
 import { type InstructionCode, type Refusal, refuse } from './refusal.js';
 import {
   assert,
@@ -42,6 +50,7 @@ import {
   type Thumbprint,
   type TimestampMs,
   unreachable,
+  type Validator,
 } from './types.js';
 import { isLei, parseAmount, parseTime } from './values.js';
 
@@ -307,6 +316,9 @@ const CODE_OF_MEMBER: Readonly<Record<string, InstructionCode>> = {
   x: 'malformed_key',
   y: 'malformed_key',
   threshold: 'malformed_threshold',
+  voteKey: 'malformed_key',
+  networkKey: 'malformed_key',
+  possession: 'malformed_possession',
 };
 
 type Checked = { readonly ok: true; readonly possessions: readonly Possession[] } | Refusal;
@@ -327,9 +339,14 @@ function checkKind(payload: Payload): Checked {
     case 'participant':
       return payload.action === 'admit' ? checkAdmission(payload) : GOOD;
     case 'key':
-      return payload.action === 'add' ? checkKeys(payload.network, payload.party, payload.keys) : GOOD;
+      return payload.action === 'add' || payload.action === 'node'
+        ? checkKeys(payload.network, payload.party, payload.keys)
+        : GOOD;
+    case 'govern':
+      return checkMembers(payload);
     case 'consent':
     case 'withdraw':
+    case 'ready':
       return GOOD;
     default:
       return unreachable(payload);
@@ -385,3 +402,35 @@ function checkKeys(network: string, party: string, keys: readonly NewKey[]): Che
   }
   return { ok: true, possessions };
 }
+
+/** A party stands in a set once, and so does a key, whatever its role. Refuses with `malformed_payload` and `duplicate_key`. */
+function checkMembers({ network, change: { validators } }: PayloadOf<'govern'>): Checked {
+  const parties = new Set<string>();
+  const keys = new Set<string>();
+  for (const [index, member] of validators.entries()) {
+    const at = `/change/validators/${index}`;
+    if (parties.has(member.party)) return refuse('malformed_payload', `${at}/party`, `${member.party} is there twice`);
+    parties.add(member.party);
+    for (const role of ['voteKey', 'networkKey'] as const) {
+      if (keys.has(member[role])) return refuse('duplicate_key', `${at}/${role}`, 'this key is there twice');
+      keys.add(member[role]);
+    }
+  }
+  const possessions = validators.flatMap((member) => {
+    const possession = votePossession(network as NetworkId, member);
+    return possession === null ? [] : [possession];
+  });
+  return { ok: true, possessions };
+}
+
+/** The check of a new vote key; null of one that its member keeps, and so comes without a proof. */
+function votePossession(network: NetworkId, { party, voteKey, possession }: Member): Possession | null {
+  if (possession === undefined) return null;
+  const key = fromHex(voteKey);
+  const kid = ed25519Thumbprint(key);
+  const statement = voteKeyStatement(network, { party, voteKey } as Pick<Validator, 'party' | 'voteKey'>);
+  return { kid, alg: 'Ed25519', key, signingInput: statement, signature: fromHex(possession) };
+}
+
+/** The name of a raw Ed25519 key, under which proofs of it and registered keys are found. */
+export const ed25519Thumbprint = (key: Uint8Array): Thumbprint => thumbprint(jwkOf({ alg: 'Ed25519', key }));

@@ -4,7 +4,7 @@
  */
 import { fromBase64url, toBase64url } from './base64url.js';
 import { canonicalBytes, type Json } from './canonical.js';
-import { fromUtf8, utf8 } from './codec.js';
+import { fromUtf8, utf8, Writer } from './codec.js';
 import type { KeyAlg } from './crypto.js';
 import {
   INSTRUCTION_JSON_BYTES_MAX,
@@ -15,7 +15,7 @@ import {
 } from './limits.js';
 import type { MerklePath } from './merkle.js';
 import { type Refusal, refuse } from './refusal.js';
-import type { Bic, Hash, NetworkId, Root, Thumbprint } from './types.js';
+import type { Bic, Hash, NetworkId, Root, Thumbprint, Validator } from './types.js';
 
 /** The three algorithms: ECDSA on P-256 (RFC 7518), and Ed25519 under its old name (RFC 8037) and its full one (RFC 9864). */
 const ALGORITHMS = { ES256: 'ES256', EdDSA: 'Ed25519', Ed25519: 'Ed25519' } as const satisfies Record<string, KeyAlg>;
@@ -60,6 +60,16 @@ export const listStatement = (network: NetworkId, count: number, root: Root): st
 /** What a new key signs to show that its owner holds it, as payload text. */
 export const possessionStatement = (network: NetworkId, party: Bic, kid: Thumbprint): string =>
   toBase64url(canonicalBytes({ kid, network, party }));
+
+const VOTE_KEY_TAG = utf8('causeway/vote-key/1\0');
+/**
+ * What a new vote key signs to show that its owner holds it: raw bytes and no JWS, since a vote key signs nothing that is
+ * not of its network and under a tag.
+ */
+export const voteKeyStatement = (
+  network: NetworkId,
+  { party, voteKey }: Pick<Validator, 'party' | 'voteKey'>,
+): Uint8Array => new Writer(128).raw(VOTE_KEY_TAG).hash(network).text(party).hash(voteKey).finish();
 
 /** Reads a JWS that came from outside. Refuses with the codes up to `duplicate_signer`. */
 export function parseJws(body: Uint8Array): { readonly ok: true; readonly jws: RawJws } | Refusal {

@@ -3,7 +3,7 @@
  * A shape is judged without any state; what an instruction may do is judged by the ledger when it is ordered.
  */
 import { type Static, type TObject, type TProperties, Type } from 'typebox';
-import { DECIMALS_MAX, KEYS_PER_PARTY_MAX, LEGS_MAX } from './limits.js';
+import { DECIMALS_MAX, KEYS_PER_PARTY_MAX, LEGS_MAX, VALIDATORS_MAX } from './limits.js';
 
 const strict = <T extends TProperties>(properties: T, options: object = {}): TObject<T> =>
   Type.Object(properties, { additionalProperties: false, ...options });
@@ -42,18 +42,17 @@ const NameText = Type.String({
   description: '1 to 140 characters, none of them a control',
 });
 
+const Ed25519Schema = strict({ kty: Type.Literal('OKP'), crv: Type.Literal('Ed25519'), x: Base64UrlText(43) });
 /** A public key: P-256 for ES256, Ed25519 for EdDSA (RFC 7517, RFC 8037). */
 export const JwkSchema = Type.Union([
-  strict({ kty: Type.Literal('OKP'), crv: Type.Literal('Ed25519'), x: Base64UrlText(43) }),
+  Ed25519Schema,
   strict({ kty: Type.Literal('EC'), crv: Type.Literal('P-256'), x: Base64UrlText(43), y: Base64UrlText(43) }),
 ]);
 export type Jwk = Static<typeof JwkSchema>;
 
 /** A key with the proof that its owner holds it: a JWS of typ `causeway-possession+json` over `{"kid","network","party"}`. */
-export const NewKeySchema = strict({
-  jwk: JwkSchema,
-  possession: strict({ protected: Base64UrlText(512), signature: Base64UrlText(86) }),
-});
+const PossessionSchema = strict({ protected: Base64UrlText(512), signature: Base64UrlText(86) });
+export const NewKeySchema = strict({ jwk: JwkSchema, possession: PossessionSchema });
 export type NewKey = Static<typeof NewKeySchema>;
 
 export const LegSchema = strict({ from: BicText, to: BicText, asset: AssetText, amount: AmountText });
@@ -67,6 +66,29 @@ const common = {
   expires: TimeText,
 };
 const NewKeys = Type.Array(NewKeySchema, { minItems: 1, maxItems: KEYS_PER_PARTY_MAX });
+/** Nodes are known to each other by Ed25519 keys alone (libp2p). */
+const NodeKeys = Type.Array(strict({ jwk: Ed25519Schema, possession: PossessionSchema }), {
+  minItems: 1,
+  maxItems: KEYS_PER_PARTY_MAX,
+});
+const RawKeyText = Type.String({
+  pattern: '^[0-9a-f]{64}$',
+  description: 'raw Ed25519 public key, lower-case hex of 32 bytes',
+});
+
+/** A member of a validator set that is asked for. */
+const MemberSchema = strict({
+  party: BicText,
+  voteKey: RawKeyText,
+  networkKey: Type.String({ ...RawKeyText, description: "a node key of the party's, lower-case hex of 32 bytes" }),
+  possession: Type.Optional(
+    Type.String({
+      pattern: '^[0-9a-f]{128}$',
+      description: 'Ed25519 signature by a new vote key over its name, lower-case hex of 64 bytes',
+    }),
+  ),
+});
+export type Member = Static<typeof MemberSchema>;
 const Threshold = Type.Integer({
   minimum: 1,
   maximum: KEYS_PER_PARTY_MAX,
@@ -127,6 +149,7 @@ export const PAYLOAD_SCHEMAS = {
   ]),
   key: Type.Union([
     strict({ ...common, kind: Type.Literal('key'), action: Type.Literal('add'), party: BicText, keys: NewKeys }),
+    strict({ ...common, kind: Type.Literal('key'), action: Type.Literal('node'), party: BicText, keys: NodeKeys }),
     strict({
       ...common,
       kind: Type.Literal('key'),
@@ -142,6 +165,23 @@ export const PAYLOAD_SCHEMAS = {
       threshold: Threshold,
     }),
   ]),
+  govern: strict({
+    ...common,
+    kind: Type.Literal('govern'),
+    change: strict({
+      type: Type.Literal('validators'),
+      validators: Type.Array(MemberSchema, {
+        minItems: 1,
+        maxItems: VALIDATORS_MAX,
+        description: 'the whole next set, in its order',
+      }),
+    }),
+  }),
+  ready: strict({
+    ...common,
+    kind: Type.Literal('ready'),
+    change: Type.String({ ...HashText, description: 'digest of the `govern` that asks for the set' }),
+  }),
 } as const;
 
 export type PayloadKind = keyof typeof PAYLOAD_SCHEMAS;

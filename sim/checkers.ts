@@ -1,131 +1,158 @@
-/** What must hold whatever happens, judged from what nodes made final and what clients were told. */
-import type { State } from '../ledger/state.js';
-import type { Committed } from '../node/replica/chain.js';
-import type { Replica } from '../node/replica/replica.js';
-import type { Service } from '../node/replica/service.js';
-import { decodeBatch, encodeSignedBatch, writeVote } from '../protocol/block.js';
-import { Writer } from '../protocol/codec.js';
-import { decodeMessage } from '../protocol/envelope.js';
+/**
+ * What must hold whatever happens, each rule in a class of its own, fed by what nodes made final, what they sent and
+ * what clients were told. Nothing that a liar does is ever held against an honest node, and nothing it says is believed.
+ */
+import type { InstructionStatus } from '../node/ports.js';
 import type { InstructionDigest } from '../protocol/types.js';
-import type { SimDisk } from './store.js';
-import type { SimBus } from './world.js';
+import { Agreement } from './checkers/agreement.js';
+import { Bounds, type Highest } from './checkers/bounds.js';
+import { Bundles } from './checkers/bundles.js';
+import { Liveness } from './checkers/liveness.js';
+import { Outcomes } from './checkers/outcomes.js';
+import { Promises } from './checkers/promises.js';
+import { Votes } from './checkers/votes.js';
+import {
+  type Acknowledged,
+  type CheckerOptions,
+  type Committed,
+  heightOf,
+  type Watched,
+  type WatchedDisk,
+} from './checkers/watched.js';
 
-/** What the checkers look at of a node. */
-interface Watched {
-  readonly self: number;
-  readonly running: { readonly replica: Replica; readonly service: Service; readonly bus: SimBus } | null;
-}
-
-export interface Acknowledged {
-  readonly digest: InstructionDigest;
-  /** Initiator and id. */
-  readonly name: string;
-  readonly node: number;
-  readonly expiresMs: number;
-}
+/** Nodes are observed, which costs something, once in so many final blocks of theirs. */
+const OBSERVE_EVERY = 16;
 
 export class Checkers {
   readonly violations: string[] = [];
-  readonly acknowledged: Acknowledged[] = [];
-  readonly #votes = new Map<string, string>();
-  readonly #blocks = new Map<number, { readonly id: string; readonly root: string }>();
-  readonly #codes = new Map<InstructionDigest, string>();
-  /** Which instruction has used up each initiator's id. */
-  readonly #ids = new Map<string, InstructionDigest>();
+  readonly #honest: (node: number) => boolean;
+  readonly #agreement: Agreement;
+  readonly #votes: Votes;
+  readonly #outcomes: Outcomes;
+  readonly #promises: Promises;
+  readonly #liveness: Liveness;
+  readonly #bounds: Bounds;
+  readonly #bundles: Bundles;
+
+  constructor(options: CheckerOptions = {}) {
+    const report = (violation: string): void => {
+      this.violations.push(violation);
+    };
+    this.#honest = options.honest ?? (() => true);
+    this.#agreement = new Agreement(report);
+    this.#votes = new Votes(report);
+    this.#outcomes = new Outcomes(report, options);
+    this.#promises = new Promises(report);
+    this.#liveness = new Liveness(report);
+    this.#bounds = new Bounds(report);
+    this.#bundles = new Bundles(report, options);
+  }
 
   get height(): number {
-    return this.#blocks.size;
+    return this.#agreement.height;
+  }
+  /** What nodes answered 202. Whoever submits adds to it. */
+  get acknowledged(): Acknowledged[] {
+    return this.#promises.acknowledged;
+  }
+  /** What was held in memory at most, of all nodes. */
+  get highest(): Highest {
+    return this.#bounds.highest;
+  }
+  /** How many views it took each time until all was final, once faults had stopped. */
+  get viewsToSettle(): readonly number[] {
+    return this.#liveness.views;
   }
 
-  /** A node made a block final: the same block with the same root on every node, for ever, and every asset sums to zero. */
-  onFinal(node: Watched, { block, executed }: Committed): void {
-    const { height } = block.header;
-    const known = this.#blocks.get(height);
-    if (known === undefined) this.#blocks.set(height, { id: block.id, root: executed.root });
-    else if (known.id !== block.id || known.root !== executed.root) {
-      this.violations.push(`node ${node.self} made ${block.id} final at height ${height}, where ${known.id} was`);
+  /** A node has made a block final: durable, and shown from now on. */
+  onFinal(node: Watched, committed: Committed): void {
+    if (!this.#honest(node.self)) return;
+    const isFirst = this.#agreement.onFinal(node, committed);
+    if (isFirst) {
+      this.#promises.onFinal(committed);
+      this.#bundles.onFinal(committed);
+      this.#outcomes.onFinal(node, committed);
     }
-    for (const { digest, code, initiator, id } of executed.receipts) {
-      this.#ids.set(`${initiator}/${id}`, digest);
-      const before = this.#codes.get(digest);
-      const isOpen = before === 'proposed' || before === 'waiting' || before === undefined;
-      if (known === undefined && !isOpen) this.violations.push(`${digest} ended as ${before} and again as ${code}`);
-      if (known === undefined) this.#codes.set(digest, code);
-    }
-    this.#conservation(node, executed.state);
+    if (committed.block.header.height % OBSERVE_EVERY === 0) this.#bounds.observe(node);
   }
 
-  /** Nothing is said that is not durable: neither a node's vote nor its batch (SPEC, Persistence). */
-  onSend(node: Watched, disk: SimDisk, frame: Uint8Array): void {
-    const message = decodeMessage(frame);
-    const vote = message?.type === 'proposal' ? message.proposal.vote : message?.type === 'vote' ? message.vote : null;
-    if (vote?.signer === node.self) {
-      const name = `${node.self}/${vote.ballot.kind}/${vote.ballot.view}`;
-      const said = `${vote.ballot.block}/${vote.ballot.root}`;
-      const before = this.#votes.get(name);
-      if (before !== undefined && before !== said)
-        this.violations.push(`node ${name} contradicts itself across a restart`);
-      const writer = new Writer();
-      writeVote(writer, vote);
-      if (before === undefined && !disk.holds('votes', writer.finish()))
-        this.violations.push(`node ${name} was sent before it was durable`);
-      this.#votes.set(name, said);
-    }
-    if (
-      message?.type === 'batch' &&
-      decodeBatch(message.bytes)?.author === node.self &&
-      !disk.holds('batches', encodeSignedBatch(message))
-    ) {
-      this.violations.push(`node ${node.self} sent a batch before it was durable`);
-    }
+  /** A node sends a frame. */
+  onSend(node: Watched, disk: WatchedDisk, frame: Uint8Array): void {
+    if (this.#honest(node.self)) this.#votes.onSend(node, disk, frame);
   }
 
-  #conservation(node: Watched, state: State): void {
-    for (const { asset, issuer, cap } of state.assets()) {
-      let sum = 0n;
-      for (const { party } of state.participants()) {
-        const balance = state.account(party, asset)?.balance ?? 0n;
-        sum += balance;
-        if (party !== issuer && balance < 0n)
-          this.violations.push(`${party} holds ${balance} of ${asset} on node ${node.self}`);
-        if (party === issuer && balance + cap < 0n)
-          this.violations.push(`${asset} is above its cap on node ${node.self}`);
-      }
-      if (sum !== 0n) this.violations.push(`${asset} sums to ${sum} on node ${node.self}`);
+  /** A node told a client how an instruction stands. */
+  onShown(node: Watched, digest: InstructionDigest, status: InstructionStatus): void {
+    if (this.#honest(node.self)) this.#promises.onShown(node, digest, status);
+  }
+
+  /** A node lost its disk: of what it said and held it knows nothing more. */
+  wiped(node: Watched): void {
+    this.#agreement.wiped(node.self);
+    this.#promises.wiped(node.self);
+    this.#bundles.wiped(node.self);
+  }
+
+  /** Now and then, at any moment: memory within its bounds, and bundles taken as a bank would take them. */
+  async observe(nodes: readonly Watched[]): Promise<void> {
+    for (const node of this.#believed(nodes)) {
+      this.#bounds.observe(node);
+      await this.#bundles.take(node);
     }
   }
 
-  /** Whether every node has the same final block and nothing of what was answered 202 is still on its way. */
-  isSettled(nodes: readonly Watched[]): boolean {
-    const heights = nodes.map(({ running }) => running?.replica.chain.final.header.height ?? -1);
-    if (heights.some((height) => height !== heights[0])) return false;
-    return this.acknowledged.every(({ digest }) =>
-      nodes.every(({ running }) => running?.replica.admission.isPending(digest) === false),
-    );
+  /** The faults have stopped, and every honest node is up: from now on all must become final within bounds. */
+  onHealed(nowMs: number, nodes: readonly Watched[]): void {
+    this.#liveness.onHealed(nowMs, this.#believed(nodes));
+  }
+  /** Faults or new business begin: nothing is owed until they stop again. */
+  onHarmed(): void {
+    this.#liveness.onHarmed();
   }
 
-  /** After the faults: every 202 of a node that kept its disk has one end, is open, or had expired before it was ordered. */
+  /** Whether every honest node has the same final block and nothing of what was answered 202 is still on its way. */
+  isSettled(nodes: readonly Watched[], nowMs?: number): boolean {
+    const honest = this.#believed(nodes);
+    const [first, ...rest] = honest.map(heightOf);
+    const isSettled = rest.every((height) => height === first) && this.#promises.isSettled(honest);
+    if (nowMs !== undefined) this.#liveness.observe(nowMs, honest, isSettled);
+    return isSettled;
+  }
+
+  /** The run is over, all nodes being up again. */
   async atEnd(nodes: readonly Watched[]): Promise<void> {
-    for (const { self, running } of nodes) {
-      if (running === null) this.violations.push(`node ${self} is down`);
-      if (running?.replica.halted != null) this.violations.push(`node ${self} halted: ${running.replica.halted}`);
-      if ((running?.replica.evidence ?? 0) > 0)
-        this.violations.push(`node ${self} has evidence against an honest validator`);
-      if (running !== null) this.violations.push(...running.bus.punished);
+    const honest = this.#believed(nodes);
+    for (const node of honest) this.#standing(node, honest);
+    for (const node of honest) this.#agreement.atEnd(node);
+    this.#outcomes.atEnd(honest);
+    await this.observe(honest);
+    await this.#promises.atEnd(honest);
+    await this.#bundles.atEnd(honest);
+  }
+
+  /** An honest node is up, has not halted, and holds nothing against another honest one. */
+  #standing({ self, running }: Watched, honest: readonly Watched[]): void {
+    if (running === null) {
+      this.violations.push(`down: node ${self}`);
+      return;
     }
-    for (const { digest, name, node, expiresMs } of this.acknowledged) {
-      const code = this.#codes.get(digest);
-      const { running } = nodes[node] as Watched;
-      const status = await running?.service.status(digest);
-      if (status === undefined) continue;
-      const taken = (this.#ids.get(name) ?? digest) !== digest;
-      const expired = running !== null && running.replica.chain.final.header.time > expiresMs;
-      if (code === undefined && status.status !== 'pending' && !taken && !expired) {
-        this.violations.push(`${digest}, acknowledged by node ${node}, was lost: ${JSON.stringify(status)}`);
-      }
-      if (code !== undefined && (status.status === 'unknown' || status.code !== code)) {
-        this.violations.push(`node ${node} tells ${JSON.stringify(status)} of ${digest}, which ended as ${code}`);
-      }
+    const { halted, core, members } = running.replica;
+    if (halted !== null) this.violations.push(`halted: node ${self}: ${halted}`);
+    const places = new Set(honest.map((node) => node.running?.replica.members.self ?? null));
+    for (const { view, shown } of core.rounds.values()) {
+      for (const signer of shown)
+        if (places.has(signer))
+          this.violations.push(`evidence: node ${self} has some against the honest member ${signer} in view ${view}`);
     }
+    const keys = honest.map((node) => node.running?.replica.config.own ?? null);
+    for (const line of running.bus.punished)
+      if (keys.some((key) => key !== null && line.includes(`punished ${key}`)))
+        this.violations.push(`punished: ${line}`);
+    if (honest.length === members.size && running.replica.evidence > 0)
+      this.violations.push(`evidence: node ${self} has some, where everybody is honest`);
+  }
+
+  #believed(nodes: readonly Watched[]): readonly Watched[] {
+    return nodes.filter(({ self }) => this.#honest(self));
   }
 }

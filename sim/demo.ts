@@ -14,9 +14,10 @@ const asJson = process.argv.includes('--json');
 
 async function demonstrate(network: LocalNetwork): Promise<object> {
   const { pvp, checked, conserved } = await settleOnce(network, asJson ? 'silent' : 'lines');
-  const statuses = await Promise.all(network.members.map(async ({ client }) => need(await client.getStatus())));
+  const statuses = await Promise.all(network.nodes.map(async ({ client }) => need(await client.getStatus())));
   return {
-    nodes: statuses.length,
+    nodes: network.members.length,
+    participants: network.nodes.length - network.members.length,
     validators: Math.max(...statuses.map(({ validators }) => validators)),
     height: Math.max(...statuses.map(({ height }) => height)),
     pvp: { digest: pvp.digest, status: pvp.code, height: pvp.height, finalityMs: pvp.finalityMs },

@@ -1,6 +1,9 @@
-/** A network of four processes on loopback: what a bank sees of it, also when processes are killed. */
+/**
+ * A network of processes on loopback, four validators and the nodes of two banks: what a bank sees of it, also when
+ * processes are killed, and when a validator is replaced.
+ */
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,13 +21,23 @@ import { toBase64url } from '../protocol/base64url.js';
 import { canonicalBytes, type Json } from '../protocol/canonical.js';
 import { utf8 } from '../protocol/codec.js';
 import type { JwsJson } from '../protocol/instruction.js';
-import { act, checkOffline, isConserved, need, untilReady, untilSeen } from './network/acts.js';
+import {
+  act,
+  checkOffline,
+  isConserved,
+  need,
+  registerNode,
+  untilFollowing,
+  untilReady,
+  untilSeen,
+} from './network/acts.js';
 import { authorityOf, type Bank, keyFileOf, openBanks } from './network/banks.js';
 import { LocalNetwork, type Member } from './network/network.js';
-import { describe, type Ran, runCli } from './network/processes.js';
+import { describe, type Exit, NodeProcess, type Ran, runCli } from './network/processes.js';
 import { settleOnce } from './network/steps.js';
 
 const FINAL_MS_MAX = 60_000;
+const ANY_PORT = '/ip4/127.0.0.1/tcp/0';
 // The test runner has every process that is started below load its own module hooks, which makes a start three times as
 // long. Without a listener it does not; run without the runner, there is none.
 const spawning = createRequire(import.meta.url)('process-on-spawn') as { removeAllListeners(): void };
@@ -312,9 +325,12 @@ async function load(at: Member, signal: AbortSignal): Promise<string[]> {
 }
 
 t.test('kill -9 of any one process under load loses nothing it had taken, and the network goes on', async (t) => {
-  for (const victim of network.members) {
+  const [, , , , home] = network.nodes as readonly Member[];
+  t.equal(home, network.homeOf(hsbc));
+  const nodes = [...network.members, home as Member];
+  for (const victim of nodes) {
     const ends = new AbortController();
-    const loads = network.members.map((member) => load(member, ends.signal));
+    const loads = nodes.map((member) => load(member, ends.signal));
     // The load is under way when a payment among it is final.
     await pay(victim === hk ? cn : hk);
     await network.kill([victim]);
@@ -344,9 +360,35 @@ t.test('with two down it waits, and goes on when one returns', async (t) => {
   await untilSeen([ae], digest);
 });
 
+t.test("a bank's own node reaches the ledger whichever validator hangs", async (t) => {
+  const home = network.homeOf(hsbc);
+  for (const victim of network.members) {
+    const node = network.process(victim) as NodeProcess;
+    node.signal('SIGSTOP');
+    try {
+      const { code } = await pay(home);
+      t.equal(code, 'settled', `with ${victim.party} stopped where it stands`);
+    } finally {
+      node.signal('SIGCONT');
+    }
+  }
+});
+
+t.test('what a bank has from its own node survives a crash of it, and needs no validator to be up', async (t) => {
+  const home = network.homeOf(hsbc);
+  await network.stop(network.members);
+  const { network: id } = need(await home.client.getStatus());
+  const jws = await signInstruction(buildInstruction({ ...payment(), network: id }), [hsbc.signer]);
+  const { digest } = need(await home.client.submit(jws));
+  await network.kill([home]);
+  await network.start([home, ...network.members]);
+  t.match(need(await home.client.waitFinal(digest, FINAL_MS_MAX)), { status: 'final', code: 'settled' });
+  await untilSeen(network.nodes, digest);
+});
+
 t.test('stopped and started again, all of it is the same ledger', async (t) => {
   const last = await pay(hk);
-  await untilSeen(network.members, last.digest);
+  await untilSeen(network.nodes, last.digest);
   const before = need(await hk.client.getBalances({ bic: hsbc.party }));
   const exits = await network.stop();
   t.same(
@@ -354,9 +396,9 @@ t.test('stopped and started again, all of it is the same ledger', async (t) => {
     exits.map(() => ({ status: 0, signal: null })),
     'each ends with status 0',
   );
-  await network.start();
-  await untilReady(network.members);
-  for (const { client, party } of network.members) {
+  await network.start(network.nodes);
+  await untilReady(network.nodes);
+  for (const { client, party } of network.nodes) {
     t.same(
       need(await client.getBalances({ bic: hsbc.party })).balances,
       before.balances,
@@ -366,11 +408,94 @@ t.test('stopped and started again, all of it is the same ledger', async (t) => {
   }
   const next = await pay(cn);
   t.ok(next.height > last.height, 'and it goes on');
-  await untilSeen(network.members, next.digest);
-  t.ok(await isConserved(network.members, next.height), 'all accounts sum to zero on every node');
+  await untilSeen(network.nodes, next.digest);
+  t.ok(await isConserved(network.nodes, next.height), 'all accounts sum to zero on every node');
   t.match(await checkOffline(network, cn, next.digest, join(folder, 'receipt.json')), {
     verified: true,
     code: 'settled',
   });
+});
+
+/** A receipt of a new epoch can be shown once a quorum of the new set has said that it goes on. */
+async function untilProven({ client }: Member, digest: string): Promise<void> {
+  const until = performance.now() + FINAL_MS_MAX;
+  for (let answer = await client.getReceipt({ digest }); !answer.ok; answer = await client.getReceipt({ digest })) {
+    if (performance.now() > until) throw new Error(`${answer.problem.code}: ${answer.problem.detail}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+t.test('under load a standby takes the place of a validator, and votes', async (t) => {
+  const standby = await network.guest({ name: 'hk-standby', party: hk.party, jurisdiction: 'HK', standby: true });
+  await registerNode(cn, standby, [authorityOf(network, 'HK')]);
+  await network.start([standby]);
+  await untilFollowing([standby], cn);
+  const ends = new AbortController();
+  const loads = [cn, network.homeOf(hsbc)].map((member) => load(member, ends.signal));
+  const authorities = (['HK', 'CN', 'TH'] as const).flatMap((jurisdiction) => [
+    '--key',
+    join(network.member(jurisdiction).folder, 'keys', 'authority.pem'),
+  ]);
+  const member = join(standby.folder, 'member.json');
+  const sentMs = performance.now();
+  const govern = ['govern', 'validators', '--add', member, ...authorities, '--node', cn.url, '--json'];
+  t.match(parsed(await runCli(...govern)), { status: 0, said: { status: 'final', code: 'applied' } });
+  t.comment(`applied ${Math.round(performance.now() - sentMs)} ms after the command began`);
+  const set = need(await cn.client.getValidators());
+  t.match(set, { epoch: 1, validators: [{ party: hk.party }, { self: true }, {}, {}] });
+  const next = await pay(cn);
+  ends.abort();
+  const taken = (await Promise.all(loads)).flat();
+  for (const digest of taken) {
+    const { status, code } = need(await cn.client.waitFinal(digest, FINAL_MS_MAX));
+    if (status !== 'final' || code !== 'settled') t.fail(`${digest} is ${status}, with code ${code}`);
+  }
+  t.ok(taken.length > 0, `${taken.length} payments that were taken while the set changed are final`);
+  await untilSeen([standby, network.homeOf(hsbc)], next.digest);
+  t.equal(need(await standby.client.getValidators()).validators.find(({ self }) => self)?.index, 0);
+  t.notOk(
+    need(await hk.client.getValidators()).validators.some(({ self }) => self),
+    'the one replaced only follows',
+  );
+
+  // Of four validators three must vote: without AE, and without the one that was replaced, the standby must.
+  t.same(
+    await network.stop([hk, ae]),
+    [0, 0].map((status) => ({ status, signal: null })),
+  );
+  const { digest, code } = await pay(network.homeOf(hsbc));
+  t.equal(code, 'settled', 'the standby votes');
+  for (const node of [cn, network.homeOf(bangkok)]) {
+    await untilSeen([node], digest);
+    await untilProven(node, digest);
+    const file = join(folder, `${node.party}.receipt.json`);
+    t.match(await checkOffline(network, node, digest, file), { verified: true, code: 'settled', epoch: 1 });
+  }
+  await network.start([ae]);
+  await untilSeen([ae], digest);
+});
+
+t.test('a copy of a validator started a second time does not vote, and says so', async (t) => {
+  await network.stop([ae]);
+  const copy = join(folder, 'copy');
+  cpSync(join(ae.folder, 'data'), copy, { recursive: true });
+  await network.start([ae]);
+  await untilReady([ae]);
+  await untilSeen([ae], (await pay(cn)).digest);
+  const elsewhere = { ...ae.settings, CAUSEWAY_DATA: copy, CAUSEWAY_HTTP_PORT: '0', CAUSEWAY_P2P_LISTEN: ANY_PORT };
+  const config = join(ae.folder, 'node.toml');
+  const second = new NodeProcess(config, elsewhere);
+  t.same(await second.exited, { status: 20, signal: null } satisfies Exit, 'beside the first one it does not start');
+  t.match(second.lastLines().join('\n'), /store_locked: Another process .+\/mark: /);
+
+  await network.stop([ae]);
+  const third = new NodeProcess(config, elsewhere);
+  const { url } = await third.started;
+  t.match(third.lastLines().join('\n'), /never signs again/, 'alone it starts, and knows that it forgot votes');
+  t.match(third.lastLines().join('\n'), /vote_log_rolled_back/);
+  const client = createClient(url);
+  const { digest } = await pay(cn);
+  t.match(need(await client.waitFinal(digest, FINAL_MS_MAX)), { code: 'settled' }, 'it follows');
+  t.same(await third.stop(), { status: 0, signal: null });
   t.same(deaths, [], 'no node ended unasked');
 });

@@ -1,105 +1,354 @@
-/** One run of the virtual world: a network opens, works under faults, and must be whole when they end. */
+/** One run of the virtual world: a network opens, works while a plan is carried out, and must be whole when faults end. */
+import { utf8 } from '../protocol/codec.js';
+import type { Genesis } from '../protocol/genesis.js';
+import { hashOf } from '../protocol/hash.js';
 import type { JwsJson } from '../protocol/instruction.js';
-import { assert, type ValidatorIndex } from '../protocol/types.js';
-import { Checkers } from './checkers.js';
-import { SimNode } from './node.js';
+import { type PeerKey, unreachable, type ValidatorIndex } from '../protocol/types.js';
+import type { Liar } from './byzantine/liar.js';
+import { newLiar } from './byzantine/lies.js';
+import { Twins } from './byzantine/twins.js';
+import { cheapFact, realFact } from './checkers/signatures.js';
+import { QUICK_SYNCS } from './disk.js';
+import type { Deed, Plan } from './fuzz/plan.js';
+import { Recorder } from './fuzz/recorder.js';
+import { Rules } from './fuzz/rules.js';
+import { SIM_TIMING, SimNode } from './node.js';
+import { Random } from './random.js';
 import { readJws, simGenesis, Workload } from './workload.js';
-import { CALM, World } from './world.js';
-
-export interface RunOptions {
-  readonly seed: number;
-  /** Virtual time under faults. */
-  readonly faultMs: number;
-  /** Instructions sent in that time. */
-  readonly instructions: number;
-}
+import { World } from './world.js';
 
 export interface RunResult {
   readonly seed: number;
   readonly violations: readonly string[];
+  /** Over every event of the world and the final block and root of every node. */
   readonly traceHash: string;
   readonly virtualMs: number;
   readonly height: number;
   readonly acknowledged: number;
   readonly crashes: number;
+  readonly situations: Readonly<Record<string, number>>;
+  /** What each node did when, the last of it: empty unless asked for. */
+  readonly trace: readonly string[];
 }
 
-const VALIDATORS = 4;
-/** Virtual time in which a network without faults must finish what it has. */
-const SETTLE_MS = 120_000;
+/** Virtual time past which a network without faults is no more waited for: the checkers speak long before. */
+const SETTLE_MS = 180_000;
+const SETTLE_STEP_MS = 500;
+/** A node that starts has its disk to read. */
+const START_MS_MAX = 60_000;
 
-export async function run({ seed, faultMs, instructions }: RunOptions): Promise<RunResult> {
-  const world = new World(seed);
-  const startedMs = world.nowMs;
-  const genesis = simGenesis(startedMs - 1000);
-  const checkers = new Checkers();
-  const nodes = Array.from(
-    { length: VALIDATORS },
-    (_, self) => new SimNode(world, genesis, self as ValidatorIndex, checkers),
-  );
-  const submit = (node: SimNode, jws: JwsJson): void => {
-    const instruction = readJws(jws);
-    const { digest, expiresMs, payload } = instruction;
-    void node.running?.service.submit(instruction).then(({ accepted }) => {
-      if (accepted)
-        checkers.acknowledged.push({ digest, name: `${payload.initiator}/${payload.id}`, node: node.self, expiresMs });
-    });
-  };
-  const settled = async (untilMs: number): Promise<boolean> => {
-    while (world.nowMs < untilMs) {
-      await world.run(world.nowMs + 500);
-      if (checkers.isSettled(nodes)) return true;
+/** Carries out a plan. What happens is decided by the plan alone. `traceLines` asks for that much of a trace. */
+export async function run(plan: Plan, traceLines = 0): Promise<RunResult> {
+  const stage = new Stage(plan, traceLines > 0);
+  try {
+    await stage.open();
+    await stage.play();
+    await stage.close();
+  } catch (error) {
+    stage.violate(`failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+  }
+  return stage.result(traceLines);
+}
+
+class Stage {
+  readonly #plan: Plan;
+  readonly #world: World;
+  readonly #recorder: Recorder;
+  readonly #rules: Rules;
+  readonly #genesis: Genesis;
+  /** By their place in the set; a liar too, and one of two twins. */
+  readonly #nodes: readonly SimNode[];
+  readonly #secondTwins: readonly SimNode[];
+  readonly #liars = new Map<number, Liar>();
+  readonly #twins: Twins[] = [];
+  readonly #workload: Workload;
+  readonly #startedMs: number;
+  /** What clients draw from: set anew for each instruction, so that leaving one out of a plan changes no other. */
+  #chance: Random;
+
+  constructor(plan: Plan, isTracing: boolean) {
+    const { seed, validators, realSignatures, profile } = plan;
+    this.#plan = plan;
+    this.#chance = new Random(seed);
+    const world = new World(seed, { realSignatures });
+    this.#world = world;
+    this.#startedMs = world.nowMs;
+    const genesis = simGenesis(world.nowMs - 1000, validators);
+    this.#genesis = genesis;
+    const honest = (node: number): boolean => this.#isHonest(node);
+    const signatures = realSignatures ? realFact : cheapFact;
+    this.#recorder = new Recorder(world, { honest, genesis, signatures }, isTracing);
+    this.#rules = new Rules((violation) => this.violate(violation), genesis.parameters.skewMs);
+    const places = Array.from({ length: validators }, (_, self) => self as ValidatorIndex);
+    this.#nodes = places.map((self) => this.#made(self));
+    this.#secondTwins = plan.twins.map((self, i) => this.#twin(self as ValidatorIndex, i));
+    const stage = this;
+    const around = {
+      get random(): Random {
+        return stage.#chance;
+      },
+      get nowMs(): number {
+        return world.nowMs;
+      },
+    };
+    this.#workload = new Workload(around, genesis, profile);
+  }
+
+  #isHonest(node: number): boolean {
+    return !this.#plan.liars.includes(node) && !this.#plan.twins.includes(node);
+  }
+
+  #made(self: ValidatorIndex): SimNode {
+    const world = this.#world;
+    const parts = {
+      network: this.#genesis.network,
+      seat: () => ({ set: this.#genesis.validators, self }),
+      deltaMs: SIM_TIMING.deltaMs,
+      random: new Random(this.#plan.seed ^ (0x4c49_4152 + self)),
+      met: (name: string) => world.met(name),
+    };
+    const judge = this.#judge(self);
+    if (this.#plan.liars.includes(self)) {
+      const liar = newLiar(parts);
+      this.#liars.set(self, liar);
+      return this.#watched(new SimNode(world, this.#genesis, self, judge, { wrap: (ports) => liar.wrap(ports) }));
     }
-    return false;
-  };
-
-  for (const node of nodes) await node.start();
-  const workload = new Workload(world, genesis);
-  for (const stage of await workload.opening()) {
-    for (const jws of stage) submit(world.random.pick(nodes), jws);
-    await world.run(world.nowMs + 200);
-    if (!(await settled(world.nowMs + SETTLE_MS))) checkers.violations.push('the network did not open');
+    if (this.#plan.twins.includes(self)) {
+      const twins = new Twins(parts);
+      this.#twins.push(twins);
+      return this.#watched(
+        new SimNode(world, this.#genesis, self, judge, { wrap: twins.wrap(0), name: `${self}/twin 0` }),
+      );
+    }
+    return this.#watched(new SimNode(world, this.#genesis, self, judge));
   }
 
-  world.faults = {
-    latencyMs: [1, world.random.between(20, 150)],
-    lostPerMille: world.random.between(0, 250),
-    duplicatedPerMille: world.random.between(0, 100),
-  };
-  const endMs = world.nowMs + faultMs;
-  const stepMs = Math.max(1, Math.floor(faultMs / instructions));
-  while (world.nowMs < endMs) {
-    await world.run(world.nowMs + world.random.between(1, 2 * stepMs));
-    await harm(world, nodes);
-    submit(world.random.pick(nodes), await workload.next());
+  #twin(self: ValidatorIndex, which: number): SimNode {
+    const wrap = (this.#twins[which] as Twins).wrap(1);
+    return new SimNode(this.#world, this.#genesis, self, this.#judge(self), { wrap, name: `${self}/twin 1` });
   }
 
-  world.faults = CALM;
-  world.cut.clear();
-  for (const node of nodes) if (node.running === null) await node.start();
-  if (!(await settled(world.nowMs + SETTLE_MS)))
-    checkers.violations.push(`not all was final ${SETTLE_MS} ms after the faults ended`);
-  await checkers.atEnd(nodes);
-  return {
-    seed,
-    violations: checkers.violations,
-    traceHash: (world.trace >>> 0).toString(16).padStart(8, '0'),
-    virtualMs: world.nowMs - startedMs,
-    height: checkers.height,
-    acknowledged: checkers.acknowledged.length,
-    crashes: nodes.reduce((sum, { restarts }) => sum + restarts, 0),
-  };
-}
+  /** What a node says and finds final, seen by the checkers; a liar's is judged by nobody, a bug of its process neither. */
+  #judge(self: number): ConstructorParameters<typeof SimNode>[3] {
+    const recorder = this.#recorder;
+    const isHonest = this.#isHonest(self);
+    return {
+      onFinal: (node, committed) => {
+        recorder.onFinal(node, committed);
+        if (!isHonest) return;
+        this.#tick();
+        this.#rules.onFinal(committed, this.#plan.validators);
+      },
+      onSend: (node, disk, frame) => {
+        recorder.onSend(node, disk, frame);
+        if (isHonest) this.#rules.onSend(node as SimNode);
+      },
+      violations: isHonest ? recorder.violations : [],
+    };
+  }
 
-/** Crashes of any node, of all at once, restarts, and links that fail one way. */
-async function harm(world: World, nodes: readonly SimNode[]): Promise<void> {
-  const { random } = world;
-  const node = random.pick(nodes);
-  if (random.chance(15)) node.crash();
-  else if (random.chance(3)) for (const every of nodes) every.crash();
-  else if (node.running === null && random.chance(100)) await node.start();
-  const [from, to] = [random.pick(nodes).key, random.pick(nodes).key];
-  if (random.chance(20)) world.cut.add(`${from}>${to}`);
-  if (random.chance(40)) world.cut.clear();
-  assert(nodes.length === VALIDATORS, 'nodes are crashed, never lost');
+  #watched(node: SimNode): SimNode {
+    node.onExit = ({ code, detail }) => {
+      this.#recorder.note(node.self, `ends: ${code} ${detail.slice(0, 80)}`);
+      if (this.#nodes.every(({ isUp }) => !isUp)) this.#world.met('all_down');
+    };
+    return node;
+  }
+
+  #tick(): void {
+    this.#rules.tick(this.#nodes.filter(({ self }) => this.#isHonest(self)));
+  }
+
+  violate(violation: string): void {
+    this.#recorder.violations.push(violation);
+  }
+
+  /** Starts the nodes, and has the network opened for business. */
+  async open(): Promise<void> {
+    for (const node of [...this.#nodes, ...this.#secondTwins]) node.boot();
+    await this.#allRun();
+    const honest = this.#nodes.filter(({ self }) => this.#isHonest(self));
+    for (const stage of await this.#workload.opening()) {
+      for (const jws of stage) this.#submit(this.#chance.pick(honest), jws);
+      await this.#world.run(this.#world.nowMs + 200);
+      await this.#settle('the opening');
+    }
+  }
+
+  /** The plan, step by step. */
+  async play(): Promise<void> {
+    const world = this.#world;
+    let openedMs = world.nowMs;
+    this.#recorder.onHarmed();
+    for (const { atMs, deed } of this.#plan.steps) {
+      await world.run(openedMs + atMs);
+      this.#tick();
+      const beforeMs = world.nowMs;
+      await this.#perform(deed);
+      // What an outage takes is no time of the plan.
+      if (deed.do === 'outage') openedMs += world.nowMs - beforeMs;
+    }
+    await world.run(openedMs + this.#plan.faultMs);
+    await this.#recorder.observe(this.#nodes);
+  }
+
+  /** Faults end, lies do not: all nodes come back, finish what they have, and are judged. */
+  async close(): Promise<void> {
+    this.#recorder.note(null, 'faults end');
+    const world = this.#world;
+    world.heal();
+    for (const node of [...this.#nodes, ...this.#secondTwins]) {
+      node.disk.full = false;
+      node.disk.syncTimes = QUICK_SYNCS;
+      node.time.jump(-node.time.offsetMs);
+      node.time.driftPpm = 0;
+      // What was to end it does not come any more.
+      node.crashAt(null, Number.MAX_SAFE_INTEGER);
+    }
+    await this.#allRun();
+    this.#recorder.onHealed(world.nowMs, this.#nodes);
+    await this.#settle('what was left when faults ended');
+    for (const { self, running } of this.#nodes)
+      if (this.#isHonest(self) && (running?.replica.evidence ?? 0) > 0) world.met('evidence');
+    await this.#recorder.atEnd(this.#nodes);
+  }
+
+  result(traceLines: number): RunResult {
+    const world = this.#world;
+    const recorder = this.#recorder;
+    const roots = this.#nodes.map(({ running }) => running?.replica.chain.final.root ?? null);
+    return {
+      seed: this.#plan.seed,
+      violations: [...recorder.violations],
+      traceHash: hashOf(utf8(JSON.stringify([world.trace, world.eventCount, world.nowMs, roots]))).slice(0, 16),
+      virtualMs: world.nowMs - this.#startedMs,
+      height: recorder.height,
+      acknowledged: recorder.acknowledged.length,
+      crashes: this.#nodes.reduce((sum, { restarts }) => sum + restarts, 0),
+      situations: Object.fromEntries([...world.situations].sort(([a], [b]) => (a < b ? -1 : 1))),
+      trace: recorder.trace(traceLines),
+    };
+  }
+
+  async #perform(deed: Deed): Promise<void> {
+    const world = this.#world;
+    if (deed.do !== 'submit' && deed.do !== 'ask') this.#recorder.note(null, JSON.stringify(deed));
+    switch (deed.do) {
+      case 'submit':
+        this.#chance = new Random(deed.chance);
+        this.#submit(this.#node(deed.node), await this.#workload.next());
+        break;
+      case 'ask':
+        await this.#ask(this.#node(deed.node), deed.chance);
+        break;
+      case 'crash':
+        for (const node of deed.nodes) this.#node(node).crash(deed.how);
+        break;
+      case 'crashAt':
+        this.#node(deed.node).crashAt(deed.point, deed.calls);
+        break;
+      case 'stop':
+        void this.#node(deed.node).shutdown();
+        break;
+      case 'start':
+        this.#start(this.#node(deed.node));
+        break;
+      case 'outage':
+        for (const node of this.#nodes) node.crash();
+        await world.run(world.nowMs + deed.forMs);
+        for (const node of this.#nodes) this.#start(node);
+        world.met('outage');
+        break;
+      case 'cut':
+        for (const [from, to] of deed.links) world.cutOneWay(this.#key(from), this.#key(to));
+        break;
+      case 'mend':
+        world.cut.clear();
+        break;
+      case 'network':
+        world.faults = deed.faults;
+        break;
+      case 'slow':
+        for (const [from, to] of deed.links) this.#slow(`${this.#key(from)}>${this.#key(to)}`, deed.bytesPerSecond);
+        break;
+      case 'full':
+        this.#node(deed.node).disk.full = deed.full;
+        break;
+      case 'syncs':
+        this.#node(deed.node).disk.syncTimes = deed.times;
+        break;
+      case 'jump':
+        this.#node(deed.node).jumpClock(deed.byMs);
+        break;
+      case 'drift':
+        this.#node(deed.node).time.driftPpm = deed.ppm;
+        break;
+      case 'lie':
+        for (const lie of deed.lies) this.#liars.get(deed.node)?.tell(lie, deed.on);
+        break;
+      case 'turn':
+        for (const twins of this.#twins) twins.turn();
+        break;
+      default:
+        unreachable(deed);
+    }
+  }
+
+  #node(index: number): SimNode {
+    return this.#nodes[index % this.#nodes.length] as SimNode;
+  }
+  #key(index: number): PeerKey {
+    return this.#node(index).key;
+  }
+
+  #slow(pair: string, bytesPerSecond: number | null): void {
+    if (bytesPerSecond === null) this.#world.slow.delete(pair);
+    else this.#world.slow.set(pair, bytesPerSecond);
+  }
+
+  #start(node: SimNode): void {
+    if (node.isUp) return;
+    node.boot();
+    this.#recorder.note(node.self, 'starts');
+  }
+
+  async #allRun(): Promise<void> {
+    const world = this.#world;
+    const all = [...this.#nodes, ...this.#secondTwins];
+    const isStopping = (): boolean => all.some(({ isUp, running }) => isUp && running === null);
+    await world.run(world.nowMs + 1000);
+    for (const node of all) this.#start(node);
+    await world.run(world.nowMs + START_MS_MAX, () => !isStopping());
+  }
+
+  #submit(node: SimNode, jws: JwsJson): void {
+    const { expiresMs, payload } = readJws(jws);
+    void node.handle('submitInstruction', { body: utf8(JSON.stringify(jws)) }).then((answer) => {
+      if (answer?.ok !== true || !this.#isHonest(node.self)) return;
+      const { digest } = answer.value;
+      const name = `${payload.initiator}/${payload.id}`;
+      this.#recorder.acknowledged.push({ digest: digest as never, name, node: node.self, expiresMs });
+    });
+  }
+
+  /** How something stands that this node accepted. */
+  async #ask(node: SimNode, chance: number): Promise<void> {
+    const accepted = this.#recorder.acknowledged;
+    const service = node.running?.service;
+    if (service === undefined || accepted.length === 0) return;
+    const { digest, node: by } = new Random(chance).pick(accepted);
+    const status = await service.status(digest);
+    if (by === node.self && status.status === 'unknown' && this.#isHonest(by))
+      this.violate(`202: ${digest} is unknown to node ${by}, which accepted it`);
+    this.#recorder.onShown(node, digest, status);
+  }
+
+  async #settle(what: string): Promise<void> {
+    const world = this.#world;
+    for (const untilMs = world.nowMs + SETTLE_MS; world.nowMs < untilMs; ) {
+      await world.run(world.nowMs + SETTLE_STEP_MS);
+      if (this.#recorder.isSettled(this.#nodes, world.nowMs)) return;
+    }
+    this.violate(`stalled: ${what} is not final after ${SETTLE_MS} ms`);
+  }
 }

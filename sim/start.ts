@@ -1,15 +1,20 @@
-/** `npm start`: four central banks' validators on this machine, a PvP between two banks, and the network to try things on. */
+/**
+ * `npm start`: four central banks' validators and two banks' own nodes on this machine, a PvP between the banks, and the
+ * network to try things on. With --json a line of standard output says where it is, once it is up.
+ */
 import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import Table from 'cli-table3';
-import { LocalNetwork } from './network/network.js';
+import { need } from './network/acts.js';
+import { LocalNetwork, type Member } from './network/network.js';
 import { describe } from './network/processes.js';
 import { settleOnce } from './network/steps.js';
 
 /** A terminal's Ctrl-C reaches this process from the terminal and from npm: what comes so soon is the same. */
 const SAME_SIGNAL_MS = 1_000;
 
+const asJson = process.argv.includes('--json');
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, import.meta.url.endsWith('.ts') ? '..' : '../..');
 
@@ -26,12 +31,32 @@ function untilTold(): Promise<'told'> {
   });
 }
 
+/** Where each node is, and where it stands. */
+async function standingOf({ party, url, client }: Member): Promise<{
+  readonly party: string;
+  readonly role: 'validator' | 'participant';
+  readonly epoch: number;
+  readonly height: number;
+  readonly url: string;
+}> {
+  const [{ epoch, height }, { validators }] = [need(await client.getStatus()), need(await client.getValidators())];
+  return { party, role: validators.some(({ self }) => self) ? 'validator' : 'participant', epoch, height, url };
+}
+
 async function settleAndStay(network: LocalNetwork, told: Promise<'told'>): Promise<void> {
-  if ((await Promise.race([settleOnce(network, 'lines'), told])) === 'told') return;
-  const table = new Table({ head: ['validator', 'HTTP', 'documentation'], style: { head: [], border: [] } });
-  for (const { party, url } of network.members) table.push([party, url, `${url}/openapi.json`]);
-  console.log(table.toString());
-  console.log(`The ledger, the keys and the receipt are in ${network.dir}. Ctrl-C stops the network.`);
+  const settled = await Promise.race([settleOnce(network, asJson ? 'silent' : 'lines'), told]);
+  if (settled === 'told') return;
+  const nodes = await Promise.all(network.nodes.map(standingOf));
+  if (asJson) {
+    const { pvp, conserved, checked } = settled;
+    console.log(JSON.stringify({ dir: network.dir, nodes, pvp, conserved, certificateVerified: checked.verified }));
+  } else {
+    const table = new Table({ head: ['node', 'role', 'epoch', 'height', 'HTTP'], style: { head: [], border: [] } });
+    for (const { party, role, epoch, height, url } of nodes) table.push([party, role, epoch, height, url]);
+    console.log(table.toString());
+    console.log("Each node's documentation is at /openapi.json.");
+    console.log(`The ledger, the keys and the receipt are in ${network.dir}. Ctrl-C stops the network.`);
+  }
   await told;
 }
 
@@ -43,10 +68,12 @@ async function main(): Promise<number> {
   });
   try {
     await settleAndStay(network, told);
-    console.log('Stopping.');
+    if (!asJson) console.log('Stopping.');
     return 0;
   } catch (error) {
-    console.error((error as Error).message);
+    const { message } = error as Error;
+    if (asJson) console.log(JSON.stringify({ error: message }));
+    else console.error(message);
     return 1;
   } finally {
     await network.stop();

@@ -1,45 +1,31 @@
 /** Banks of the virtual world: they are admitted, funded, pay each other, settle PvP, repeat themselves, and send nonsense. */
-import { buildInstruction, type PayloadFields, proveKey, signInstruction } from '../node/api/signing.js';
 import { canonicalBytes } from '../protocol/canonical.js';
-import { utf8 } from '../protocol/codec.js';
 import { type Genesis, type GenesisFile, parseGenesis } from '../protocol/genesis.js';
-import { type Instruction, type JwsJson, parseInstruction } from '../protocol/instruction.js';
-import { assert, type Hash } from '../protocol/types.js';
-import { type SimKey, simKey } from './crypto.js';
-import type { World } from './world.js';
+import type { JwsJson } from '../protocol/instruction.js';
+import { assert } from '../protocol/types.js';
+import { ACTS, admission, LEI } from './workload/acts.js';
+import { Desk, type Surroundings } from './workload/desk.js';
+import { hexKey, jurisdictionsOf, partyKey, startOf } from './workload/parties.js';
 
-const JURISDICTIONS = [
-  { code: 'HK', authority: 'HKMAHKHHXXX', currency: 'HKD', decimals: 2, banks: ['ALFAHKHHXXX', 'BETAHKHHXXX'] },
-  { code: 'CN', authority: 'PBOCCNBJXXX', currency: 'CNY', decimals: 2, banks: ['GAMACNBJXXX'] },
-  { code: 'TH', authority: 'BOTHTHBKXXX', currency: 'THB', decimals: 2, banks: ['DELTTHBKXXX', 'EPSITHBKXXX'] },
-  { code: 'AE', authority: 'CBAUAEAAXXX', currency: 'AED', decimals: 2, banks: ['ZETAAEAAXXX'] },
-] as const;
+export { readJws } from './workload/desk.js';
 
-const LEI = '5493001KJTIIGC8Y1R12';
-const PARTIES: readonly string[] = JURISDICTIONS.flatMap(({ authority, banks }) => [authority, ...banks]);
-const BANKS: readonly string[] = JURISDICTIONS.flatMap(({ banks }) => [...banks]);
+/** `light` and `full` are a network's business with a few mistakes; in `hostile` most of it is refused. */
+export type Profile = 'light' | 'full' | 'hostile';
 
-/** Validator keys are 0..2n - 1, then one key for each party. */
-const keyOf = (party: string): SimKey => simKey(100 + PARTIES.indexOf(party));
-const hexKey = (index: number): Hash =>
-  [...simKey(index).key].map((byte) => byte.toString(16).padStart(2, '0')).join('') as Hash;
-
-/** A network of four central banks, each of which runs a validator. */
-export function simGenesis(createdMs: number): Genesis {
+/** A network of so many central banks, each of which runs a validator; keys 2i and 2i + 1 are the vote and network key of the i-th. */
+export function simGenesis(createdMs: number, validators = 4): Genesis {
+  const jurisdictions = jurisdictionsOf(validators);
   const file: GenesisFile = {
     format: 'causeway-genesis/1',
     name: 'simulated',
     created: new Date(createdMs).toISOString(),
     parameters: { skewMs: 2000 },
-    authorities: JURISDICTIONS.map(({ code, authority }) => ({
-      party: authority,
-      name: authority,
-      lei: LEI,
-      jurisdiction: code,
-      threshold: 1,
-      keys: [keyOf(authority).jwk],
-    })),
-    validators: JURISDICTIONS.map(({ authority }, i) => ({
+    authorities: jurisdictions.map(({ code, authority }) => {
+      const { keys, threshold } = startOf(authority);
+      const jwks = Array.from({ length: keys }, (_, slot) => partyKey(authority, slot).jwk);
+      return { party: authority, name: authority, lei: LEI, jurisdiction: code, threshold, keys: jwks };
+    }),
+    validators: jurisdictions.slice(0, validators).map(({ authority }, i) => ({
       party: authority,
       voteKey: hexKey(2 * i),
       networkKey: hexKey(2 * i + 1),
@@ -50,118 +36,67 @@ export function simGenesis(createdMs: number): Genesis {
   return parsed.genesis;
 }
 
+/** Of a thousand calls, how many go on with what an act left to be sent later. */
+const LATER_PER_MILLE = 300;
+const LATER_MAX = 100;
+
 export class Workload {
-  readonly #world: World;
-  readonly #genesis: Genesis;
-  readonly #sent: JwsJson[] = [];
+  readonly #desk: Desk;
+  readonly #shares: readonly number[];
+  readonly #later: JwsJson[] = [];
 
-  constructor(world: World, genesis: Genesis) {
-    this.#world = world;
-    this.#genesis = genesis;
-  }
-
-  async #make(fields: object, signers: readonly string[]): Promise<JwsJson> {
-    const { random, nowMs } = this.#world;
-    const network = this.#genesis.network;
-    const built = buildInstruction({ network, id: random.uuid(), ...fields } as unknown as PayloadFields, { nowMs });
-    return signInstruction(
-      built,
-      signers.map((party) => keyOf(party).signer),
-    );
+  constructor(world: Surroundings, genesis: Genesis, profile: Profile = 'light') {
+    this.#desk = new Desk(world, genesis, jurisdictionsOf(genesis.validators.validators.length));
+    this.#shares = ACTS.map(([, light, full, hostile]) => ({ light, full, hostile })[profile]);
   }
 
   /** What opens a network for business: assets, banks, money. Each stage needs the one before it to be final. */
   async opening(): Promise<JwsJson[][]> {
+    const desk = this.#desk;
     const assets: JwsJson[] = [];
     const banks: JwsJson[] = [];
     const money: JwsJson[] = [];
-    for (const { code, authority, currency, decimals, banks: own } of JURISDICTIONS) {
-      const asset = {
-        kind: 'asset',
+    for (const { code, authority, currency, decimals, banks: own } of desk.jurisdictions) {
+      const fixed = {
         asset: currency,
         class: 'wcbdc',
         name: currency,
         issuer: authority,
         jurisdiction: code,
         decimals,
-        cap: '1000000000',
       };
-      assets.push(await this.#make({ initiator: authority, ...asset }, [authority]));
-      for (const party of own) {
-        const { jwk, signer } = keyOf(party);
-        const keys = [await proveKey({ network: this.#genesis.network, party, jwk }, signer)];
-        const admission = {
-          kind: 'participant',
-          action: 'admit',
-          party,
-          name: party,
-          lei: LEI,
-          jurisdiction: code,
-          keys,
-          threshold: 1,
-        };
-        banks.push(await this.#make({ initiator: authority, ...admission }, [authority]));
-      }
-      for (const party of BANKS) {
-        const legs = [{ from: authority, to: party, asset: currency, amount: '10000' }];
-        money.push(await this.#make({ initiator: authority, kind: 'settle', mode: 'gross', legs }, [authority]));
-      }
+      assets.push(await desk.make({ initiator: authority, kind: 'asset', ...fixed, cap: '1000000000' }, [authority]));
+      for (const party of own) banks.push(await admission(desk, party, authority, code));
+      const legs = desk.banks.map((to) => ({ from: authority, to, asset: currency, amount: '10000' }));
+      money.push(await desk.make({ initiator: authority, kind: 'settle', mode: 'gross', legs }, [authority]));
     }
     return [assets, banks, money];
   }
 
   /** Something a bank might send. */
   async next(): Promise<JwsJson> {
-    const { random } = this.#world;
-    const before = this.#sent.length > 0 ? random.pick(this.#sent) : null;
-    const choice = random.between(0, 99);
-    if (before !== null && choice < 10) return before;
-    const jws = await this.#fresh(choice, before);
-    this.#sent.push(jws);
+    const { random } = this.#desk;
+    const isFull = this.#later.length >= LATER_MAX;
+    if (this.#later.length > 0 && (isFull || random.chance(LATER_PER_MILLE))) {
+      // Mostly in the order in which it was meant to be sent.
+      const [jws] = this.#later.splice(random.chance(800) ? 0 : random.between(0, this.#later.length - 1), 1);
+      return this.#sent(jws as JwsJson);
+    }
+    const total = this.#shares.reduce((sum, share) => sum + share, 0);
+    let at = random.between(0, total - 1);
+    const index = this.#shares.findIndex((share) => {
+      at -= share;
+      return at < 0;
+    });
+    const [act] = ACTS[index] as (typeof ACTS)[number];
+    const [first, ...rest] = await act(this.#desk);
+    assert(first !== undefined, 'an act gives something to send');
+    this.#later.push(...rest);
+    return this.#sent(first);
+  }
+
+  #sent(jws: JwsJson): JwsJson {
+    this.#desk.sent(jws);
     return jws;
   }
-
-  async #fresh(choice: number, before: JwsJson | null): Promise<JwsJson> {
-    const { random } = this.#world;
-    const [a, b] = this.#two(BANKS);
-    const [x, y] = this.#two(JURISDICTIONS.map(({ currency }) => currency));
-    const amount = (): string => `${random.between(0, 9000)}.${random.between(10, 99)}`;
-    const payment = [{ from: a, to: b, asset: x, amount: amount() }];
-    const pvp = [...payment, { from: b, to: a, asset: y, amount: amount() }];
-    const settle = { initiator: a, kind: 'settle', mode: 'gross' };
-    if (choice < 45) return this.#make({ ...settle, legs: payment }, [a]);
-    if (choice < 70) return this.#make({ ...settle, legs: pvp }, [a, b]);
-    if (choice < 80) return this.#make({ ...settle, legs: pvp }, [a]);
-    const named = before === null ? 'f'.repeat(64) : digestOfJws(before);
-    if (choice < 90) return this.#make({ initiator: b, kind: 'consent', settlement: named }, [b]);
-    if (choice < 94) return this.#make({ initiator: b, kind: 'withdraw', settlement: named }, [b]);
-    if (choice < 97 && before !== null) {
-      // Another payload under an id that was used: only one of the two may ever count.
-      const { payload } = readJws(before);
-      const { initiator, id } = payload;
-      return this.#make(
-        {
-          initiator,
-          id,
-          kind: 'settle',
-          mode: 'gross',
-          legs: payment.map((leg) => ({ ...leg, from: initiator, to: a === initiator ? b : a })),
-        },
-        [initiator],
-      );
-    }
-    return this.#make({ ...settle, legs: payment }, [b]);
-  }
-
-  #two<T>(items: readonly T[]): [T, T] {
-    const first = this.#world.random.pick(items);
-    return [first, this.#world.random.pick(items.filter((item) => item !== first))];
-  }
 }
-
-export function readJws(jws: JwsJson): Instruction {
-  const read = parseInstruction(utf8(JSON.stringify(jws)));
-  assert(read.ok, `the workload makes instructions of good form: ${JSON.stringify(read)}`);
-  return read.instruction;
-}
-const digestOfJws = (jws: JwsJson): string => readJws(jws).digest;

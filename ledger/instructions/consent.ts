@@ -1,15 +1,16 @@
-/** `consent`: a debited party binds itself to a settlement. */
+/** `consent`: a debited party binds itself to a settlement, or an authority agrees to a change of validators. */
 import type { PayloadOf } from '../../protocol/payload.js';
 import type { InstructionDigest } from '../../protocol/types.js';
 import type { ResultCode } from '../codes.js';
 import type { Settlement } from '../entries.js';
 import type { Ordered, Posting } from '../posting.js';
-import { isBegun, screen } from '../rights.js';
+import { isBegun, screen, signerOf } from '../rights.js';
 import { requiredParties } from '../settlement/bundle.js';
 import { addConsents, hasConsented, settleIfBound } from '../settlement/consent.js';
 import { resolve, stale, wait, waitingFor } from '../settlement/waiting.js';
+import { consentToChange } from '../succession/change.js';
 
-/** Takes a party's consent; the settlement settles here if it was the last. */
+/** Takes a party's consent; a settlement settles here if it was the last. */
 export function consent(posting: Posting, ordered: Ordered, payload: PayloadOf<'consent'>): void {
   const { instruction, signed } = ordered;
   const { state, at } = posting;
@@ -18,6 +19,8 @@ export function consent(posting: Posting, ordered: Ordered, payload: PayloadOf<'
   if (state.participant(payload.initiator)?.suspended === true) return posting.conclude(instruction, 'party_suspended');
   const settlement = posting.settlement(payload.settlement as InstructionDigest);
   if (settlement === undefined) {
+    const change = posting.change(payload.settlement as InstructionDigest);
+    if (change !== undefined) return posting.conclude(instruction, consentToChange(posting, change, ordered));
     if (posting.hasEnded(payload.settlement as InstructionDigest))
       return posting.conclude(instruction, 'settlement_closed');
     return wait(posting, ordered, payload);
@@ -25,7 +28,9 @@ export function consent(posting: Posting, ordered: Ordered, payload: PayloadOf<'
   const code = judge(posting, settlement, payload.initiator);
   posting.conclude(instruction, code);
   // Also when it is not the first: what it lacked may have been a threshold that has since come down.
-  if (code === 'consented') settleIfBound(posting, addConsents(posting, settlement, signed));
+  // Its initiator's keys alone: who else signed it has not said so of the settlement, and what waits has no other keys either.
+  const own = signed.filter((kid) => signerOf(state, kid) === payload.initiator);
+  if (code === 'consented') settleIfBound(posting, addConsents(posting, settlement, own));
   else if (code === 'already_consented') settleIfBound(posting, settlement);
 }
 

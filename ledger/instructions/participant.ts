@@ -33,7 +33,7 @@ function admit(
   if (refusal !== null) return refusal;
   if (payload.threshold > instruction.possessions.length) return 'threshold_out_of_reach';
   const { name, lei, threshold } = payload;
-  const kids = registerKeys(state, party, instruction.possessions);
+  const kids = registerKeys(state, party, 'instruction', instruction.possessions);
   state.tables.participants.set(party, {
     party,
     name,

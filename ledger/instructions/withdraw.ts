@@ -1,20 +1,24 @@
-/** `withdraw`: a party leaves a settlement while not every required consent is there, and so ends it. */
+/** `withdraw`: a party leaves a settlement while not every required consent is there, or takes back its change; that ends it. */
+import type { Instruction } from '../../protocol/instruction.js';
 import type { PayloadOf } from '../../protocol/payload.js';
 import type { InstructionDigest } from '../../protocol/types.js';
 import type { ResultCode } from '../codes.js';
-import type { Settlement } from '../entries.js';
+import type { Change, Settlement } from '../entries.js';
 import type { Ordered, Posting } from '../posting.js';
 import { isBegun, screen } from '../rights.js';
 import { isParty } from '../settlement/bundle.js';
 import { resolve, resolveAll, stale, wait, waitingFor } from '../settlement/waiting.js';
+import { judgeWithdrawal } from '../succession/change.js';
 
-/** Ends an open settlement at the wish of one of its parties, a suspended one too. */
+/** Ends an open settlement at the wish of one of its parties, a suspended one too, or a change at its initiator's. */
 export function withdraw(posting: Posting, ordered: Ordered, payload: PayloadOf<'withdraw'>): void {
   const { instruction } = ordered;
   if (screen(posting, posting.at.time, ordered) !== null) return;
   if (!isBegun(posting.at.time, instruction)) return posting.conclude(instruction, 'not_yet_valid');
   const settlement = posting.settlement(payload.settlement as InstructionDigest);
   if (settlement === undefined) {
+    const change = posting.change(payload.settlement as InstructionDigest);
+    if (change !== undefined) return withdrawFromChange(posting, change, instruction);
     if (posting.hasEnded(payload.settlement as InstructionDigest))
       return posting.conclude(instruction, 'settlement_closed');
     return wait(posting, ordered, payload);
@@ -37,6 +41,14 @@ export function withdrawalsThatWaited(posting: Posting): void {
     }
     if (ended) resolveAll(posting, settlement.digest);
   }
+}
+
+function withdrawFromChange(posting: Posting, change: Change, instruction: Instruction): void {
+  const code = judgeWithdrawal(posting, change, instruction.payload.initiator);
+  posting.conclude(instruction, code);
+  if (code !== 'withdrawn') return;
+  posting.endChange(change, 'withdrawn');
+  resolveAll(posting, change.digest);
 }
 
 function end(posting: Posting, settlement: Settlement): void {

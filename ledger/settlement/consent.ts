@@ -2,7 +2,7 @@
 import type { Bic, Thumbprint } from '../../protocol/types.js';
 import type { Settlement } from '../entries.js';
 import type { Posting } from '../posting.js';
-import { hasSigned, type Readings } from '../rights.js';
+import { hasSigned, type Readings, signerOf } from '../rights.js';
 import type { State } from '../state.js';
 import { requiredParties, settle } from './bundle.js';
 
@@ -18,10 +18,10 @@ export function addConsents(posting: Posting, settlement: Settlement, signed: re
   const { state } = posting;
   const required = requiredParties(settlement.legs);
   const added = signed.filter((kid, at) => {
-    const key = state.key(kid);
-    if (key === undefined || key.revoked || !required.includes(key.party)) return false;
+    const party = signerOf(state, kid);
+    if (party === undefined || !required.includes(party)) return false;
     if (settlement.consents.includes(kid) || signed.indexOf(kid) !== at) return false;
-    return state.participant(key.party)?.suspended === false;
+    return state.participant(party)?.suspended === false;
   });
   if (added.length === 0) return settlement;
   // Keys revoked meanwhile go, so that the list stays within the keys that the required parties can have.

@@ -1,9 +1,9 @@
 /** What falls due with time: lapses, waiting that ends, and ids that are forgotten. */
 import { TRIGGERS_PER_BLOCK_MAX } from '../../protocol/limits.js';
 import { assert, unreachable } from '../../protocol/types.js';
+import type { Due } from '../agenda.js';
 import { bucketName } from '../entries.js';
 import type { Posting } from '../posting.js';
-import type { Due } from '../state.js';
 import { resolve } from './waiting.js';
 
 /**
@@ -25,6 +25,12 @@ function run(posting: Posting, due: Due): void {
       state.tables.buckets.delete(bucketName(due.hour));
       state.unschedule(due);
       return;
+    case 'change': {
+      const change = state.openChange();
+      assert(change?.digest === due.change, 'an end is due of an open change only');
+      posting.endChange(change, 'lapsed');
+      return;
+    }
     case 'lapse': {
       const settlement = state.openSettlement(due.settlement);
       assert(settlement !== undefined, 'a lapse is due of an open settlement only');

@@ -5,7 +5,7 @@ import type { InstructionDigest, TimestampMs } from '../../protocol/types.js';
 import type { ResultCode } from '../codes.js';
 import type { WaitingItem } from '../entries.js';
 import { namedOf, type Ordered, type Posting } from '../posting.js';
-import { hasSigned } from '../rights.js';
+import { hasSigned, signerOf } from '../rights.js';
 import { bump } from '../state.js';
 
 /** What may wait for one settlement: a consent and a withdrawal of each party that a largest one can have. */
@@ -27,7 +27,7 @@ export function wait(
     items.length >= WAITING_PER_SETTLEMENT_MAX ||
     (state.counts.waiting.get(named.initiator) ?? 0) >= WAITING_PER_PARTY_MAX;
   if (isFull) return posting.conclude(instruction, 'too_many_waiting');
-  const kids = signed.filter((kid, at) => state.key(kid)?.party === named.initiator && signed.indexOf(kid) === at);
+  const kids = signed.filter((kid, at) => signerOf(state, kid) === named.initiator && signed.indexOf(kid) === at);
   const until = posting.horizon(instruction.expiresMs);
   const item: WaitingItem = { ...named, kids, expires: instruction.expiresMs, until };
   state.tables.waiting.set(settlement, { settlement, items: [...items, item] });

@@ -47,10 +47,12 @@ const KINDS = `
 | kind | what it does | signed by |
 |---|---|---|
 | \`settle\` | moves all its legs or none, once every debited party has consented | the initiator, a party to a leg; the others sign too, or send \`consent\` |
-| \`consent\`, \`withdraw\` | binds a party to a settlement named by its digest; leaves it while a consent is missing | that party |
+| \`consent\`, \`withdraw\` | binds a party to a settlement (or an authority to a \`govern\`) named by its digest; leaves it while a consent is missing | that party |
 | \`asset\` | defines an asset, or changes its cap or name | its issuer, and its jurisdiction's authority |
 | \`participant\` | admits, suspends, reinstates a party | the jurisdiction's authority |
-| \`key\` | adds or revokes keys, sets how many must sign | the party |
+| \`key\` | adds or revokes keys, sets how many must sign, registers the keys of its nodes | the party, or its authority |
+| \`govern\` | asks for another set of validators | an authority; a quorum of them signs too, or sends \`consent\` |
+| \`ready\` | says that a node of an approved next set holds the state and will vote | that node, with its network key |
 `;
 
 /** Markdown. Lists every code, so that none is met that is not written down. */
@@ -79,8 +81,10 @@ One signature may also cover many instructions: it is then over the canonical JS
 2.1) whose leaves are SHA-256 over \`causeway/list-leaf/1\`, a zero byte and the 32 bytes of an instruction's digest, and an inner node is SHA-256 over
 its two children. Each instruction carries it with its place, as \`list\`.
 
-A new key (\`participant\` admit, \`key\` add) comes with proof that its owner holds it: a JWS over the canonical JSON
-\`{"kid":"…","network":"…","party":"…"}\` with \`typ\` \`causeway-possession+json\`, given as \`protected\` and \`signature\`.
+A new key (\`participant\` admit, \`key\` add and node) comes with proof that its owner holds it: a JWS over the canonical JSON
+\`{"kid":"…","network":"…","party":"…"}\` with \`typ\` \`causeway-possession+json\`, given as \`protected\` and \`signature\`. A validator's
+new vote key signs \`causeway/vote-key/1\`, a zero byte, the network's 32 bytes, the party's length in 4 bytes and its text,
+and the key's 32 bytes; the signature is given as hex.
 
 \`\`\`js
 ${EXAMPLE_PROGRAM}\`\`\`

@@ -89,7 +89,9 @@ export function createHandlers({ service, metrics, document, waitersMax = WAITER
       const digest = params.digest as InstructionDigest;
       const value = await service.receipt(digest);
       if (value !== null) return { ok: true, value };
-      if ((await service.status(digest)).status === 'unknown') return unknownInstruction(digest);
+      const status = await service.status(digest);
+      if (status.status === 'unknown') return unknownInstruction(digest);
+      if (status.status === 'pruned') return pruned(digest, status.height);
       return refuse('receipt_not_ready', `No final block holds an outcome of instruction ${digest} yet.`);
     },
 
@@ -137,10 +139,18 @@ const unknownInstruction = (digest: string): { ok: false; problem: Problem } =>
     `This node knows no instruction ${digest}. A signed payload that is not yet ordered may still take effect until its expires, if another node holds it.`,
   );
 
+const pruned = (digest: string, height: number): { ok: false; problem: Problem } =>
+  refuse(
+    'pruned',
+    `Instruction ${digest} has its outcome in block ${height}, which this node has let go. A receipt taken before holds as ever; a node that keeps more history has it still.`,
+  );
+
 function statusAnswer(digest: string, found: InstructionStatus): ApiResult<AnswerOf<'getInstruction'>> {
   switch (found.status) {
     case 'unknown':
       return unknownInstruction(digest);
+    case 'pruned':
+      return pruned(digest, found.height);
     case 'pending': {
       const { status, code, height, time, missing } = found;
       return {

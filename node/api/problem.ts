@@ -13,6 +13,7 @@ export type TransportCode =
   | 'not_found'
   | 'unknown_instruction'
   | 'receipt_not_ready'
+  | 'pruned'
   | 'unknown_party'
   | 'unknown_block'
   | 'method_not_allowed'
@@ -78,6 +79,7 @@ export const PROBLEMS = {
   invalid_parameter: { status: 400, title: 'A parameter is invalid' },
   not_found: { status: 404, title: 'No such path' },
   unknown_instruction: { status: 404, title: 'The instruction is not known' },
+  pruned: { status: 410, title: 'This node keeps no history that old' },
   receipt_not_ready: { status: 404, title: 'There is no receipt yet' },
   unknown_party: { status: 404, title: 'The party is not known' },
   unknown_block: { status: 404, title: 'The block is not known' },

@@ -110,7 +110,7 @@ export const ROUTES = {
     params: DIGEST,
     query: WAIT,
     answer: 'InstructionStatus',
-    problems: ['unknown_instruction', 'overloaded'],
+    problems: ['unknown_instruction', 'pruned', 'overloaded'],
   },
   getReceipt: {
     ...read,
@@ -119,7 +119,7 @@ export const ROUTES = {
     description: 'A portable bundle that anyone checks offline with only the genesis file.',
     params: DIGEST,
     answer: 'Receipt',
-    problems: ['unknown_instruction', 'receipt_not_ready'],
+    problems: ['unknown_instruction', 'pruned', 'receipt_not_ready'],
   },
   getBalances: {
     ...read,

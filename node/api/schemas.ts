@@ -62,6 +62,13 @@ const ValidatorSchema = Type.Object({
   connected: Type.Boolean(),
 });
 
+const ChangeSchema = Type.Object({
+  digest: HashText,
+  approved: Type.Boolean({ description: 'whether a quorum of the authorities has consented' }),
+  validators: Type.Array(BicText, { description: 'the whole next set, in its order' }),
+  ready: Type.Array(BicText, { description: 'those of them whose nodes hold the state and will vote' }),
+});
+
 export const SCHEMAS = {
   Jws: Type.Union(
     [
@@ -178,6 +185,22 @@ export const SCHEMAS = {
     peers: IndexNumber,
     validators: IndexNumber,
     ready: Type.Boolean(),
+    role: Type.Optional(
+      Type.Union([Type.Literal('validator'), Type.Literal('standby'), Type.Literal('participant')], {
+        description:
+          'a validator has a place in the set of the epoch; others follow: a standby has a vote key for a place in a later set, a participant has none',
+      }),
+    ),
+    votes: Type.Optional(Type.Boolean({ description: 'whether it votes' })),
+    unfit: Type.Optional(
+      Type.Union([Type.String(), Type.Null()], {
+        description:
+          'why its vote key must never sign again, if that is so: vote_log_missing, vote_log_rolled_back, vote_mark_missing, vote_key_retired; `causeway govern` replaces such a key',
+      }),
+    ),
+    change: Type.Optional(
+      Type.Union([ChangeSchema, Type.Null()], { description: 'the change of validators under way, if there is one' }),
+    ),
     halted: Type.Union([Type.String(), Type.Null()], { description: 'why the node stopped taking part, if it did' }),
     evidence: Type.Integer({ minimum: 0, description: 'conflicting votes seen and kept' }),
   }),

@@ -1,13 +1,16 @@
-/** The commands that submit an instruction: payments, PvP and consents, parties and assets. */
+/** The commands that submit an instruction: payments, PvP and consents, parties, keys and assets, and the set of validators. */
 import { readFileSync } from 'node:fs';
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { minorUnitsOf } from '../../protocol/currencies.js';
-import type { NewKey, PayloadOf } from '../../protocol/payload.js';
+import type { Member, NewKey, PayloadOf } from '../../protocol/payload.js';
+import type { Bic, NetworkId } from '../../protocol/types.js';
+import { createClient } from '../api/client.js';
 import type { PayloadFields } from '../api/signing.js';
 import {
   gather,
   gatherLegs,
   type LegText,
+  type NodeOptions,
   readAmount,
   readAsset,
   readBic,
@@ -16,7 +19,8 @@ import {
   readWhole,
   withNode,
 } from './arguments.js';
-import { failed, type Outcome, refusedBy } from './outcome.js';
+import { memberOf } from './member.js';
+import { done, ended, failed, type Outcome, refusedBy, type Step, went } from './outcome.js';
 import type { Runner } from './runner.js';
 import { type Desk, initiatorOf, openDesk, type SigningOptions, submit } from './submit.js';
 
@@ -32,13 +36,13 @@ const withSigning = (command: Command): Command =>
 export function instructCommands(program: Command, run: Runner): void {
   payments(program, run);
   withSigning(program.command('consent'))
-    .description('consent to a settlement that another party submitted')
-    .argument('<digest>', "the settlement's digest", readDigest)
+    .description('consent to a settlement that another party submitted, or as an authority to a change of validators')
+    .argument('<digest>', "the settlement's or the change's digest", readDigest)
     .addHelpText('after', '\nExample:\n  causeway consent 6acc…d226 --key bkk.pem')
     .action(run(settlementCommand('consent')));
   withSigning(program.command('withdraw'))
-    .description('leave a settlement while a consent is missing, which ends it')
-    .argument('<digest>', "the settlement's digest", readDigest)
+    .description('leave a settlement while a consent is missing, which ends it; or take back a change of validators')
+    .argument('<digest>', "the settlement's or the change's digest", readDigest)
     .addHelpText('after', '\nExample:\n  causeway withdraw 6acc…d226 --key hsbc.pem')
     .action(run(settlementCommand('withdraw')));
   withSigning(program.command('party').description('parties of the ledger').command('admit'))
@@ -75,6 +79,70 @@ export function instructCommands(program: Command, run: Runner): void {
       '\nExample:\n  causeway asset define --key hk/keys/authority.pem --asset HKD --name "Hong Kong dollar" --cap 1000000000.00 --jurisdiction HK',
     )
     .action(run(define));
+  keys(program, run);
+  validators(program, run);
+}
+
+function keys(program: Command, run: Runner): void {
+  const key = program.command('key').description('keys of a party on the ledger');
+  withSigning(key.command('add-node'))
+    .description(
+      "register a node's network key for a party: others let the node take part, and it may become a validator",
+    )
+    .requiredOption('--party <bic>', 'whose node it is', readBic)
+    .requiredOption(
+      '--proof <file>',
+      'what `causeway keys prove --json` made of its network key; again for each',
+      gather,
+    )
+    .addHelpText(
+      'after',
+      '\nExample:\n  causeway keys prove network.pem --party HSBCHKHHXXX --json > node.proof.json\n  causeway key add-node --key hsbc.pem --party HSBCHKHHXXX --proof node.proof.json',
+    )
+    .action(run(addNode));
+  withSigning(key.command('revoke'))
+    .description(
+      "put a key of a party, or of a node of it, out of use for ever; a validator's node is put out with `govern`",
+    )
+    .requiredOption('--party <bic>', 'whose key it is', readBic)
+    .requiredOption('--kid <thumbprint>', 'its thumbprint (RFC 7638)', readThumbprint)
+    .addHelpText(
+      'after',
+      '\nExample:\n  causeway key revoke --key hsbc.pem --party HSBCHKHHXXX --kid UDReOZl1ipXAfp9wYsm13sDBMK5og--QWdBjzuf6o4',
+    )
+    .action(run(revokeKey));
+}
+
+function validators(program: Command, run: Runner): void {
+  const govern = program.command('govern').description('the set of validators');
+  withNode(govern.command('member'))
+    .description('describe a validator to be, with the proof that it holds its new vote key; run where its keys are')
+    .requiredOption('--party <bic>', 'whose validator it is', readBic)
+    .requiredOption('--vote-key <file>', 'its vote key, PEM PKCS#8')
+    .requiredOption('--network-key <file>', 'its network key, registered with `causeway key add-node`')
+    .addHelpText(
+      'after',
+      '\nExample:\n  causeway govern member --party HSBCHKHHXXX --vote-key vote.pem --network-key network.pem --json > hsbc.member.json',
+    )
+    .action(run(describeMember));
+  withSigning(govern.command('validators'))
+    .description('ask for another set of validators, as an authority')
+    .option(
+      '--add <file>',
+      'what `causeway govern member --json` made; takes the place of a member of that party',
+      gather,
+    )
+    .option('--remove <bic>', 'whose validator goes; again for each', gatherBics)
+    .addHelpText(
+      'after',
+      `
+Whoever is not named stays as it is. A quorum of the authorities must agree: each further --key signs at once, others
+run \`causeway consent DIGEST\`. The new set takes over when it is ready.
+
+Example:
+  causeway govern validators --key hk/keys/authority.pem --add hsbc.member.json --remove BKKBTHBKXXX`,
+    )
+    .action(run(changeValidators));
 }
 
 function payments(program: Command, run: Runner): void {
@@ -112,6 +180,13 @@ Example:
     --leg HSBCHKHHXXX:BKKBTHBKXXX:HKD:1000000.00 --leg BKKBTHBKXXX:HSBCHKHHXXX:THB:4150000.00`,
     )
     .action(run(pvp));
+}
+
+const gatherBics = (text: string, before: readonly string[] = []): readonly string[] => [...before, readBic(text)];
+
+function readThumbprint(text: string): string {
+  if (/^[A-Za-z0-9_-]{43}$/.test(text)) return text;
+  throw new InvalidArgumentError('It must be a thumbprint, 43 characters of base64url.');
 }
 
 type Without<P, Names extends string> = P extends unknown ? Omit<P, Names> : never;
@@ -171,19 +246,90 @@ interface AdmitOptions extends SigningOptions {
 }
 
 async function admit({ party, name, lei, jurisdiction, proof, threshold, ...options }: AdmitOptions): Promise<Outcome> {
-  const keys: NewKey[] = [];
-  for (const file of proof) {
+  const keys = readAll<NewKey>(proof, 'causeway keys prove --json');
+  if (!keys.ok) return keys.outcome;
+  const asked = { party, name, lei, jurisdiction, keys: keys.value, threshold };
+  return instruct(options, { kind: 'participant', action: 'admit', ...asked });
+}
+
+/** The JSON of files that a command of ours wrote; the node judges what is in it. */
+function readAll<T>(files: readonly string[], command: string): Step<T[]> {
+  const read: T[] = [];
+  for (const file of files) {
     try {
-      keys.push(JSON.parse(readFileSync(file, 'utf8')) as NewKey);
+      read.push(JSON.parse(readFileSync(file, 'utf8')) as T);
     } catch (error) {
-      return failed(
-        'file',
-        'unreadable',
-        `${file} is not what \`causeway keys prove --json\` writes: ${(error as Error).message}.`,
-      );
+      const detail = `${file} is not what \`${command}\` writes: ${(error as Error).message}.`;
+      return ended(failed('file', 'unreadable', detail));
     }
   }
-  return instruct(options, { kind: 'participant', action: 'admit', party, name, lei, jurisdiction, keys, threshold });
+  return went(read);
+}
+
+interface AddNodeOptions extends SigningOptions {
+  readonly party: string;
+  readonly proof: readonly string[];
+}
+
+type NodeKeys = Extract<PayloadOf<'key'>, { readonly action: 'node' }>['keys'];
+
+async function addNode({ party, proof, ...options }: AddNodeOptions): Promise<Outcome> {
+  const keys = readAll<NodeKeys[number]>(proof, 'causeway keys prove --json');
+  return keys.ok ? instruct(options, { kind: 'key', action: 'node', party, keys: keys.value }) : keys.outcome;
+}
+
+const revokeKey = ({
+  party,
+  kid,
+  ...options
+}: SigningOptions & { readonly party: string; readonly kid: string }): Promise<Outcome> =>
+  instruct(options, { kind: 'key', action: 'revoke', party, kid });
+
+interface MemberOptions extends NodeOptions {
+  readonly party: string;
+  readonly voteKey: string;
+  readonly networkKey: string;
+}
+
+async function describeMember({ node, party, ...files }: MemberOptions): Promise<Outcome> {
+  const status = await createClient(node).getStatus();
+  if (!status.ok) return refusedBy(status.problem);
+  const member = memberOf(status.value.network as NetworkId, party as Bic, files);
+  return member.ok ? done(member.value, JSON.stringify(member.value)) : member.outcome;
+}
+
+interface ValidatorsOptions extends SigningOptions {
+  readonly add?: readonly string[];
+  readonly remove?: readonly string[];
+}
+
+async function changeValidators({ add = [], remove = [], ...options }: ValidatorsOptions): Promise<Outcome> {
+  const added = readAll<Member>(add, 'causeway govern member --json');
+  if (!added.ok) return added.outcome;
+  const answer = await createClient(options.node).getValidators();
+  if (!answer.ok) return refusedBy(answer.problem);
+  const standing = answer.value.validators;
+  const absent = remove.find((party) => !standing.some((member) => member.party === party));
+  if (absent !== undefined) return failed('usage', 'unknown_party', `${absent} has no validator to remove.`);
+  return instruct(options, {
+    kind: 'govern',
+    change: { type: 'validators', validators: next(standing, added.value, remove) },
+  });
+}
+
+/** The standing set without those removed, with those added in the place of their party's, or at the end. */
+function next(
+  standing: readonly { readonly party: string; readonly voteKey: string; readonly networkKey: string }[],
+  added: readonly Member[],
+  removed: readonly string[],
+): Member[] {
+  const kept = standing
+    .filter(({ party }) => !removed.includes(party))
+    .map(
+      ({ party, voteKey, networkKey }) => added.find((each) => each.party === party) ?? { party, voteKey, networkKey },
+    );
+  const isNew = ({ party }: Member) => !kept.some((member) => member.party === party);
+  return [...kept, ...added.filter(isNew)];
 }
 
 interface DefineOptions extends SigningOptions {

@@ -21,7 +21,7 @@ const SKEW_MS = 2_000;
 const PORT_MAX = 65_535;
 const GENESIS = 'genesis.json';
 /** Inside a container: every validator has an address, and so the ports, of its own. */
-const COMPOSE = { p2pPort: 7000, httpPort: 8080, data: '/data' } as const;
+const COMPOSE = { p2pPort: 7000, httpPort: 8080, data: '/data', mark: '/mark' } as const;
 
 interface CreateOptions {
   readonly dir: string;
@@ -43,6 +43,7 @@ interface Place {
   /** How the others reach it. */
   readonly address: string;
   readonly data: string;
+  readonly mark: string;
 }
 
 export function networkCommands(program: Command, run: Runner): void {
@@ -152,12 +153,13 @@ function makeMembers(dir: string, banks: readonly CentralBank[]): Step<readonly 
 
 async function placesOf({ validators, layout, basePort }: CreateOptions): Promise<readonly Place[]> {
   if (layout === 'compose') {
-    const { p2pPort, httpPort, data } = COMPOSE;
+    const { p2pPort, httpPort, data, mark } = COMPOSE;
     return validators.map(({ jurisdiction }) => ({
       http: { host: '0.0.0.0', port: httpPort },
       listen: `/ip4/0.0.0.0/tcp/${p2pPort}`,
       address: `/dns4/${jurisdiction.toLowerCase()}/tcp/${p2pPort}`,
       data,
+      mark,
     }));
   }
   const count = 2 * validators.length;
@@ -165,17 +167,32 @@ async function placesOf({ validators, layout, basePort }: CreateOptions): Promis
     basePort === undefined ? await freePorts(count) : Array.from({ length: count }, (_, at) => basePort + at);
   return validators.map((_, at) => {
     const address = `/ip4/127.0.0.1/tcp/${ports[validators.length + at]}`;
-    return { http: { host: '127.0.0.1', port: ports[at] as number }, listen: address, address, data: 'data' };
+    return {
+      http: { host: '127.0.0.1', port: ports[at] as number },
+      listen: address,
+      address,
+      data: 'data',
+      mark: 'mark',
+    };
   });
 }
 
 function writeConfig({ bank, folder }: Member, places: readonly Place[], at: number, members: readonly Member[]): void {
-  const { http, listen, data } = places[at] as Place;
+  const { http, listen, data, mark } = places[at] as Place;
   const peers = members.flatMap((peer, index) =>
     index === at ? [] : [{ party: peer.bank.party, address: (places[index] as Place).address }],
   );
   const keys = { vote: 'keys/vote.pem', network: 'keys/network.pem' };
-  const text = renderConfig({ party: bank.party, genesis: `../${GENESIS}`, data, keys, http, p2p: { listen }, peers });
+  const text = renderConfig({
+    party: bank.party,
+    genesis: `../${GENESIS}`,
+    data,
+    mark,
+    keys,
+    http,
+    p2p: { listen },
+    peers,
+  });
   writeFileSync(join(folder, 'node.toml'), text, { flag: 'wx' });
 }
 

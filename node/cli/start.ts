@@ -1,15 +1,17 @@
-/** `node start`: runs a validator in this process. */
+/** `node`: makes a node's folder, or runs a node in this process. */
 import type { Command } from 'commander';
 import { loadConfig } from '../config.js';
+import { createCommand } from './nodecreate.js';
 import { failed, tell } from './outcome.js';
+import { run } from './runner.js';
 
 export function nodeCommands(program: Command): void {
-  program
-    .command('node')
-    .description('run a node')
+  const node = program.command('node').description('make a node, run a node');
+  createCommand(node, run);
+  node
     .command('start')
-    .description('run a validator until SIGTERM or SIGINT; its log goes to standard error as JSON lines')
-    .requiredOption('--config <file>', 'its configuration, as `causeway network create` makes it')
+    .description('run a node until SIGTERM or SIGINT; its log goes to standard error as JSON lines')
+    .requiredOption('--config <file>', 'its configuration, as `network create` and `node create` make it')
     .option('--json', 'print one line of JSON when it has started')
     .addHelpText(
       'after',

@@ -5,13 +5,15 @@ import { decodeReceipt } from '../../ledger/receipt.js';
 import { verifyBundle } from '../../protocol/bundle.js';
 import { verifyReference } from '../../protocol/crypto.js';
 import { parseGenesis } from '../../protocol/genesis.js';
+import { parseRestartFile, type Restart } from '../../protocol/restart.js';
 import { formatTime } from '../../protocol/values.js';
-import { readDigest } from './arguments.js';
+import { gather, readDigest } from './arguments.js';
 import { done, failed, type Outcome } from './outcome.js';
 import type { Runner } from './runner.js';
 
 interface VerifyOptions {
   readonly genesis: string;
+  readonly restart: readonly string[];
   readonly digest?: string;
 }
 
@@ -21,19 +23,36 @@ export function verifyCommands(program: Command, run: Runner): void {
     .description('check a receipt offline: what is certified, and by whom')
     .argument('<bundle>', 'the receipt, as `causeway receipt` writes it')
     .requiredOption('--genesis <file>', "the network's genesis file")
+    .option(
+      '--restart <file>',
+      'a restart file that you trust, as its authorities have changed keys; again for more',
+      gather,
+      [],
+    )
     .option('--digest <digest>', 'the instruction it must be the receipt of', readDigest)
     .addHelpText('after', '\nExample:\n  causeway verify receipt.json --genesis genesis.json')
     .action(run(verify));
 }
 
-async function verify(path: string, { genesis: genesisPath, digest: expected }: VerifyOptions): Promise<Outcome> {
+async function verify(
+  path: string,
+  { genesis: genesisPath, digest: expected, restart: restartPaths }: VerifyOptions,
+): Promise<Outcome> {
   const [bundle, genesisBytes] = [readFile(path), readFile(genesisPath)];
   if (typeof bundle === 'string') return failed('file', 'unreadable', bundle);
   if (typeof genesisBytes === 'string') return failed('file', 'unreadable', genesisBytes);
   const genesis = parseGenesis(genesisBytes);
   if (!genesis.ok) return doesNotHold(genesis.code, `The genesis file is refused: ${genesis.detail}.`);
-  const { network, name, validators } = genesis.genesis;
-  const certified = verifyBundle(bundle, { network, validators }, verifyReference);
+  const { network, name, validators, authorities } = genesis.genesis;
+  const vouched: Restart[] = [];
+  for (const restartPath of restartPaths) {
+    const bytes = readFile(restartPath);
+    if (typeof bytes === 'string') return failed('file', 'unreadable', bytes);
+    const parsed = parseRestartFile(bytes);
+    if (!parsed.ok) return doesNotHold(parsed.code, `${restartPath} is no restart file: ${parsed.detail}.`);
+    vouched.push(parsed.file.restart);
+  }
+  const certified = verifyBundle(bundle, { network, validators, authorities, vouched }, verifyReference);
   if (!certified.ok) {
     const { code, detail, pointer } = certified;
     return doesNotHold(code, `The receipt does not hold${pointer === '' ? '' : ` (${pointer})`}: ${detail}.`);

@@ -190,7 +190,7 @@ t.test('native code and the reference agree however a check is bent', (t) => {
 t.test("a batch's digest and its author's signature", async (t) => {
   const network = hashOf(utf8('network')) as NetworkId;
   const bytes = new Uint8Array(1024 * 1024).fill(7);
-  const signer = createSigner({ voteSeed: secretOf('vote'), networkSeed: secretOf('network') });
+  const signer = createSigner({ voteSeeds: [secretOf('vote')], networkSeed: secretOf('network') });
   const signature = await signer.network(batchSigningBytes(network, batchDigest(bytes)));
   const key = fromHex(publicKeyOfSeed(secretOf('network')));
   const digest = batchDigest(bytes);
@@ -280,14 +280,18 @@ t.test('a thread that dies is replaced and its work done again; a pool that cann
 });
 
 t.test('the signer signs each thing with its own key', async (t) => {
-  const [voteSeed, networkSeed] = [secretOf('vote'), secretOf('network')];
-  const signer = createSigner({ voteSeed, networkSeed });
+  const [voteSeed, nextSeed, networkSeed] = [secretOf('vote'), secretOf('next'), secretOf('network')];
+  const signer = createSigner({ voteSeeds: [voteSeed, nextSeed], networkSeed });
   const message = utf8('a vote');
-  t.same(await signer.vote(message), signEd25519(voteSeed, message));
+  const keyOf = (seed: Uint8Array) => toHex(publicKeyOfSecret('Ed25519', seed));
+  t.same(signer.voteKeys, [keyOf(voteSeed), keyOf(nextSeed)]);
+  t.same(await signer.vote(message, keyOf(voteSeed)), signEd25519(voteSeed, message));
+  t.same(await signer.vote(message, keyOf(nextSeed)), signEd25519(nextSeed, message), "the next epoch's");
+  t.throws(() => signer.vote(message, keyOf(networkSeed)), /a key that it holds/);
   t.same(await signer.network(message), signEd25519(networkSeed, message));
   t.equal(publicKeyOfSeed(voteSeed), toHex(publicKeyOfSecret('Ed25519', voteSeed)));
-  t.throws(() => createSigner({ voteSeed, networkSeed: voteSeed.slice() }), /signs nothing but votes/);
-  t.throws(() => createSigner({ voteSeed: voteSeed.slice(1), networkSeed }), /32 bytes/);
+  t.throws(() => createSigner({ voteSeeds: [voteSeed], networkSeed: voteSeed.slice() }), /signs nothing but votes/);
+  t.throws(() => createSigner({ voteSeeds: [voteSeed.slice(1)], networkSeed }), /32 bytes/);
 });
 
 t.test('key files', async (t) => {

@@ -6,19 +6,29 @@ import { assert, type Hash } from '../../protocol/types.js';
 import type { Signer } from '../ports.js';
 import { bufferOf } from './native.js';
 
-/** Signs votes with the one key and batches with the other. Both seeds have 32 bytes, and they differ. */
+/** Signs votes with vote keys, and what the node says with its network key. All seeds have 32 bytes, and they differ. */
 export function createSigner({
-  voteSeed,
+  voteSeeds,
   networkSeed,
 }: {
-  readonly voteSeed: Uint8Array;
+  readonly voteSeeds: readonly Uint8Array[];
   readonly networkSeed: Uint8Array;
 }): Signer {
-  assert(Buffer.compare(voteSeed, networkSeed) !== 0, 'the vote key signs nothing but votes');
-  const voteKey = keyPairOf(voteSeed);
   const networkKey = keyPairOf(networkSeed);
+  const votes = new Map(
+    voteSeeds.map((seed) => {
+      assert(Buffer.compare(seed, networkSeed) !== 0, 'a vote key signs nothing but votes');
+      const { publicKey, secret } = keyPairOf(seed);
+      return [toHex(publicKey), secret];
+    }),
+  );
   return {
-    vote: (bytes) => Promise.resolve(signWith(voteKey.secret, bytes)),
+    voteKeys: [...votes.keys()],
+    vote: (bytes, key) => {
+      const secret = votes.get(key);
+      assert(secret !== undefined, 'a node votes with a key that it holds');
+      return Promise.resolve(signWith(secret, bytes));
+    },
     network: (bytes) => Promise.resolve(signWith(networkKey.secret, bytes)),
   };
 }

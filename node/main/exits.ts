@@ -20,6 +20,8 @@ export const EXITS = {
   store_failed: { status: 23, says: 'the database cannot be read or written' },
   other_network: { status: 24, says: 'the data folder belongs to another network' },
   state_corrupt: { status: 25, says: 'the stored ledger is not the certified one' },
+  votes_corrupt: { status: 26, says: 'the log of votes is damaged' },
+  restart_refused: { status: 27, says: 'the restart file is not to be taken' },
   bug: { status: 70, says: 'a bug: the log has the details' },
 } as const satisfies Record<string, { readonly status: number; readonly says: string }>;
 

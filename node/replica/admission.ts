@@ -3,6 +3,7 @@
  * batch on this node; the ledger judges everything again when the instruction is ordered.
  */
 import { isOpen } from '../../ledger/codes.js';
+import { countsForInitiator, recordAgainst } from '../../ledger/rights.js';
 import type { State } from '../../ledger/state.js';
 import { encodeItem, type Instruction } from '../../protocol/instruction.js';
 import { BATCH_BYTES_MAX, BATCH_ITEMS_MAX } from '../../protocol/limits.js';
@@ -97,8 +98,7 @@ export class Admission {
       return refused('expired', `The payload expired at ${payload.expires}.`);
     const state = stateNow();
     const id = `${payload.initiator}/${payload.id}`;
-    const record = state.record(payload.initiator as Bic, payload.id as Uetr);
-    const remembered = record !== undefined && record.until >= finalTime() ? record.digest : this.#ids.get(id);
+    const remembered = recordAgainst(state, finalTime(), payload)?.digest ?? this.#ids.get(id);
     if (remembered !== undefined && remembered !== digest) {
       return refused('duplicate_id', `${payload.initiator} has used id ${payload.id} for instruction ${remembered}.`);
     }
@@ -108,8 +108,8 @@ export class Admission {
     }
     if (remembered === digest) return null;
     const initiator = state.participant(payload.initiator);
-    const own = signatures.filter(({ kid }) => state.key(kid)?.party === payload.initiator).length;
-    const needed = initiator?.threshold ?? 1;
+    const own = signatures.filter(({ kid }) => countsForInitiator(state, payload, kid)).length;
+    const needed = payload.kind === 'ready' ? 1 : (initiator?.threshold ?? 1);
     if (own >= needed) return null;
     return refused(
       'initiator_signature_missing',
@@ -122,7 +122,7 @@ export class Admission {
     const state = this.#deps.state();
     const record = state.record(payload.initiator as Bic, payload.id as Uetr);
     if (record?.digest !== digest) return false;
-    const consents = state.openSettlement(digest)?.consents;
+    const consents = state.consentsTo(digest);
     return !isOpen(record.code) || consents === undefined || signatures.every(({ kid }) => consents.includes(kid));
   }
 
@@ -147,7 +147,21 @@ export class Admission {
 
   #note({ digest, payload }: Instruction, pending: Pending): void {
     this.#pending.set(digest, [...(this.#pending.get(digest) ?? []), pending]);
-    this.#ids.set(`${payload.initiator}/${payload.id}`, digest);
+    // A node's statement keeps no id of its bank's.
+    if (payload.kind !== 'ready') this.#ids.set(`${payload.initiator}/${payload.id}`, digest);
+  }
+
+  /**
+   * What this node has answered for and holds in its outbox: copies of one instruction. It is durable; with a lane of its
+   * own the node puts it there, unless it did before it was stopped.
+   */
+  carry(copies: readonly { readonly instruction: Instruction }[], hasLane: boolean): void {
+    for (const { instruction } of copies) {
+      if (this.#copyOf(instruction) !== undefined) continue;
+      const pending = this.#keep(laneItem(instruction));
+      pending.settle(true);
+      if (hasLane) this.#waiting.push(pending);
+    }
   }
 
   /** After a restart: what this node's lane holds and no final block has ordered yet. It is durable. */

@@ -24,9 +24,11 @@ import {
   type View,
 } from '../../protocol/types.js';
 import type { Operation, Ports } from '../ports.js';
+import { Corrupt } from './checked.js';
 import { areFactsKnown, learnFacts, ordered } from './facts.js';
-import { fitsBlock, type HeldBatch, isOnward, type Lanes } from './lanes.js';
+import { fitsBlock, type HeldBatch, isOnward, type Lanes, samePoint } from './lanes.js';
 import { type FinalPointer, getPlace, putBlock, putFinal, putPlace, putReceipts } from './records.js';
+import type { RestartGoal } from './restart.js';
 
 /** A block executed on its branch. */
 export interface Executed {
@@ -50,6 +52,13 @@ export interface Block {
   asked: boolean;
   learning: boolean;
 }
+
+/**
+ * Whether a block ended its epoch: its execution named another set. In its epoch only closing blocks extend it, which
+ * keep its height, time, cut and root and apply nothing, so that it can become final (protocol/SPEC.md, Epochs).
+ */
+const endsEpoch = ({ header, executed }: Block): boolean =>
+  executed !== null && executed.state.validators.epoch !== header.epoch;
 
 /** What this node lacks and must fetch from others. */
 export interface Wants {
@@ -79,12 +88,16 @@ export type Finality =
       readonly pointer: FinalPointer;
       readonly expired: Expired | null;
     }
-  | { readonly type: 'divergence'; readonly height: Height; readonly own: Root; readonly certified: Root };
+  | { readonly type: 'divergence'; readonly height: Height; readonly own: Root; readonly certified: Root }
+  /** The restart that ends this epoch is not to be taken. */
+  | { readonly type: 'refused'; readonly code: string; readonly detail: string };
 
 type Deps = Pick<Ports, 'clock' | 'store' | 'verifier' | 'metrics'> & {
   readonly lanes: Lanes;
   readonly skewMs: number;
   readonly wake: () => void;
+  /** A record that the disk has damaged: it is mended, and what needs it waits. */
+  readonly onDamage: (corrupt: Corrupt) => void;
 };
 
 /** Blocks past the last final one that are kept: a node further behind fetches them when it gets there. */
@@ -98,6 +111,15 @@ const batchesBetween = (from: Cut, to: Cut): number =>
     return sum + (incarnation === before.incarnation ? number - before.number : number);
   }, 0);
 
+/** What a block that extends the last one of its epoch must be. */
+const isClosing = (header: BlockHeader, last: BlockHeader): boolean =>
+  header.network === last.network &&
+  header.epoch === last.epoch &&
+  header.height === last.height &&
+  header.time === last.time &&
+  header.cut.length === last.cut.length &&
+  header.cut.every((point, i) => samePoint(point, last.cut[i] as LanePoint));
+
 export class Chain {
   readonly #deps: Deps;
   readonly #blocks = new Map<BlockId, Block>();
@@ -110,13 +132,26 @@ export class Chain {
   #writing = false;
   readonly wants: Wants = { blocks: new Map(), batches: new Map() };
 
-  constructor(deps: Deps, pointer: FinalPointer, header: BlockHeader, state: State) {
+  /** How this epoch ends, when more than f were lost in it; else null. */
+  readonly goal: RestartGoal | null;
+
+  constructor(deps: Deps, pointer: FinalPointer, header: BlockHeader, state: State, goal: RestartGoal | null = null) {
     this.#deps = deps;
+    this.goal = goal;
     this.#pointer = pointer;
     const roots = { receiptsRoot: pointer.root, stateRoot: state.root, parentRoot: pointer.root, root: pointer.root };
     const executed: Executed = { state, receipts: [], lanes: [], ...roots };
     this.#final = { id: pointer.block, header, proposal: null, executed, wanted: true, asked: false, learning: false };
     this.#blocks.set(pointer.block, this.#final);
+    this.#seekGoal();
+  }
+
+  /** What is in reach of the way to the last block of a restart. */
+  #seekGoal(): void {
+    if (this.goal === null || this.goal.isTaken) return;
+    const { headers, last } = this.goal;
+    for (const [id, header] of headers) this.add(id, header, null);
+    if (this.#blocks.has(last.block)) this.want(last.block, last.view);
   }
 
   /** The last final block that is durable here, with its state. */
@@ -195,7 +230,9 @@ export class Chain {
   pump(): Progress[] {
     const progress: Progress[] = [];
     this.wants.batches.clear();
-    const ascending = [...this.#blocks.values()].sort((a, b) => a.header.height - b.header.height);
+    const ascending = [...this.#blocks.values()].sort(
+      (a, b) => a.header.height - b.header.height || a.header.view - b.header.view,
+    );
     for (const block of ascending) {
       const parent = this.#blocks.get(block.header.parent);
       if (block.executed !== null || parent === undefined || parent.executed === null) continue;
@@ -222,6 +259,7 @@ export class Chain {
     const { header } = block;
     const now = this.#deps.clock.now();
     const inTime = header.time <= now + this.#deps.skewMs || header.time === parent.header.time + 1;
+    if (endsEpoch(parent)) return isClosing(header, parent.header);
     if (!inTime || !this.#follows(header, parent.header)) return false;
     const lanes = this.#batches(block, parent);
     if (lanes === null) return null;
@@ -258,6 +296,12 @@ export class Chain {
   }
 
   #execute(block: Block, parent: Executed, parentBlock: Block): boolean {
+    if (endsEpoch(parentBlock)) {
+      // Of a false one, notarized by more than f liars, nothing is made: no certificate of ours will stand behind it.
+      if (!isClosing(block.header, parentBlock.header)) return false;
+      block.executed = { ...parent, receipts: [], lanes: [] };
+      return true;
+    }
     const lanes = this.#batches(block, parentBlock);
     if (lanes === null || block.learning || lanes.some((batches) => batches.some((held) => held.learning)))
       return false;
@@ -273,15 +317,24 @@ export class Chain {
     }
     const started = this.#deps.clock.now();
     const { height, time } = block.header;
-    const applied = applyBlock(
-      parent.state,
-      { height, time },
-      items.map((lane) => lane.map((item) => ordered(item, keyOf))),
-    );
+    const lanesOrdered = items.map((lane) => lane.map((item) => ordered(item, keyOf)));
+    const applied = this.#unlessDamaged(() => applyBlock(parent.state, { height, time }, lanesOrdered));
+    if (applied === null) return false;
     const root = resultRoot(parent.root, applied.receiptsRoot, applied.stateRoot);
     block.executed = { ...applied, parentRoot: parent.root, root, lanes };
     this.#deps.metrics.observe('block_apply', (this.#deps.clock.now() - started) / 1000);
     return true;
+  }
+
+  /** What reads the disk waits while a record that it needs is being mended. */
+  #unlessDamaged<T>(read: () => T): T | null {
+    try {
+      return read();
+    } catch (error) {
+      if (!(error instanceof Corrupt)) throw error;
+      this.#deps.onDamage(error);
+      return null;
+    }
   }
 
   /** The header a leader proposes on `parent`, or null while that block is not executed here. */
@@ -292,6 +345,7 @@ export class Chain {
       return null;
     }
     const { header } = block;
+    if (endsEpoch(block)) return { ...header, view, parent, parentView, proposer };
     const height = (header.height + 1) as Height;
     const full = height - this.#final.header.height > UNFINALIZED_BLOCKS_MAX;
     const time = Math.max(this.#deps.clock.now(), header.time + 1) as TimestampMs;
@@ -302,42 +356,96 @@ export class Chain {
   /** The write that makes everything up to the certified block final, once it is executed; one at a time. */
   nextFinality(): Finality | null {
     if (this.#writing) return null;
-    return this.#finalityOf(this.#target) ?? this.#finalityOf(this.#synced);
+    return this.#unlessDamaged(
+      () =>
+        this.#againstGoal() ?? this.#finalityOf(this.#target) ?? this.#finalityOf(this.#synced) ?? this.#goalFinality(),
+    );
+  }
+
+  #againstGoal(): Finality | null {
+    const finals = [this.#pointer, this.#target?.ballot, this.#synced?.ballot];
+    const refusal = finals.map((final) => (final === undefined ? null : (this.goal?.against(final) ?? null)));
+    const first = refusal.find((each) => each !== null);
+    return first === undefined ? null : { type: 'refused', ...(first as { code: string; detail: string }) };
+  }
+
+  /** The write that makes the last block of a restart final, without a certificate: the authorities stand for it. */
+  #goalFinality(): Finality | null {
+    const last = this.goal?.last;
+    const block = last === undefined ? undefined : this.#at(last.block);
+    if (this.goal === null || this.goal.isTaken || last === undefined || block?.executed == null) return null;
+    const chain = this.#chainTo(block);
+    if (chain === null) return null;
+    const { header, executed } = block;
+    if (executed.root !== last.root)
+      return { type: 'divergence', height: header.height, own: executed.root, certified: last.root };
+    const verdict = this.goal.judge(header, executed, this.#deps.wake);
+    if (verdict === null) return null;
+    return verdict === 'good'
+      ? this.#writeOf(chain, last, null, [this.goal.operation])
+      : { type: 'refused', ...verdict };
+  }
+
+  /** A block by the id that a certificate has for it: that of the last final one may be of a closing block after it. */
+  #at(id: BlockId): Block | undefined {
+    return id === this.#pointer.block ? this.#final : this.#blocks.get(id);
+  }
+
+  /** The blocks after the last final one up to this one; null when they are not all here and executed. */
+  #chainTo(block: Block): Block[] | null {
+    const chain: Block[] = [];
+    for (let at: Block | undefined = block; at !== this.#final; at = this.#blocks.get(at.header.parent)) {
+      if (at === undefined || at.executed === null) return null;
+      chain.unshift(at);
+    }
+    return chain;
   }
 
   #finalityOf(certificate: Certificate | null): Finality | null {
     const ballot = certificate?.ballot;
     if (ballot?.kind !== 'finalize' || ballot.view <= this.#pointer.view) return null;
-    const chain: Block[] = [];
-    for (let at = this.#blocks.get(ballot.block); at !== this.#final; at = this.#blocks.get(at.header.parent)) {
-      if (at === undefined || at.executed === null) return null;
-      chain.unshift(at);
-    }
-    const last = chain.at(-1);
-    if (last === undefined) return null;
+    const block = this.#blocks.get(ballot.block);
+    const chain = block === undefined ? null : this.#chainTo(block);
+    const last = chain?.at(-1);
+    if (chain === null || last === undefined) return null;
     const executed = last.executed as Executed;
     if (executed.root !== ballot.root) {
       return { type: 'divergence', height: last.header.height, own: executed.root, certified: ballot.root };
     }
-    const { network, epoch, height } = last.header;
-    const pointer: FinalPointer = { network, epoch, height, view: ballot.view, block: ballot.block, root: ballot.root };
-    const blocks = chain.map((block): Committed => ({ block, executed: block.executed as Executed }));
-    const operations = blocks.flatMap((committed) =>
-      this.#operations(committed, committed.block === last ? certificate : null),
+    return this.#writeOf(chain, ballot, certificate, []);
+  }
+
+  #writeOf(
+    chain: readonly Block[],
+    { view, block, root }: { readonly view: View; readonly block: BlockId; readonly root: Root },
+    certificate: Certificate | null,
+    more: readonly Operation[],
+  ): Finality {
+    const { network, epoch, height } = (chain.at(-1) ?? this.#final).header;
+    const pointer: FinalPointer = { network, epoch, height, view, block, root };
+    const real = chain.filter(({ header: { height } }, i) => height !== chain[i - 1]?.header.height);
+    const closing = chain.slice(real.length).map(({ header }) => header);
+    const blocks = real.map((block): Committed => ({ block, executed: block.executed as Executed }));
+    const operations = blocks.flatMap((committed, i) =>
+      i < blocks.length - 1 ? this.#operations(committed, null, []) : this.#operations(committed, certificate, closing),
     );
     operations.push(...this.#dropped(blocks));
     const expired =
       blocks.map(({ executed: { state } }) => state.changes().expired).findLast((range) => range !== null) ?? null;
     this.#writing = true;
-    return { type: 'write', operations: [...operations, putFinal(pointer)], blocks, pointer, expired };
+    return { type: 'write', operations: [...operations, ...more, putFinal(pointer)], blocks, pointer, expired };
   }
 
-  #operations({ block, executed }: Committed, certificate: Certificate | null): Operation[] {
+  #operations(
+    { block, executed }: Committed,
+    certificate: Certificate | null,
+    closing: readonly BlockHeader[],
+  ): Operation[] {
     const { header } = block;
     const { receipts, receiptsRoot, stateRoot, parentRoot, root } = executed;
     const changes = executed.state.changes();
     const operations: Operation[] = [
-      putBlock({ header, receiptsRoot, stateRoot, parentRoot, root, certificate }),
+      putBlock({ header, receiptsRoot, stateRoot, parentRoot, root, certificate, closing }),
       putReceipts(header.height, packReceipts(receipts)),
       ...receipts.map(({ digest }, position) => putPlace(digest, { type: 'receipt', height: header.height, position })),
     ];
@@ -373,11 +481,11 @@ export class Chain {
   /** The write is durable: rival branches go, and the lanes forget what is ordered. */
   committed(blocks: readonly Committed[], pointer: FinalPointer): void {
     for (const { executed } of blocks) executed.state.commit();
-    const last = blocks.at(-1);
-    assert(last !== undefined, 'a write makes a block final');
+    const last = blocks.at(-1) ?? { block: this.#final };
     this.#writing = false;
     this.#final = last.block;
     this.#pointer = pointer;
+    if (this.goal?.last.block === pointer.block && this.goal.isAgreed) this.goal.isTaken = true;
     for (const [id, block] of this.#blocks) {
       const over = block.header.height <= last.block.header.height || block.header.view <= pointer.view;
       if (over && block !== last.block) this.#blocks.delete(id);
@@ -386,6 +494,18 @@ export class Chain {
     if (this.#target !== null && this.#target.ballot.view <= pointer.view) this.#target = null;
     if (this.#synced !== null && this.#synced.ballot.view <= pointer.view) this.#synced = null;
     this.#deps.lanes.finalize(last.block.header.cut);
+    this.#seekGoal();
+  }
+
+  /** Whether the last final block ended the epoch: nothing more of it is to be agreed on. */
+  get isOver(): boolean {
+    return this.goal === null ? endsEpoch(this.#final) : this.goal.isTaken;
+  }
+
+  /** Whether a block is executed and ended the epoch: what is not ordered by then is ordered in the next. */
+  ends(id: BlockId): boolean {
+    const block = this.#blocks.get(id);
+    return block !== undefined && endsEpoch(block);
   }
 
   /** Whether a write of final blocks is under way. */

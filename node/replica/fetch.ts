@@ -4,7 +4,7 @@
  */
 import { type Core, certificatesBetween } from '../../protocol/bft/core.js';
 import { decodeBatch } from '../../protocol/block.js';
-import { encodeMessage, type Message } from '../../protocol/envelope.js';
+import type { Message } from '../../protocol/envelope.js';
 import { BLOCK_BATCHES_MAX, SYNC_BLOCKS_MAX } from '../../protocol/limits.js';
 import {
   type BlockHeader,
@@ -12,13 +12,15 @@ import {
   type Height,
   type LanePoint,
   type PeerKey,
+  unreachable,
   type ValidatorIndex,
 } from '../../protocol/types.js';
 import type { Ports, Purpose } from '../ports.js';
-import type { Chain } from './chain.js';
+import type { Chain, Committed } from './chain.js';
+import { Corrupt } from './checked.js';
 import type { Lanes } from './lanes.js';
 import type { Members } from './members.js';
-import { getBatch, getBlock } from './records.js';
+import { getBatch, getBlock, getHandOver } from './records.js';
 import type { Asking } from './turn.js';
 
 /** What one answer sends at most, so that a request costs little and bulk leaves room for votes. */
@@ -27,6 +29,8 @@ const ANSWER_BYTES_MAX = 4 * 1024 * 1024;
 const ASKING_BYTES = 128 * 1024;
 const RESEND_BYTES_MAX = 2 * 1024 * 1024;
 const CERTIFICATES_MAX = 64;
+/** How many Δ a follower is remembered that does not say again that it follows. */
+const FOLLOWED_DELTAS = 20;
 /** How many Δ a batch of another author may lie uncut before its holders send it on to who lacks it. */
 const FORWARD_DELTAS = 8;
 
@@ -36,7 +40,9 @@ interface Deps extends Pick<Ports, 'clock' | 'store'> {
   readonly core: Core;
   readonly chain: Chain;
   readonly lanes: Lanes;
-  readonly send: (to: PeerKey | null, purpose: Purpose, frame: Uint8Array) => void;
+  readonly send: (to: PeerKey | null, purpose: Purpose, message: Message) => void;
+  /** A record that the disk has damaged: it is not served until it is mended. */
+  readonly onDamage: (corrupt: Corrupt) => void;
 }
 
 export class Fetch {
@@ -50,6 +56,10 @@ export class Fetch {
   /** What each peer was answered in its current Δ. */
   readonly #spent = new Map<PeerKey, { sinceMs: number; bytes: number }>();
   #finalSeen = 0;
+  /** Nodes without a vote that want to hear of final blocks. */
+  /** Which validator a follower wants blocks from as they come. */
+  #home = 0;
+  readonly #followers = new Map<PeerKey, { readonly atMs: number; readonly push: boolean }>();
 
   constructor(deps: Deps) {
     this.#deps = deps;
@@ -63,12 +73,13 @@ export class Fetch {
   }
 
   #say(to: PeerKey | null, purpose: Purpose, message: Message): void {
-    this.#deps.send(to, purpose, encodeMessage(message));
+    this.#deps.send(to, purpose, message);
   }
 
   /** How far this node holds each lane, for those who build cuts and those who lag. */
   held(to: PeerKey | null = null): void {
-    const { lanes, chain } = this.#deps;
+    const { lanes, chain, members } = this.#deps;
+    if (members.self === null) return this.follow();
     this.#say(to, 'consensus', { type: 'held', lanes: lanes.tips(), finalHeight: chain.final.header.height });
   }
 
@@ -119,11 +130,18 @@ export class Fetch {
     this.#finalSeen = height;
     const ahead = members.others.filter((peer) => (this.#finalHeights.get(peer) ?? 0) > height);
     if (ahead.length > 0 && stands) {
+      // A follower's own validator lets it fall behind: the next one is asked to push.
+      if (members.self === null) this.#home += 1;
       const times = this.#due(`final/${height}`, 0) ?? 0;
       const from = ahead[times % ahead.length];
       if (from !== undefined) this.#say(from, 'sync', { type: 'wantFinal', from: (height + 1) as Height });
     }
-    return this.#resend() || this.highestFinal > height || chain.wants.blocks.size > 0 || chain.wants.batches.size > 0;
+    return (
+      (members.self !== null && this.#resend()) ||
+      this.highestFinal > height ||
+      chain.wants.blocks.size > 0 ||
+      chain.wants.batches.size > 0
+    );
   }
 
   /** Authors send their batches until all hold them; holders send on what stays uncut for long, so that an author's end keeps nothing from being ordered. */
@@ -157,6 +175,15 @@ export class Fetch {
 
   /** Answers a peer. */
   answer(from: PeerKey, message: Asking): void {
+    try {
+      this.#answer(from, message);
+    } catch (error) {
+      if (!(error instanceof Corrupt)) throw error;
+      this.#deps.onDamage(error);
+    }
+  }
+
+  #answer(from: PeerKey, message: Asking): void {
     const { core, chain, lanes, members } = this.#deps;
     if (message.type !== 'held' && !this.#mayAsk(from)) return;
     switch (message.type) {
@@ -183,6 +210,17 @@ export class Fetch {
       case 'wantFinal':
         this.#sendFinal(from, message.from);
         break;
+      case 'wantHandOver': {
+        const handOver = getHandOver(this.#deps.store, message.to);
+        if (handOver !== null) this.#say(from, 'sync', { type: 'handOver', handOver });
+        break;
+      }
+      case 'follow':
+        this.#followers.set(from, { atMs: this.#deps.clock.now(), push: message.push });
+        this.held(from);
+        break;
+      default:
+        unreachable(message);
     }
   }
 
@@ -204,12 +242,13 @@ export class Fetch {
   }
 
   /** Walks back from the point asked for, and sends oldest first as much as one answer may hold. */
-  #sendBatches(to: PeerKey, { lane, after, point }: Extract<Asking, { type: 'wantBatches' }>): void {
+  #sendBatches(to: PeerKey, { lane, after, point, epoch }: Extract<Asking, { type: 'wantBatches' }>): void {
     const found: { bytes: Uint8Array; signature: Uint8Array }[] = [];
+    const isCurrent = epoch === this.#deps.members.set.epoch;
     let at: LanePoint = point;
     for (let steps = 0; steps < 2 * BLOCK_BATCHES_MAX && at.number > Math.max(0, after); steps++) {
-      const held = this.#deps.lanes.get(lane, at.digest);
-      const stored = held ?? getBatch(this.#deps.store, lane, at);
+      const held = isCurrent ? this.#deps.lanes.get(lane, at.digest) : undefined;
+      const stored = held ?? getBatch(this.#deps.store, epoch, lane, at);
       if (stored == null) break;
       found.push(stored);
       const batch = held?.batch ?? decodeBatch(stored.bytes);
@@ -225,6 +264,30 @@ export class Fetch {
     }
   }
 
+  /** New final blocks, with the batches that they order, to those who follow this node: so they are a message behind, not three. */
+  push(blocks: readonly Committed[]): void {
+    const { clock, deltaMs, members } = this.#deps;
+    const last = blocks.at(-1);
+    if (last === undefined || members.self === null) return;
+    for (const [peer, { atMs, push }] of this.#followers) {
+      if (clock.now() - atMs > FOLLOWED_DELTAS * deltaMs) this.#followers.delete(peer);
+      if (!push || !this.#mayAsk(peer)) continue;
+      for (const held of blocks.flatMap(({ executed }) => executed.lanes.flat())) {
+        this.#spend(peer, held.bytes.length);
+        this.#say(peer, 'batches', { type: 'batch', bytes: held.bytes, signature: held.signature });
+      }
+      this.#sendFinal(peer, blocks[0]?.block.header.height as Height);
+    }
+  }
+
+  /** Says to validators that this node follows: one pushes, the others tell their height, so that no single one can hide the rest. */
+  follow(): void {
+    const { chain, members } = this.#deps;
+    const { height } = chain.final.header;
+    const home = this.#any(this.#home);
+    for (const peer of members.others) this.#say(peer, 'consensus', { type: 'follow', height, push: peer === home });
+  }
+
   /** Final blocks from a height on, up to a certified one: as many as one answer may hold, within what a lane may be ahead. */
   #sendFinal(to: PeerKey, from: Height): void {
     const headers: BlockHeader[] = [];
@@ -232,14 +295,18 @@ export class Fetch {
     for (let height = from; headers.length < SYNC_BLOCKS_MAX; height++) {
       const record = getBlock(this.#deps.store, height);
       if (record === null) break;
+      if (record.header.epoch !== (headers[0] ?? record.header).epoch) break;
       headers.push(record.header);
       const ahead = record.header.cut.some(
         (point, i) => point.number - (headers[0]?.cut[i]?.number ?? 0) > BLOCK_BATCHES_MAX,
       );
       if (ahead && whole !== null) break;
       if (record.certificate !== null)
-        whole = { type: 'final', headers: [...headers], certificate: record.certificate };
+        whole = { type: 'final', headers: [...headers, ...record.closing], certificate: record.certificate };
     }
     if (whole !== null) this.#say(to, 'sync', whole);
+    // What is asked for is here no more: this is what there is.
+    else if (headers.length === 0 && from <= this.#deps.chain.final.header.height)
+      this.#say(to, 'sync', { type: 'snapshot', height: this.#deps.chain.final.header.height });
   }
 }

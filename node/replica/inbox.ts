@@ -6,18 +6,29 @@ import { areSameVote, type Core, leaderOf } from '../../protocol/bft/core.js';
 import { blockId, decodeBatch } from '../../protocol/block.js';
 import { certificateChecks, judgeSigners } from '../../protocol/certificate.js';
 import { fromHex } from '../../protocol/codec.js';
-import { decodeMessage, type Message, voteCheck } from '../../protocol/envelope.js';
+import {
+  decodeMessage,
+  type Framed,
+  type Message,
+  type Statement,
+  statementCheck,
+  voteCheck,
+} from '../../protocol/envelope.js';
 import { VIEWS_AHEAD_MAX } from '../../protocol/limits.js';
-import type { Certificate, NetworkId, PeerKey, Vote } from '../../protocol/types.js';
+import { type Certificate, type NetworkId, type PeerKey, unreachable, type Vote } from '../../protocol/types.js';
 import type { KeyLookup, Ports, SignatureCheck } from '../ports.js';
+import type { Admission } from './admission.js';
 import type { Chain } from './chain.js';
 import { laneItems, learnFacts } from './facts.js';
 import type { HeldBatch, Lanes } from './lanes.js';
 import type { Members } from './members.js';
-import type { Turn } from './turn.js';
+import type { Opening } from './opening.js';
+import type { Turn, UpkeepPort } from './turn.js';
 
 /** Messages of one peer whose signatures are being checked. */
 const CHECKS_UNDER_WAY_MAX = 512;
+/** Frames of one peer whose instructions are on their way into this node's lane. */
+const SUBMITS_UNDER_WAY_MAX = 8;
 
 interface Deps extends Pick<Ports, 'bus' | 'verifier' | 'clock' | 'metrics'> {
   readonly network: NetworkId;
@@ -26,12 +37,44 @@ interface Deps extends Pick<Ports, 'bus' | 'verifier' | 'clock' | 'metrics'> {
   readonly chain: Chain;
   readonly lanes: Lanes;
   readonly keyOf: KeyLookup;
+  readonly admission: Pick<Admission, 'submit'>;
+  /** How this epoch was opened; null in the first. */
+  readonly opening: Opening | null;
+  readonly upkeep: Pick<UpkeepPort, 'receive' | 'takeBatch'>;
   readonly enqueue: (turn: Turn) => void;
 }
+
+/**
+ * Whose messages of a type are taken: any registered node's; a validator's in whatever epoch it is, since what it brings is
+ * judged by its own content; or those of the validators of this epoch among themselves.
+ */
+const TAKEN_FROM: Readonly<Record<Message['type'], 'anyone' | 'validator' | 'same epoch'>> = {
+  submit: 'anyone',
+  wantBatches: 'anyone',
+  wantFinal: 'anyone',
+  wantHandOver: 'anyone',
+  follow: 'anyone',
+  wantSnapshot: 'anyone',
+  wantChunk: 'anyone',
+  snapshot: 'validator',
+  chunk: 'validator',
+  held: 'validator',
+  final: 'validator',
+  batch: 'validator',
+  taken: 'validator',
+  handOver: 'validator',
+  proposal: 'same epoch',
+  vote: 'same epoch',
+  certificate: 'same epoch',
+  wantCertificates: 'same epoch',
+  wantBlock: 'same epoch',
+  statement: 'same epoch',
+};
 
 export class Inbox {
   readonly #deps: Deps;
   readonly #underWay = new Map<PeerKey, number>();
+  readonly #submits = new Map<PeerKey, number>();
   /** Batches whose author's signature is being checked. */
   readonly #batches = new Set<string>();
 
@@ -45,6 +88,16 @@ export class Inbox {
       this.#deps.bus.punish(from, 'a frame that is no message');
       return;
     }
+    const isValidator = this.#deps.members.placeOf(from) !== null;
+    const isOfEpoch = message.epoch === this.#deps.members.set.epoch;
+    const taken = TAKEN_FROM[message.type];
+    // Who is behind or ahead by an epoch is no liar: it catches up, or is caught up with, by final blocks.
+    if (taken !== 'anyone' && (!isValidator || (taken === 'same epoch' && !isOfEpoch))) return;
+    this.#take(from, message, isOfEpoch);
+  }
+
+  #take(from: PeerKey, message: Framed, isOfEpoch: boolean): void {
+    const { enqueue } = this.#deps;
     switch (message.type) {
       case 'vote':
         this.#vote(from, message.vote, { type: 'consensus', input: { type: 'vote', vote: message.vote } });
@@ -59,11 +112,65 @@ export class Inbox {
         this.#final(from, message);
         break;
       case 'batch':
-        this.#batch(from, message);
+        if (!this.#deps.upkeep.takeBatch(from, message)) this.#batch(from, message);
+        break;
+      case 'statement':
+        this.#statement(from, message.statement);
+        break;
+      case 'submit':
+        this.#submit(from, message.items);
+        break;
+      case 'taken':
+        enqueue({ type: 'taken', from, digests: message.digests });
+        break;
+      case 'held':
+        // Of another epoch's lanes it says nothing here, but how far its sender is.
+        enqueue({ type: 'asking', from, message: isOfEpoch ? message : { ...message, lanes: [] } });
+        break;
+      case 'wantBatches':
+        if (isOfEpoch && message.lane >= this.#deps.members.size)
+          this.#deps.bus.punish(from, 'a request for a lane that there is not');
+        else enqueue({ type: 'asking', from, message });
+        break;
+      case 'wantCertificates':
+      case 'wantBlock':
+      case 'wantFinal':
+      case 'wantHandOver':
+      case 'follow':
+        enqueue({ type: 'asking', from, message });
+        break;
+      case 'handOver':
+      case 'wantSnapshot':
+      case 'wantChunk':
+      case 'snapshot':
+      case 'chunk':
+        this.#deps.upkeep.receive(from, message);
         break;
       default:
-        this.#deps.enqueue({ type: 'asking', from, message });
+        unreachable(message);
     }
+  }
+
+  #statement(from: PeerKey, statement: Statement): void {
+    const { opening, network, members } = this.#deps;
+    if (opening === null || opening.isComplete || !opening.isNew(statement)) return;
+    const check = statementCheck(network, members.set, statement);
+    if (check === null) this.#deps.bus.punish(from, 'a statement of no validator');
+    else this.#verify(from, [check], { type: 'statement', statement });
+  }
+
+  /** Instructions of a node without a lane: judged one by one as at the door, and answered once they are durable here. */
+  #submit(from: PeerKey, items: readonly Uint8Array[]): void {
+    const { admission, members, enqueue } = this.#deps;
+    const underWay = this.#submits.get(from) ?? 0;
+    if (members.self === null || underWay >= SUBMITS_UNDER_WAY_MAX) return;
+    const instructions = laneItems(items).flatMap((item) => (item === null ? [] : [item.instruction]));
+    this.#submits.set(from, underWay + 1);
+    void Promise.all(instructions.map((instruction) => admission.submit(instruction))).then((verdicts) => {
+      this.#submits.set(from, (this.#submits.get(from) ?? 1) - 1);
+      const digests = instructions.filter((_, i) => verdicts[i]?.accepted).map(({ digest }) => digest);
+      if (digests.length > 0) enqueue({ type: 'submitted', from, digests });
+    });
   }
 
   #proposal(from: PeerKey, message: Extract<Message, { type: 'proposal' }>): void {
@@ -87,6 +194,8 @@ export class Inbox {
   #vote(from: PeerKey, vote: Vote, turn: Turn, always = false): void {
     const check = voteCheck(this.#deps.network, this.#deps.members.set, vote);
     if (check === null) this.#deps.bus.punish(from, 'a vote of no validator');
+    else if (vote.signer === this.#deps.members.self)
+      this.#verify(from, [check], { type: 'echo', ballot: vote.ballot });
     else if (always || this.#isNewVote(vote)) this.#verify(from, [check], turn);
   }
 
@@ -126,12 +235,12 @@ export class Inbox {
       !isChain ||
       ballot.kind !== 'finalize' ||
       ballot.block !== ids.at(-1) ||
-      headers.some((h) => h.network !== network || h.epoch !== members.set.epoch)
+      headers.some((h) => h.network !== network || h.epoch !== headers[0]?.epoch)
     ) {
       this.#deps.bus.punish(from, 'final blocks that are none');
       return;
     }
-    if (ballot.view <= chain.pointer.view) return;
+    if (headers[0]?.epoch !== members.set.epoch || ballot.view <= chain.pointer.view) return;
     this.#certified(from, certificate, { type: 'final', message });
   }
 
@@ -148,7 +257,9 @@ export class Inbox {
     const { lanes, members, network, chain, clock } = this.#deps;
     const batch = decodeBatch(bytes);
     const author = batch === null ? undefined : members.set.validators[batch.author];
-    if (batch === null || author === undefined || batch.epoch !== members.set.epoch || batch.number < 1) {
+    // Of an epoch that is over here, and not yet there.
+    if (batch !== null && batch.epoch !== members.set.epoch) return;
+    if (batch === null || author === undefined || batch.number < 1) {
       this.#deps.bus.punish(from, 'a batch that is none');
       return;
     }

@@ -44,7 +44,7 @@ export const pointOf = ({ batch, digest }: HeldBatch): LanePoint => ({
   digest,
 });
 
-const samePoint = (a: LanePoint, b: LanePoint): boolean =>
+export const samePoint = (a: LanePoint, b: LanePoint): boolean =>
   a.incarnation === b.incarnation && a.number === b.number && a.digest === b.digest;
 
 /** Whether a lane may go from one point to another by its numbers alone. */

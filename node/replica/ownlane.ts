@@ -1,5 +1,5 @@
 /** The lane that this node itself writes: when its next batch is due, and the batch. */
-import { batchDigest, batchSigningBytes, encodeBatch } from '../../protocol/block.js';
+import { batchDigest, batchSigningBytes, encodeBatch, laneStart } from '../../protocol/block.js';
 import { LANE_UNORDERED_BATCHES_MAX, LANE_UNORDERED_BYTES_MAX } from '../../protocol/limits.js';
 import type { Batch, Cut, LanePoint, NetworkId, ValidatorIndex, ValidatorSet } from '../../protocol/types.js';
 import type { Ports } from '../ports.js';
@@ -22,10 +22,11 @@ export class OwnLane {
   #tip: LanePoint;
   #nextMs = 0;
 
-  /** Goes on from what `lanes` holds of it. */
-  constructor(deps: Deps) {
+  /** Goes on from what `lanes` holds of it, or begins a new incarnation, when what was written before may be lost. */
+  constructor(deps: Deps, incarnation: number | null) {
     this.#deps = deps;
-    this.#tip = deps.lanes.tips()[deps.self] as LanePoint;
+    const tip = deps.lanes.tips()[deps.self] as LanePoint;
+    this.#tip = incarnation === null || tip.incarnation >= incarnation ? tip : laneStart(incarnation);
   }
 
   /** At half of what others hold of a lane: so much that an honest author never finds its batches unwanted. */

@@ -1,4 +1,6 @@
 /** What the replica keeps on disk: keys and values of each table. Layouts are fixed for ever, or migrated on purpose. */
+import { CODE_BYTES, type ResultCode } from '../../ledger/codes.js';
+import { readCode } from '../../ledger/receipt.js';
 import {
   decodeCertificate,
   decodeSignedBatch,
@@ -11,7 +13,9 @@ import {
   writeProposal,
   writeVote,
 } from '../../protocol/block.js';
+import type { HandOver } from '../../protocol/certificate.js';
 import { decode, fromHex, Reader, Writer } from '../../protocol/codec.js';
+import { decodeHandOver, encodeHandOver } from '../../protocol/handover.js';
 import { BATCH_BYTES_MAX } from '../../protocol/limits.js';
 import {
   assert,
@@ -20,6 +24,7 @@ import {
   type BlockId,
   type Certificate,
   type Epoch,
+  type Hash,
   type Height,
   type InstructionDigest,
   type NetworkId,
@@ -33,10 +38,13 @@ import {
   type Vote,
 } from '../../protocol/types.js';
 import type { Operation, Store } from '../ports.js';
+import { type Corrupt, soundEntries } from './checked.js';
 
 const FORMAT = 1;
 const HEADER_BYTES_MAX = 8192;
 const CERTIFICATE_BYTES_MAX = 16 * 1024;
+/** More closing blocks than any run of views makes. */
+const CLOSING_MAX = 65_536;
 
 const metaKey = (name: string): Uint8Array => new Writer(16).text(name).finish();
 const u64Key = (value: number): Uint8Array => new Writer(8).u64(value).finish();
@@ -62,7 +70,9 @@ export const putFinal = (final: FinalPointer): Operation => {
   return put('meta', metaKey('final'), writer.hash(final.block).hash(final.root).finish());
 };
 
-export function getFinal(store: Store): FinalPointer | null {
+export const deleteFinal = (): Operation => ({ type: 'delete', table: 'meta', key: metaKey('final') });
+
+export function getFinal(store: Pick<Store, 'get'>): FinalPointer | null {
   const bytes = store.get('meta', metaKey('final'));
   if (bytes === undefined) return null;
   const pointer = decode(bytes, (reader) => {
@@ -81,6 +91,20 @@ export function getFinal(store: Store): FinalPointer | null {
   return pointer;
 }
 
+const handOverKey = (epoch: number): Uint8Array => new Writer(24).text('handOver').u64(epoch).finish();
+
+/** How an epoch began: kept for ever, since every later certificate is checked through it. */
+export const putHandOver = (handOver: HandOver): Operation =>
+  put('meta', handOverKey(handOver.set.epoch), encodeHandOver(handOver));
+
+export function getHandOver(store: Store, epoch: number): HandOver | null {
+  const bytes = store.get('meta', handOverKey(epoch));
+  if (bytes === undefined) return null;
+  const handOver = decodeHandOver(bytes);
+  assert(handOver !== null, `the hand-over to epoch ${epoch} is whole`);
+  return handOver;
+}
+
 /** A final block with its roots. Of a run of blocks made final at once, the last holds the certificate. */
 export interface BlockRecord {
   readonly header: BlockHeader;
@@ -89,22 +113,26 @@ export interface BlockRecord {
   readonly stateRoot: Root;
   readonly root: Root;
   readonly certificate: Certificate | null;
+  /** Of the block that ended an epoch: the closing blocks up to the one that the certificate names. */
+  readonly closing: readonly BlockHeader[];
 }
 
 export function putBlock(record: BlockRecord): Operation {
   const writer = new Writer(1024).bytes(encodeHeader(record.header)).hash(record.parentRoot);
   writer.hash(record.receiptsRoot).hash(record.stateRoot).hash(record.root);
   writer.bytes(record.certificate === null ? new Uint8Array() : encodeCertificate(record.certificate));
+  writer.list(record.closing, (w, header) => w.bytes(encodeHeader(header)));
   return put('blocks', u64Key(record.header.height), writer.finish());
 }
 
-export function getBlock(store: Store, height: number): BlockRecord | null {
+export function getBlock(store: Pick<Store, 'get'>, height: number): BlockRecord | null {
   const bytes = store.get('blocks', u64Key(height));
   if (bytes === undefined) return null;
   const record = decode(bytes, (reader): BlockRecord => {
     const header = readHeader(new Reader(reader.bytes(HEADER_BYTES_MAX)));
     const roots = [reader.hash(), reader.hash(), reader.hash(), reader.hash()] as unknown as [Root, Root, Root, Root];
     const certificate = reader.bytes(CERTIFICATE_BYTES_MAX);
+    const closing = reader.list(CLOSING_MAX, (r) => readHeader(new Reader(r.bytes(HEADER_BYTES_MAX))));
     return {
       header,
       parentRoot: roots[0],
@@ -112,6 +140,7 @@ export function getBlock(store: Store, height: number): BlockRecord | null {
       stateRoot: roots[2],
       root: roots[3],
       certificate: certificate.length === 0 ? null : decodeCertificate(certificate),
+      closing,
     };
   });
   assert(record !== null, `the record of block ${height} is whole`);
@@ -119,70 +148,94 @@ export function getBlock(store: Store, height: number): BlockRecord | null {
 }
 
 export const putReceipts = (height: Height, packed: Uint8Array): Operation => put('receipts', u64Key(height), packed);
-export const getReceipts = (store: Store, height: number): Uint8Array | undefined =>
+export const getReceipts = (store: Pick<Store, 'get'>, height: number): Uint8Array | undefined =>
   store.get('receipts', u64Key(height));
 
 /** Where an instruction's latest receipt is; or that it was ordered and left none, and may take effect until it expires. */
 export type Place =
   | { readonly type: 'receipt'; readonly height: number; readonly position: number }
-  | { readonly type: 'dropped'; readonly expires: TimestampMs; readonly initiator: Bic; readonly id: Uetr };
+  | { readonly type: 'dropped'; readonly expires: TimestampMs; readonly initiator: Bic; readonly id: Uetr }
+  /** Its outcome came with a snapshot; the receipt itself is with nodes that have the block. */
+  | { readonly type: 'remembered'; readonly code: ResultCode; readonly height: Height; readonly time: TimestampMs };
 
 export function putPlace(digest: InstructionDigest, place: Place): Operation {
   const writer = new Writer(80);
   if (place.type === 'receipt') writer.u8(1).u64(place.height).u32(place.position);
+  else if (place.type === 'remembered') writer.u8(3).u64(place.height).u64(place.time).u8(CODE_BYTES[place.code]);
   else writer.u8(2).u64(place.expires).text(place.initiator).text(place.id);
   return put('index', fromHex(digest), writer.finish());
+}
+
+function readPlace(reader: Reader): Place {
+  const type = reader.u8();
+  if (type === 1) return { type: 'receipt', height: reader.u64(), position: reader.u32() };
+  if (type === 3)
+    return {
+      type: 'remembered',
+      height: reader.u64() as Height,
+      time: reader.u64() as TimestampMs,
+      code: readCode(reader),
+    };
+  return {
+    type: 'dropped',
+    expires: reader.u64() as TimestampMs,
+    initiator: reader.text(11) as Bic,
+    id: reader.text(36) as Uetr,
+  };
 }
 
 export function getPlace(store: Pick<Store, 'get'>, digest: InstructionDigest): Place | null {
   const bytes = store.get('index', fromHex(digest));
   if (bytes === undefined) return null;
-  const place = decode(
-    bytes,
-    (reader): Place =>
-      reader.u8() === 1
-        ? { type: 'receipt', height: reader.u64(), position: reader.u32() }
-        : {
-            type: 'dropped',
-            expires: reader.u64() as TimestampMs,
-            initiator: reader.text(11) as Bic,
-            id: reader.text(36) as Uetr,
-          },
-  );
+  const place = decode(bytes, readPlace);
   assert(place !== null, 'an index entry is whole');
   return place;
 }
 
-const batchKey = (lane: ValidatorIndex, incarnation: number, number: number, digest: Uint8Array): Uint8Array =>
-  new Writer(48).u16(lane).u32(incarnation).u64(number).raw(digest).finish();
+const batchKey = (
+  epoch: Epoch,
+  lane: ValidatorIndex,
+  incarnation: number,
+  number: number,
+  digest: Uint8Array,
+): Uint8Array => new Writer(56).u64(epoch).u16(lane).u32(incarnation).u64(number).raw(digest).finish();
 
 export const putBatch = ({ batch, digest, bytes, signature }: SignedBatch): Operation =>
   put(
     'batches',
-    batchKey(batch.author, batch.incarnation, batch.number, fromHex(digest)),
+    batchKey(batch.epoch, batch.author, batch.incarnation, batch.number, fromHex(digest)),
     encodeSignedBatch({ bytes, signature }),
   );
 
 /** A stored batch of a known digest. */
 export function getBatch(
   store: Store,
+  epoch: Epoch,
   lane: ValidatorIndex,
   point: { incarnation: number; number: number; digest: SignedBatch['digest'] },
 ): { bytes: Uint8Array; signature: Uint8Array } | null {
-  const bytes = store.get('batches', batchKey(lane, point.incarnation, point.number, fromHex(point.digest)));
+  const bytes = store.get('batches', batchKey(epoch, lane, point.incarnation, point.number, fromHex(point.digest)));
   return bytes === undefined ? null : decodeSignedBatch(bytes);
 }
 
-/** The stored batches of a lane past a point, oldest first. */
+/** The stored batches of an epoch's lane past a point, oldest first. */
 export async function* batchesAfter(
   store: Store,
+  epoch: Epoch,
   lane: ValidatorIndex,
   incarnation: number,
   number: number,
+  onDamage: (corrupt: Corrupt) => void,
 ): AsyncIterable<{ bytes: Uint8Array; signature: Uint8Array }> {
   const none = new Uint8Array(0);
-  const range = { from: batchKey(lane, incarnation, number + 1, none), to: new Writer(2).u16(lane + 1).finish() };
-  for await (const [, value] of store.scan('batches', range)) {
+  const range = {
+    from: batchKey(epoch, lane, incarnation, number + 1, none),
+    to: new Writer(10)
+      .u64(epoch)
+      .u16(lane + 1)
+      .finish(),
+  };
+  for await (const [, value] of soundEntries(store, 'batches', range, onDamage)) {
     assert(value.length <= BATCH_BYTES_MAX + 80, 'a stored batch keeps the bounds');
     const signed = decodeSignedBatch(value);
     if (signed !== null) yield signed;
@@ -194,29 +247,30 @@ const VOTE = 0;
 const PROPOSAL = 1;
 const CERTIFICATE = 2;
 const KINDS = { notarize: 0, nullify: 1, finalize: 2 } as const;
-const logKey = (view: View, type: number, kind: number): Uint8Array =>
-  new Writer(10).u64(view).u8(type).u8(kind).finish();
+const logKey = (epoch: Epoch, view: View, type: number, kind: number): Uint8Array =>
+  new Writer(18).u64(epoch).u64(view).u8(type).u8(kind).finish();
 
-export function putVote(vote: Vote): Operation {
+export function putVote(epoch: Epoch, vote: Vote): Operation {
   const writer = new Writer(160);
   writeVote(writer, vote);
-  return put('votes', logKey(vote.ballot.view, VOTE, KINDS[vote.ballot.kind]), writer.finish());
+  return put('votes', logKey(epoch, vote.ballot.view, VOTE, KINDS[vote.ballot.kind]), writer.finish());
 }
 
 export function putProposal(proposal: Proposal): Operation {
   const writer = new Writer(512);
   writeProposal(writer, proposal);
-  return put('votes', logKey(proposal.header.view, PROPOSAL, 0), writer.finish());
+  return put('votes', logKey(proposal.header.epoch, proposal.header.view, PROPOSAL, 0), writer.finish());
 }
 
-export const putCertificate = (certificate: Certificate): Operation =>
+export const putCertificate = (epoch: Epoch, certificate: Certificate): Operation =>
   put(
     'votes',
-    logKey(certificate.ballot.view, CERTIFICATE, KINDS[certificate.ballot.kind]),
+    logKey(epoch, certificate.ballot.view, CERTIFICATE, KINDS[certificate.ballot.kind]),
     encodeCertificate(certificate),
   );
 
-export interface VoteLog {
+/** The vote log as it is stored. */
+export interface StoredVotes {
   readonly votes: Vote[];
   readonly proposals: Proposal[];
   readonly certificates: Certificate[];
@@ -224,14 +278,15 @@ export interface VoteLog {
   readonly keys: Uint8Array[];
 }
 
-export async function loadVoteLog(store: Store): Promise<VoteLog> {
-  const log: VoteLog = { votes: [], proposals: [], certificates: [], keys: [] };
+/** The vote log of an epoch. */
+export async function loadVoteLog(store: Pick<Store, 'scan'>, epoch: Epoch): Promise<StoredVotes> {
+  const log: StoredVotes = { votes: [], proposals: [], certificates: [], keys: [] };
   for await (const [key, value] of store.scan('votes', {
-    from: new Uint8Array(0),
-    to: new Uint8Array(10).fill(0xff),
+    from: new Writer(8).u64(epoch).finish(),
+    to: new Writer(8).u64(epoch + 1).finish(),
   })) {
     log.keys.push(key);
-    const type = key[8];
+    const type = key[16];
     const vote = type === VOTE ? decode(value, readVote) : null;
     const proposal = type === PROPOSAL ? decode(value, readProposal) : null;
     const certificate = type === CERTIFICATE ? decodeCertificate(value) : null;
@@ -244,5 +299,63 @@ export async function loadVoteLog(store: Store): Promise<VoteLog> {
 }
 
 /** The view that a key of the vote log is of. */
-export const viewOfLogKey = (key: Uint8Array): View => new Reader(key).u64() as View;
+export const viewOfLogKey = (key: Uint8Array): View => new Reader(key.subarray(8)).u64() as View;
+
+/** Keys of the vote logs of epochs before one. */
+export async function loggedBefore(store: Pick<Store, 'scan'>, epoch: Epoch): Promise<Uint8Array[]> {
+  const keys: Uint8Array[] = [];
+  const range = { from: new Uint8Array(0), to: new Writer(8).u64(epoch).finish() };
+  for await (const [key] of store.scan('votes', range)) keys.push(key);
+  return keys;
+}
+
 export const deleteLogged = (key: Uint8Array): Operation => ({ type: 'delete', table: 'votes', key });
+
+const raise = (corrupt: Corrupt): never => {
+  throw corrupt;
+};
+
+const outboxKey = (digest: InstructionDigest, copy: number): Uint8Array =>
+  new Writer(40).hash(digest).u32(copy).finish();
+
+/** An instruction that this node has answered for and has in no lane; copies differ in their signatures. */
+export const putOutbox = (digest: InstructionDigest, copy: number, item: Uint8Array): Operation =>
+  put('outbox', outboxKey(digest, copy), item);
+export const deleteOutbox = (digest: InstructionDigest, copy: number): Operation => ({
+  type: 'delete',
+  table: 'outbox',
+  key: outboxKey(digest, copy),
+});
+
+/** A damaged item is passed over and told of. */
+export async function loadOutbox(store: Store, onDamage: (corrupt: Corrupt) => void = raise): Promise<Uint8Array[]> {
+  const items: Uint8Array[] = [];
+  const range = { from: new Uint8Array(0), to: new Uint8Array(40).fill(0xff) };
+  for await (const [, item] of soundEntries(store, 'outbox', range, onDamage)) items.push(item);
+  return items;
+}
+
+const voteCountKey = (key: Hash): Uint8Array => new Writer(64).text('voteCount').hash(key).finish();
+
+/** How many times votes of this key were written: `votemark.ts` keeps the same count outside the folder. */
+export const putVoteCount = (key: Hash, count: number): Operation =>
+  put('meta', voteCountKey(key), new Writer(8).u64(count).finish());
+
+export function getVoteCount(store: Pick<Store, 'get'>, key: Hash): number | null {
+  const bytes = store.get('meta', voteCountKey(key));
+  if (bytes === undefined) return null;
+  const count = decode(bytes, (reader) => reader.u64());
+  assert(count !== null, 'a count of votes is whole');
+  return count;
+}
+
+const incarnationKey = (epoch: Epoch): Uint8Array => new Writer(32).text('incarnation').u64(epoch).finish();
+
+/** The incarnation of this node's own lane in an epoch, when it is not the first. */
+export const putIncarnation = (epoch: Epoch, incarnation: number): Operation =>
+  put('meta', incarnationKey(epoch), new Writer(4).u32(incarnation).finish());
+
+export function getIncarnation(store: Pick<Store, 'get'>, epoch: Epoch): number | null {
+  const bytes = store.get('meta', incarnationKey(epoch));
+  return bytes === undefined ? null : decode(bytes, (reader) => reader.u32());
+}

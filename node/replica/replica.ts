@@ -1,8 +1,8 @@
 /**
- * The replica: one loop that decides, persists, then speaks. Frames, submissions and timers queue as turns; a drain of
- * the queue decides everything synchronously, one write makes it durable, and only then is anything said to anyone.
+ * The replica of one epoch: one loop that decides, persists, then speaks. Frames, submissions and timers queue as turns;
+ * a drain of the queue decides everything synchronously, one write makes it durable, and only then is anything said to
+ * anyone. `succession.ts` begins the next epoch's when this one is over.
  */
-
 import { forgotten } from '../../ledger/memory.js';
 import {
   type Core,
@@ -12,48 +12,54 @@ import {
   newCore,
   ownVotes,
   resume,
+  sameBallot,
   step,
 } from '../../protocol/bft/core.js';
 import { blockId, voteSigningBytes } from '../../protocol/block.js';
-import { encodeMessage } from '../../protocol/envelope.js';
+import { encodeMessage, type Message } from '../../protocol/envelope.js';
 import {
   assert,
   type Ballot,
-  type BlockHeader,
   type BlockId,
   type Certificate,
+  type Hash,
+  type InstructionDigest,
   type LanePoint,
   type NetworkId,
   type PeerKey,
   type Proposal,
   unreachable,
-  type ValidatorSet,
+  type ValidatorIndex,
   type View,
   type Vote,
 } from '../../protocol/types.js';
 import type { Operation, Ports, Purpose } from '../ports.js';
 import { Admission, type Pending } from './admission.js';
 import { Chain, type Committed, type Expired } from './chain.js';
+import { Courier } from './courier.js';
 import { Fetch } from './fetch.js';
 import { Inbox } from './inbox.js';
 import { type HeldBatch, Lanes } from './lanes.js';
 import { Members } from './members.js';
+import { Opening } from './opening.js';
+import { Outbox, type OutboxItem } from './outbox.js';
 import { OwnLane } from './ownlane.js';
-import {
-  deleteLogged,
-  type FinalPointer,
-  putBatch,
-  putCertificate,
-  putProposal,
-  putVote,
-  viewOfLogKey,
-} from './records.js';
+import { READY_VALIDITY_MS, readyInstruction } from './ready.js';
+import { type FinalPointer, putBatch } from './records.js';
 import type { Recovered } from './recovery.js';
-import type { Turn } from './turn.js';
+import type { RestartGoal } from './restart.js';
+import type { Turn, UpkeepPort } from './turn.js';
+import { VoteLog } from './votelog.js';
+import type { VoteMark } from './votemark.js';
 
 export interface ReplicaConfig {
   readonly network: NetworkId;
-  readonly set: ValidatorSet;
+  /** The marks of the vote keys that this node may vote with. */
+  readonly marks: ReadonlyMap<Hash, VoteMark>;
+  /** How the epoch ends that more than f were lost in; else null. */
+  readonly goal: RestartGoal | null;
+  /** The incarnation under which its lane goes on, when what it wrote before may be lost; null when it is not. */
+  readonly incarnation: number | null;
   /** This node's network key. One that the set does not have follows without a vote or a lane. */
   readonly own: PeerKey;
   readonly skewMs: number;
@@ -66,8 +72,15 @@ export interface ReplicaConfig {
   readonly heartbeatMs: number;
 }
 
-/** Told of every block once it is durable and final here, oldest first. */
-export type OnFinal = (committed: Committed) => void;
+/** What a replica tells whoever runs it. */
+export interface Told {
+  /** Every block once it is durable and final here, oldest first. */
+  readonly onFinal: (committed: Committed) => void;
+  /** The last block of the epoch is final and durable: this replica takes no further part. */
+  readonly onOver: () => void;
+  /** What concerns no epoch's agreement. */
+  readonly upkeep: UpkeepPort;
+}
 
 /** What a drain of the queue has decided: written first, then performed. */
 interface Decided {
@@ -83,8 +96,13 @@ const nothingDecided = (): Decided => ({ operations: [], casts: [], batches: [],
 const VOTES_ON_CONNECT_MAX = 16;
 /** Blocks that a node which is ready may be behind what others say. */
 const BLOCKS_BEHIND_MAX = 50;
+/** Instructions that a node without a lane has answered for and that are not final: past it the door says `lane_full`. */
+const OUTBOX_MAX = 20_000;
 /** Lists of forgotten ids, a block's each, that are deleted at once. */
 const EXPIRED_LISTS_AT_ONCE = 8;
+
+const digestsOf = (items: HeldBatch['items']): InstructionDigest[] =>
+  items.flatMap((item) => (item === null ? [] : [item.instruction.digest]));
 
 export class Replica {
   readonly config: ReplicaConfig;
@@ -99,11 +117,13 @@ export class Replica {
   readonly #ports: Ports;
   readonly #fetch: Fetch;
   readonly #inbox: Inbox;
-  readonly #onFinal: OnFinal;
-  /** Keys of the vote log by view, so that finality can prune it. */
-  readonly #logged = new Map<View, Uint8Array[]>();
-  /** Headers this leader has built and not yet signed. */
-  readonly #built = new Map<BlockId, BlockHeader>();
+  readonly #told: Told;
+  readonly #log: VoteLog;
+  readonly #outbox: Outbox;
+  /** How this epoch was opened; null in the first. */
+  readonly #opening: Opening | null;
+  /** Brings the outbox to validators; null where this node has a lane. */
+  readonly #courier: Courier | null;
   #turns: Turn[] = [];
   #running: Promise<void> | null = null;
   #stopped = false;
@@ -116,24 +136,35 @@ export class Replica {
   #tendAtMs = 0;
   #heldSaid: readonly LanePoint[] = [];
   #heldSaidAtMs = 0;
+  #allowed: readonly unknown[] | null = null;
+  #readySaidAtMs = Number.NEGATIVE_INFINITY;
   #timer: { readonly atMs: number; readonly cancel: () => void } | null = null;
 
-  constructor(config: ReplicaConfig, ports: Ports, recovered: Recovered, onFinal: OnFinal) {
-    const { set, own, network, deltaMs, deltaMaxMs, skewMs } = config;
-    const members = new Members(set, own);
+  constructor(config: ReplicaConfig, ports: Ports, recovered: Recovered, told: Told) {
+    const { own, network, deltaMs, deltaMaxMs, skewMs } = config;
+    const { pointer, header, state, set, log, certificate, opening } = recovered;
+    const members = new Members(set, own, config.marks.keys());
     const { self } = members;
     this.members = members;
-    const { pointer, header, state, log, certificate } = recovered;
     this.config = config;
     this.#ports = ports;
-    this.#onFinal = onFinal;
+    this.#told = told;
     const wake = (): void => this.#enqueue({ type: 'wake' });
     this.lanes = new Lanes(self, header.cut);
-    this.chain = new Chain({ ...ports, lanes: this.lanes, skewMs, wake }, pointer, header, state);
+    const { upkeep } = told;
+    const onDamage = upkeep.note.bind(upkeep);
+    this.chain = new Chain(
+      { ...ports, lanes: this.lanes, skewMs, wake, onDamage },
+      pointer,
+      header,
+      state,
+      config.goal,
+    );
     const { view, block, root } = pointer;
     const restored = { final: { view, block, root, certificate }, votes: log.votes, certificates: log.certificates };
-    this.core = newCore({ n: members.size, self, deltaMs, deltaMaxMs }, restored);
-    for (const key of log.keys) this.#noteLogged(viewOfLogKey(key), key);
+    const voter = members.voteKey === null ? null : self;
+    this.core = newCore({ n: members.size, self: voter, deltaMs, deltaMaxMs }, restored);
+    this.#log = new VoteLog(this.chain, set.epoch, log.keys);
     for (const proposal of log.proposals) this.chain.add(proposal.id, proposal.header, proposal);
     for (const held of recovered.batches) {
       this.lanes.add(held);
@@ -141,44 +172,71 @@ export class Replica {
     }
     this.#head = { view, block };
     for (const { ballot } of log.certificates) this.#raiseHead(ballot);
-    const parts = { ...ports, network, set, members, deltaMs, core: this.core, chain: this.chain, lanes: this.lanes };
-    this.#own = self === null ? null : new OwnLane({ ...parts, self, batchMs: config.batchMs });
-    const send = (to: PeerKey | null, purpose: Purpose, frame: Uint8Array): void => {
-      this.#decided.speech.push({ to, purpose, frame });
+    const parts = { ...ports, network, members, own, deltaMs, core: this.core, chain: this.chain, lanes: this.lanes };
+    this.#own =
+      self === null ? null : new OwnLane({ ...parts, self, set, batchMs: config.batchMs }, config.incarnation);
+    this.#opening = opening === null ? null : new Opening(parts, opening);
+    this.#outbox = new Outbox(ports.store, recovered.outbox);
+    const say = (to: PeerKey, items: readonly Uint8Array[]): void =>
+      this.#send(to, 'batches', encodeMessage({ type: 'submit', items, epoch: set.epoch }));
+    this.#courier = self === null ? new Courier({ ...parts, outbox: this.#outbox, say }) : null;
+    const send = (to: PeerKey | null, purpose: Purpose, message: Message): void => {
+      this.#decided.speech.push({ to, purpose, frame: encodeMessage({ ...message, epoch: set.epoch }) });
     };
-    this.#fetch = new Fetch({ ...parts, send });
+    this.#fetch = new Fetch({ ...parts, send, onDamage });
     const keyOf = (kid: Parameters<typeof state.publicKey>[0]): ReturnType<typeof state.publicKey> =>
       this.chain.final.state.publicKey(kid);
-    this.#inbox = new Inbox({ ...parts, keyOf, enqueue: (turn) => this.#enqueue(turn) });
     this.admission = new Admission({
       ...ports,
       network,
       state: () => this.chain.final.state,
       finalTime: () => this.chain.final.header.time,
       closed: () => this.#closedBecause(),
-      isLaneFull: () => this.#own === null || this.#own.isFull(this.chain.final.header.cut),
+      isLaneFull: () => this.#own?.isFull(this.chain.final.header.cut) ?? this.#outbox.size >= OUTBOX_MAX,
       wake,
     });
+    this.#inbox = new Inbox({
+      ...parts,
+      keyOf,
+      admission: this.admission,
+      opening: this.#opening,
+      upkeep,
+      enqueue: (turn) => this.#enqueue(turn),
+    });
     if (self !== null) for (const held of this.lanes.unordered(self)) this.admission.restore(held.items);
+    for (const [, copies] of this.#outbox.entries()) this.admission.carry(copies, self !== null);
   }
 
   #closedBecause(): string | null {
     if (this.halted !== null) return `This node has halted: ${this.halted}.`;
     if (this.#stopped) return 'This node is stopping.';
-    return this.members.self === null ? 'This node has no lane of its own.' : null;
+    return this.chain.isOver ? 'The epoch has ended; the next begins.' : null;
   }
 
   /** Begins to listen and to take part; what the vote log holds is said again, so that certificates lost with memory form anew. */
   start(): void {
     const { bus } = this.#ports;
-    bus.allow(this.config.set.validators.map(({ networkKey, party }) => ({ peer: networkKey, party })));
+    this.#allow();
     bus.onFrame((from, _purpose, frame) => {
       if (this.#isActive()) this.#inbox.receive(from, frame);
     });
     bus.onPeer((peer) => this.#enqueue({ type: 'peer', peer }));
     this.#perform(resume(this.core));
     for (const vote of ownVotes(this.core)) this.#sendVote(vote, null);
+    void this.#opening?.own().then((statement) => {
+      if (statement !== null) this.#enqueue({ type: 'statement', statement });
+    });
     this.#enqueue({ type: 'wake' });
+  }
+
+  /** Validators talk with every registered node, others with validators alone. */
+  #allow(): void {
+    const keys = this.chain.final.state.nodeKeys();
+    if (keys === this.#allowed) return;
+    this.#allowed = keys;
+    const validators = this.members.set.validators.map(({ networkKey, party }) => ({ peer: networkKey, party }));
+    const others = this.members.self === null ? [] : keys.map(({ key, party }) => ({ peer: key, party }));
+    this.#ports.bus.allow([...validators, ...others.filter(({ peer }) => this.members.placeOf(peer) === null)]);
   }
 
   /** Stops taking part. Resolves when the last write is done. */
@@ -189,8 +247,26 @@ export class Replica {
     await this.#running;
   }
 
+  /** What this node's own lane holds and no final block has ordered. */
+  unordered(): OutboxItem[] {
+    const { self } = this.members;
+    if (self === null) return [];
+    return this.lanes
+      .unordered(self)
+      .flatMap(({ batch, items }) =>
+        items.flatMap((item, i) =>
+          item === null ? [] : [{ instruction: item.instruction, bytes: batch.items[i] as Uint8Array }],
+        ),
+      );
+  }
+
   peers(): ReturnType<Ports['bus']['peers']> {
     return this.#ports.bus.peers();
+  }
+
+  /** The highest final height that an honest peer has told of. */
+  get highestFinal(): number {
+    return this.#fetch.highestFinal;
   }
 
   /** Whether others are so far ahead that reads here would mislead. */
@@ -214,8 +290,8 @@ export class Replica {
     while (this.#turns.length > 0 && this.#isActive()) {
       const turns = this.#turns;
       this.#turns = [];
-      for (const turn of turns) this.#take(turn);
-      this.#settle();
+      for (const turn of turns) if (this.#isActive()) this.#take(turn);
+      if (this.#isActive()) this.#settle();
       await this.#persistAndSpeak();
     }
     this.#running = null;
@@ -225,7 +301,11 @@ export class Replica {
   #take(turn: Turn): void {
     switch (turn.type) {
       case 'consensus':
-        this.#consensus(turn.input);
+        if (turn.input.type === 'certificate') this.#recognise(turn.input.certificate);
+        if (this.#isActive()) this.#consensus(turn.input);
+        break;
+      case 'echo':
+        this.#suspect(turn.ballot);
         break;
       case 'proposal':
         this.#proposal(turn.message.proposal);
@@ -247,6 +327,17 @@ export class Replica {
         this.#fetch.held(turn.peer);
         for (const vote of ownVotes(this.core).slice(-VOTES_ON_CONNECT_MAX)) this.#sendVote(vote, turn.peer);
         break;
+      case 'statement': {
+        const operation = this.#opening?.take(turn.statement) ?? null;
+        if (operation !== null) this.#decided.operations.push(operation);
+        break;
+      }
+      case 'submitted':
+        this.#say(turn.from, { type: 'taken', digests: turn.digests });
+        break;
+      case 'taken':
+        this.#courier?.taken(turn.from, turn.digests);
+        break;
       case 'committed':
         this.#expired = turn.expired ?? this.#expired;
         this.#committed(turn.blocks, turn.pointer);
@@ -259,6 +350,23 @@ export class Replica {
       default:
         unreachable(turn);
     }
+  }
+
+  #recognise({ ballot, signatures }: Certificate): void {
+    if (signatures.some(({ signer }) => signer === this.members.self)) this.#suspect(ballot);
+  }
+
+  /** A vote of this node's key that its log does not have: another machine signs with it. Neither may go on. */
+  #suspect(ballot: Ballot): void {
+    const { self, voteKey } = this.members;
+    if (self === null || voteKey === null || ballot.view <= this.core.final.view) return;
+    const own = this.core.rounds.get(ballot.view)?.votes[ballot.kind].get(self);
+    if (own !== undefined && sameBallot(own.ballot, ballot)) return;
+    void this.config.marks.get(voteKey)?.retire();
+    this.#halt(
+      'vote_key_elsewhere',
+      `a ${ballot.kind} of view ${ballot.view} bears this node's key and is not in its log`,
+    );
   }
 
   /** A second proposal of a view is kept only when a quorum stands behind it; its vote is evidence all the same. */
@@ -349,9 +457,7 @@ export class Replica {
     const { ballot } = certificate;
     // A finalization is kept with its block.
     if (ballot.kind !== 'finalize') {
-      const operation = putCertificate(certificate);
-      this.#noteLogged(ballot.view, operation.key);
-      this.#decided.operations.push(operation);
+      this.#decided.operations.push(this.#log.certificate(certificate));
     }
     this.#say(null, { type: 'certificate', certificate });
     this.#raiseHead(ballot);
@@ -362,12 +468,9 @@ export class Replica {
     if (ballot.block !== null && ballot.view > this.#head.view) this.#head = { view: ballot.view, block: ballot.block };
   }
 
-  #noteLogged(view: View, key: Uint8Array): void {
-    this.#logged.set(view, [...(this.#logged.get(view) ?? []), key]);
-  }
-
-  #say(to: PeerKey | null, message: Parameters<typeof encodeMessage>[0]): void {
-    this.#decided.speech.push({ to, purpose: 'consensus', frame: encodeMessage(message) });
+  #say(to: PeerKey | null, message: Message): void {
+    const frame = encodeMessage({ ...message, epoch: this.members.set.epoch });
+    this.#decided.speech.push({ to, purpose: 'consensus', frame });
   }
 
   /** A leader's notarize vote travels with its block, whoever sends it. */
@@ -390,7 +493,7 @@ export class Replica {
     }
     if (!this.#isActive()) return;
     this.#makeFinal();
-    if (this.#own !== null && this.admission.waiting > 0 && now >= this.#own.dueMs()) {
+    if (this.admission.waiting > 0 && now >= (this.#own?.dueMs() ?? now)) {
       this.#decided.taken = this.admission.take();
     }
     this.#fetch.ask();
@@ -402,6 +505,7 @@ export class Replica {
   #hasWork(): boolean {
     const now = this.#ports.clock.now();
     const { final } = this.chain;
+    if (this.members.self === null || this.chain.ends(this.#head.block)) return false;
     const head = this.chain.get(this.#head.block);
     const header = head?.header ?? final.header;
     if (this.lanes.hasWork(header.cut) || now - header.time >= this.config.heartbeatMs) return true;
@@ -420,7 +524,7 @@ export class Replica {
     if (header === null) return false;
     this.#building = null;
     const id = blockId(header);
-    this.#built.set(id, header);
+    this.#log.built(id, header);
     this.chain.add(id, header, null);
     this.chain.want(id, view);
     this.#consensus({ type: 'built', block: { id, view, parent, parentView, proposer: this.members.self } });
@@ -437,33 +541,63 @@ export class Replica {
       );
       return;
     }
+    if (finality.type === 'refused') {
+      this.#halt(finality.code, finality.detail);
+      return;
+    }
     const { operations, blocks, pointer, expired } = finality;
     // One write behind: what this drain still adds to the log of a view must not come after it was pruned.
-    const over = [...this.#logged].filter(([view]) => view <= this.chain.pointer.view);
-    for (const [view] of over) this.#logged.delete(view);
-    const pruned = over.flatMap(([, keys]) => keys.map(deleteLogged));
+    const pruned = this.#log.prune(this.chain.pointer.view);
+    const ordered = blocks.flatMap(({ executed }) => executed.lanes.flat().flatMap(({ items }) => digestsOf(items)));
+    const left = this.#outbox.onFinal(ordered, (blocks.at(-1)?.block ?? this.chain.final).header.time);
     const committed: Turn = { type: 'committed', blocks, pointer, expired };
-    void this.#ports.store.write([...operations, ...pruned], { sync: true }).then(() => this.#enqueue(committed));
+    void this.#ports.store
+      .write([...operations, ...pruned, ...left], { sync: true })
+      .then(() => this.#enqueue(committed));
   }
 
   #committed(blocks: readonly Committed[], pointer: FinalPointer): void {
     const { metrics } = this.#ports;
     this.chain.committed(blocks, pointer);
     for (const { executed } of blocks) {
-      for (const held of executed.lanes[this.members.self ?? -1] ?? []) this.admission.ordered(held.items);
+      const { self } = this.members;
+      for (const held of self === null ? executed.lanes.flat() : (executed.lanes[self] ?? []))
+        this.admission.ordered(held.items);
     }
     void this.#findExpired();
-    for (const id of this.#built.keys()) if (this.chain.get(id) === undefined) this.#built.delete(id);
+    this.#allow();
+    this.#fetch.push(blocks);
+    void this.#sayReady();
     for (const committed of blocks) {
       metrics.count('blocks_finalized');
       metrics.count('instructions_finalized', committed.executed.receipts.length);
-      this.#onFinal(committed);
+      this.#told.onFinal(committed);
     }
     metrics.gauge('height', pointer.height);
     metrics.gauge('view', this.core.view);
     metrics.gauge('unfinalized_blocks', this.chain.size);
     metrics.gauge('lane_unordered_batches', this.lanes.unorderedCount());
     metrics.gauge('peers', this.peers().filter(({ connected }) => connected).length);
+    if (!this.chain.isOver) return;
+    this.#stopped = true;
+    this.#timer?.cancel();
+    this.#told.onOver();
+  }
+
+  /** When this node is to vote in the next epoch and is up to date, it says so on the ledger, until that is counted. */
+  async #sayReady(): Promise<void> {
+    const { state, header } = this.chain.final;
+    const change = state.openChange();
+    const { own, network } = this.config;
+    const place = change?.members.findIndex(({ networkKey }) => networkKey === own) ?? -1;
+    const member = change?.members[place];
+    if (!change?.approved || member === undefined || change.ready.includes(place as ValidatorIndex)) return;
+    const { signer, clock } = this.#ports;
+    if (!this.config.marks.has(member.voteKey) || this.isFarBehind) return;
+    if (clock.now() - this.#readySaidAtMs < READY_VALIDITY_MS / 2) return;
+    this.#readySaidAtMs = clock.now();
+    const said = { network, party: member.party, own, change: change.digest, issued: header.time };
+    await this.admission.submit(await readyInstruction(said, signer));
   }
 
   /** A few expired lists at each commit, so that forgetting keeps up and never holds a block up. */
@@ -497,10 +631,22 @@ export class Replica {
       this.#heldSaid = tips;
       this.#heldSaidAtMs = now;
       this.#fetch.held();
+      this.#sayStatement();
     }
+    if (this.#courier !== null && now >= (this.#courier.dueMs() ?? Number.POSITIVE_INFINITY)) this.#courier.tend();
     if (now < this.#tendAtMs) return;
+    this.#told.upkeep.tend();
     const isBusy = this.#fetch.tend() || this.core.work;
     this.#tendAtMs = now + (isBusy ? deltaMs : 4 * deltaMs);
+  }
+
+  /** Until the hand-over to this epoch is whole here, its members say their statements again. */
+  #sayStatement(): void {
+    if (this.#opening === null || this.#opening.isComplete) return;
+    void this.#opening.own().then((statement) => {
+      if (statement === null || !this.#isActive()) return;
+      this.#send(null, 'consensus', encodeMessage({ type: 'statement', statement, epoch: this.members.set.epoch }));
+    });
   }
 
   #arm(): void {
@@ -508,6 +654,7 @@ export class Replica {
       deadline(this.core),
       this.#tendAtMs,
       this.admission.waiting > 0 ? (this.#own?.dueMs() ?? null) : null,
+      this.#courier?.dueMs() ?? null,
     ];
     const atMs = Math.min(...times.filter((time) => time !== null));
     if (this.#timer?.atMs === atMs) return;
@@ -524,16 +671,29 @@ export class Replica {
   async #persistAndSpeak(): Promise<void> {
     const decided = this.#decided;
     this.#decided = nothingDecided();
+    // Halted, or the epoch is over: nothing that is not said yet is signed or said any more.
+    if (!this.#isActive()) {
+      for (const pending of decided.taken) pending.settle(false);
+      return;
+    }
     const votes = await Promise.all(decided.casts.map((ballot) => this.#sign(ballot)));
-    for (const vote of votes) this.#logVote(vote, decided.operations);
+    for (const vote of votes) decided.operations.push(...this.#log.vote(vote, this.core));
+    const mark = votes.length > 0 ? this.config.marks.get(this.members.voteKey as Hash) : undefined;
+    if (mark !== undefined) decided.operations.push(mark.next());
     const own = this.#own === null || decided.taken.length === 0 ? null : await this.#own.write(decided.taken);
+    if (own === null) {
+      for (const { item, bytes } of decided.taken)
+        decided.operations.push(...this.#outbox.put({ instruction: item.instruction, bytes }));
+    }
     if (own !== null) {
       decided.operations.push(putBatch(own));
       decided.batches.push(own);
     }
     if (decided.operations.length > 0) {
-      await this.#ports.store.write(decided.operations, { sync: votes.length > 0 || decided.batches.length > 0 });
+      const sync = votes.length > 0 || decided.batches.length > 0 || decided.taken.length > 0;
+      await this.#ports.store.write(decided.operations, { sync });
     }
+    await mark?.advance();
     for (const held of decided.batches) this.lanes.stored(held);
     for (const pending of decided.taken) pending.settle(true);
     if (!this.#isActive()) return;
@@ -541,13 +701,12 @@ export class Replica {
       this.#sendVote(vote, null);
       this.#turns.push({ type: 'consensus', input: { type: 'vote', vote } });
     }
-    if (decided.batches.length > 0) this.#turns.push({ type: 'wake' });
-    if (own !== null)
-      decided.speech.push({
-        to: null,
-        purpose: 'batches',
-        frame: encodeMessage({ type: 'batch', bytes: own.bytes, signature: own.signature }),
-      });
+    if (decided.batches.length > 0 || decided.taken.length > 0) this.#turns.push({ type: 'wake' });
+    if (own !== null) {
+      const { bytes, signature } = own;
+      const frame = encodeMessage({ type: 'batch', bytes, signature, epoch: this.members.set.epoch });
+      decided.speech.push({ to: null, purpose: 'batches', frame });
+    }
     for (const { to, purpose, frame } of [...decided.speech, ...this.#decided.speech.splice(0)])
       this.#send(to, purpose, frame);
   }
@@ -558,30 +717,9 @@ export class Replica {
   }
 
   async #sign(ballot: Ballot): Promise<Vote> {
-    const { network, set } = this.config;
-    const { self } = this.members;
-    assert(self !== null, 'only a validator casts votes');
-    return { ballot, signer: self, signature: await this.#ports.signer.vote(voteSigningBytes(network, set, ballot)) };
-  }
-
-  /** The vote, and the block it is for, so that both can be said again after a crash. */
-  #logVote(vote: Vote, operations: Operation[]): void {
-    const { ballot } = vote;
-    const logged = [putVote(vote)];
-    if (ballot.kind === 'notarize') {
-      const header = this.#built.get(ballot.block);
-      const block = this.chain.get(ballot.block);
-      if (header !== undefined && block !== undefined) block.proposal ??= { header, id: ballot.block, vote };
-      if (block?.proposal != null) logged.push(putProposal(block.proposal));
-    }
-    if (ballot.kind === 'finalize') {
-      // Written with it once more: who has voted finalize must be able to show why, or a view could never end.
-      const notarization = this.core.rounds.get(ballot.view)?.notarization ?? null;
-      if (notarization !== null) operations.push(putCertificate(notarization));
-    }
-    for (const operation of logged) {
-      this.#noteLogged(ballot.view, operation.key);
-      operations.push(operation);
-    }
+    const { self, set, voteKey } = this.members;
+    assert(self !== null && voteKey !== null, 'only a validator casts votes');
+    const bytes = voteSigningBytes(this.config.network, set, ballot);
+    return { ballot, signer: self, signature: await this.#ports.signer.vote(bytes, voteKey) };
   }
 }

@@ -2,7 +2,7 @@
 import { isOpen } from '../../ledger/codes.js';
 import { encodeReceipt, type Receipt, receiptAt, receiptLeaf, unpackReceipts } from '../../ledger/receipt.js';
 import { missingConsents } from '../../ledger/settlement/consent.js';
-import { blockId, decodeBatch } from '../../protocol/block.js';
+import { blockId, decodeBatch, laneStart } from '../../protocol/block.js';
 import { encodeBundle } from '../../protocol/bundle.js';
 import type { Finalization } from '../../protocol/certificate.js';
 import { jwkOf } from '../../protocol/crypto.js';
@@ -10,7 +10,13 @@ import type { Genesis } from '../../protocol/genesis.js';
 import { decodeItem, type Instruction, type JwsJson, toJws } from '../../protocol/instruction.js';
 import { BLOCK_BATCHES_MAX, BUNDLE_CHAIN_MAX } from '../../protocol/limits.js';
 import { merklePath } from '../../protocol/merkle.js';
-import { assert, type InstructionDigest, type LanePoint, type ValidatorIndex } from '../../protocol/types.js';
+import {
+  assert,
+  type Epoch,
+  type InstructionDigest,
+  type LanePoint,
+  type ValidatorIndex,
+} from '../../protocol/types.js';
 import { formatAmount } from '../../protocol/values.js';
 import type {
   AssetView,
@@ -26,11 +32,13 @@ import type {
 } from '../ports.js';
 import type { Verdict } from './admission.js';
 import type { Committed } from './chain.js';
-import { type BlockRecord, getBatch, getBlock, getPlace, getReceipts, type Place } from './records.js';
+import { Corrupt } from './checked.js';
+import { type BlockRecord, getBatch, getBlock, getHandOver, getPlace, getReceipts, type Place } from './records.js';
 import type { Replica } from './replica.js';
+import type { Succession } from './succession.js';
 
 interface Parts {
-  readonly replica: Replica;
+  readonly succession: Succession;
   readonly store: Store;
   readonly clock: Clock;
   readonly genesis: Genesis;
@@ -44,6 +52,10 @@ export class Service implements NodeService {
 
   constructor(parts: Parts) {
     this.#parts = parts;
+  }
+
+  get #replica(): Replica {
+    return this.#parts.succession.replica;
   }
 
   /** The replica tells of each block once it is durable and final here. */
@@ -63,27 +75,50 @@ export class Service implements NodeService {
   }
 
   submit(instruction: Instruction): Promise<Verdict> {
-    return this.#parts.replica.admission.submit(instruction);
+    return this.#parts.succession.submit(instruction);
   }
 
-  status(digest: InstructionDigest): Promise<InstructionStatus> {
-    return Promise.resolve(this.#status(digest));
+  async status(digest: InstructionDigest): Promise<InstructionStatus> {
+    return this.#noting(() => this.#status(digest));
+  }
+
+  /** A read that finds a record damaged fails, and the record is mended for the next. */
+  #noting<T>(read: () => T): T {
+    try {
+      return read();
+    } catch (error) {
+      if (error instanceof Corrupt) this.#parts.succession.upkeep.note(error);
+      throw error;
+    }
   }
 
   #status(digest: InstructionDigest): InstructionStatus {
-    const { replica } = this.#parts;
-    const { state } = replica.chain.final;
+    const replica = this.#replica;
+    const found = getPlace(this.#parts.store, digest);
+    // Its outcome came with a snapshot.
+    if (found?.type === 'remembered') return this.#standing(digest, found);
+    if (found?.type === 'receipt' && this.#isPruned(found.height)) return { status: 'pruned', height: found.height };
     const receipt = this.#receipt(digest)?.receipt;
-    if (receipt !== undefined) {
-      const { code, height, time } = receipt;
-      if (!isOpen(code)) return { status: 'final', code, height, time };
-      const open = state.openSettlement(digest);
-      return { status: 'pending', code, height, time, missing: open === undefined ? [] : missingConsents(state, open) };
-    }
+    if (receipt !== undefined) return this.#standing(digest, receipt);
     const pending = { status: 'pending', code: null, height: null, time: null, missing: [] } as const;
-    if (replica.admission.isPending(digest)) return pending;
-    const place = getPlace(this.#parts.store, digest);
-    return place?.type === 'dropped' ? (this.#endOf(digest, place) ?? pending) : { status: 'unknown' };
+    const end = found?.type === 'dropped' ? this.#endOf(digest, found) : null;
+    if (end !== null) return end;
+    return found?.type === 'dropped' || replica.admission.isPending(digest) ? pending : { status: 'unknown' };
+  }
+
+  /** Whether the block of a receipt has been let go here. */
+  #isPruned(height: number): boolean {
+    return height > 0 && height < this.#parts.succession.upkeep.floor;
+  }
+
+  #standing(
+    digest: InstructionDigest,
+    { code, height, time }: Pick<Receipt, 'code' | 'height' | 'time'>,
+  ): InstructionStatus {
+    if (!isOpen(code)) return { status: 'final', code, height, time };
+    const { state } = this.#replica.chain.final;
+    const open = state.openSettlement(digest);
+    return { status: 'pending', code, height, time, missing: open === undefined ? [] : missingConsents(state, open) };
   }
 
   /** The end of what was ordered without a trace, if it is certain that nothing can order it with effect any more. */
@@ -91,7 +126,7 @@ export class Service implements NodeService {
     digest: InstructionDigest,
     { expires, initiator, id }: Extract<Place, { type: 'dropped' }>,
   ): InstructionStatus | null {
-    const { header, state } = this.#parts.replica.chain.final;
+    const { header, state } = this.#replica.chain.final;
     const { height, time } = header;
     if (time > expires) return { status: 'final', code: 'expired', height, time };
     const record = state.record(initiator, id);
@@ -121,10 +156,12 @@ export class Service implements NodeService {
   }
 
   #receipt(digest: InstructionDigest): { readonly receipt: Receipt; readonly position: number } | null {
-    const { store, replica } = this.#parts;
+    const { store } = this.#parts;
+    const replica = this.#replica;
     const place = getPlace(store, digest);
     // What is written and not yet announced is not told: every read holds for one height.
-    if (place?.type !== 'receipt' || place.height > replica.chain.final.header.height) return null;
+    if (place?.type !== 'receipt' || this.#isPruned(place.height)) return null;
+    if (place.height > replica.chain.final.header.height) return null;
     const packed = getReceipts(store, place.height);
     const receipt = packed === undefined ? null : receiptAt(packed, place.position);
     assert(receipt !== null, 'the index points at a receipt');
@@ -137,41 +174,47 @@ export class Service implements NodeService {
   }
 
   /** The bundle that proves an instruction's latest receipt with the genesis file alone. */
-  receipt(digest: InstructionDigest): Promise<object | null> {
+  async receipt(digest: InstructionDigest): Promise<object | null> {
+    return this.#noting(() => this.#bundle(digest));
+  }
+
+  #bundle(digest: InstructionDigest): object | null {
     const { store, genesis } = this.#parts;
     const found = this.#receipt(digest);
     const record = found === null ? null : getBlock(store, found.receipt.height);
-    if (found === null || record === null) return Promise.resolve(null);
+    if (found === null || record === null) return null;
     const chain: BlockRecord[] = [];
     let last = record;
     while (last.certificate === null && chain.length < BUNDLE_CHAIN_MAX) {
       const next = getBlock(store, last.header.height + 1);
-      if (next === null) return Promise.resolve(null);
+      if (next === null) return null;
       chain.push(next);
       last = next;
     }
-    if (last.certificate?.ballot.kind !== 'finalize') return Promise.resolve(null);
+    if (last.certificate?.ballot.kind !== 'finalize') return null;
+    const { epoch } = last.header;
+    const handOvers = Array.from({ length: epoch }, (_, before) => getHandOver(store, before + 1) ?? []).flat();
+    // The new set's statements take a moment: until then nothing of its epoch can be shown to who trusts the genesis alone.
+    if (!handOvers.every((handOver) => handOver !== null && handOver.statements.length > 0)) return null;
     const leaves = this.#receipts(found.receipt.height).map((receipt) => receiptLeaf(encodeReceipt(receipt)));
-    return Promise.resolve(
-      encodeBundle({
-        network: genesis.network,
-        receipt: encodeReceipt(found.receipt),
-        path: merklePath(leaves, found.position),
-        block: { parentResultRoot: record.parentRoot, stateRoot: record.stateRoot },
-        chain,
-        epoch: last.header.epoch,
-        certificate: last.certificate as Finalization,
-        handOvers: [],
-      }),
-    );
+    return encodeBundle({
+      network: genesis.network,
+      receipt: encodeReceipt(found.receipt),
+      path: merklePath(leaves, found.position),
+      block: { parentResultRoot: record.parentRoot, stateRoot: record.stateRoot },
+      chain,
+      epoch,
+      certificate: last.certificate as Finalization,
+      handOvers,
+    });
   }
 
   get #height(): number {
-    return this.#parts.replica.chain.final.header.height;
+    return this.#replica.chain.final.header.height;
   }
 
   balances(party: string): { readonly height: number; readonly balances: readonly BalanceView[] } | null {
-    const { state } = this.#parts.replica.chain.final;
+    const { state } = this.#replica.chain.final;
     if (state.participant(party) === undefined) return null;
     const balances = state.assets().flatMap(({ asset, decimals }) => {
       const account = state.account(party, asset);
@@ -181,7 +224,7 @@ export class Service implements NodeService {
   }
 
   assets(): { readonly height: number; readonly assets: readonly AssetView[] } {
-    const { state } = this.#parts.replica.chain.final;
+    const { state } = this.#replica.chain.final;
     const assets = state.assets().map((asset) => ({
       asset: asset.asset,
       class: asset.class,
@@ -196,7 +239,7 @@ export class Service implements NodeService {
   }
 
   participants(): { readonly height: number; readonly participants: readonly ParticipantView[] } {
-    const { state } = this.#parts.replica.chain.final;
+    const { state } = this.#replica.chain.final;
     const participants = state
       .participants()
       .map(({ party, name, lei, jurisdiction, authority, suspended, threshold, kids }) => {
@@ -210,8 +253,8 @@ export class Service implements NodeService {
   }
 
   validators(): { readonly height: number; readonly epoch: number; readonly validators: readonly ValidatorView[] } {
-    const { members } = this.#parts.replica;
-    const connected = new Set(this.#parts.replica.peers().flatMap((peer) => (peer.connected ? [peer.peer] : [])));
+    const { members } = this.#replica;
+    const connected = new Set(this.#replica.peers().flatMap((peer) => (peer.connected ? [peer.peer] : [])));
     const validators = members.set.validators.map(({ party, voteKey, networkKey }, index) => {
       const self = index === members.self;
       return { index, party, voteKey, networkKey, self, connected: self || connected.has(networkKey) };
@@ -219,9 +262,13 @@ export class Service implements NodeService {
     return { height: this.#height, epoch: members.set.epoch, validators };
   }
 
-  block(height: number): Promise<BlockView | null> {
+  async block(height: number): Promise<BlockView | null> {
+    return this.#noting(() => this.#block(height));
+  }
+
+  #block(height: number): BlockView | null {
     const record = height > this.#height ? null : getBlock(this.#parts.store, height);
-    if (record === null) return Promise.resolve(null);
+    if (record === null) return null;
     const { header } = record;
     const receipts = this.#receipts(height).map(({ digest, code, kind, initiator, id }) => ({
       digest,
@@ -230,7 +277,7 @@ export class Service implements NodeService {
       initiator,
       id,
     }));
-    return Promise.resolve({
+    return {
       height,
       id: height === 0 ? this.#genesisId() : blockId(header),
       view: header.view,
@@ -243,30 +290,32 @@ export class Service implements NodeService {
       stateRoot: record.stateRoot,
       receipts,
       instructions: this.#instructions(record),
-    });
+    };
   }
 
   #genesisId(): string {
-    return getBlock(this.#parts.store, 1)?.header.parent ?? this.#parts.replica.chain.final.id;
+    return getBlock(this.#parts.store, 1)?.header.parent ?? this.#replica.chain.final.id;
   }
 
   /** The instructions that a block's cut adds to its parent's, lane by lane; bytes that are none are left out. */
   #instructions({ header }: BlockRecord): JwsJson[] {
     const parent = header.height === 0 ? null : getBlock(this.#parts.store, header.height - 1);
     if (parent === null) return [];
+    // Over the last block of the epoch before, lanes are empty.
+    const cut = parent.header.epoch === header.epoch ? parent.header.cut : header.cut.map(() => laneStart(0));
     return header.cut.flatMap((point, lane) =>
-      this.#items(lane as ValidatorIndex, parent.header.cut[lane] as LanePoint, point).flatMap((bytes) => {
+      this.#items(header.epoch, lane as ValidatorIndex, cut[lane] as LanePoint, point).flatMap((bytes) => {
         const read = decodeItem(bytes);
         return read.ok ? [toJws(read.instruction)] : [];
       }),
     );
   }
 
-  #items(lane: ValidatorIndex, from: LanePoint, to: LanePoint): Uint8Array[] {
+  #items(epoch: Epoch, lane: ValidatorIndex, from: LanePoint, to: LanePoint): Uint8Array[] {
     const items: Uint8Array[][] = [];
     let at = to;
     for (let steps = 0; steps < BLOCK_BATCHES_MAX && at.number > 0 && at.digest !== from.digest; steps++) {
-      const stored = getBatch(this.#parts.store, lane, at);
+      const stored = getBatch(this.#parts.store, epoch, lane, at);
       const batch = stored === null ? null : decodeBatch(stored.bytes);
       if (batch === null) break;
       items.unshift([...batch.items]);
@@ -276,12 +325,14 @@ export class Service implements NodeService {
   }
 
   statusView(): StatusView {
-    const { replica, genesis, party, version } = this.#parts;
+    const { genesis, party, version } = this.#parts;
+    const replica = this.#replica;
     const { members, core, chain, halted, evidence } = replica;
     const { header, root } = chain.final;
     const validators = members.size;
     const peers = replica.peers().filter(({ connected }) => connected).length;
-    const ready = halted === null && !replica.isFarBehind && peers + 1 >= members.quorum;
+    const connected = members.self === null ? peers > 0 : peers + 1 >= members.quorum;
+    const ready = halted === null && !replica.isFarBehind && connected;
     const { network, name } = genesis;
     const { height, time, epoch } = header;
     return {

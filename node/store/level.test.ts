@@ -8,7 +8,18 @@ import t, { type Test } from 'tap';
 import type { Operation, Store, Table } from '../ports.js';
 import { openStore, StoreError } from './level.js';
 
-const TABLES: Table[] = ['meta', 'votes', 'batches', 'blocks', 'receipts', 'state', 'ids', 'index'];
+const TABLES: Table[] = [
+  'meta',
+  'votes',
+  'batches',
+  'blocks',
+  'receipts',
+  'state',
+  'ids',
+  'index',
+  'snapshot',
+  'outbox',
+];
 const EVERYTHING = { from: new Uint8Array(), to: new Uint8Array(64).fill(255) };
 
 const bytesOf = (...bytes: number[]): Uint8Array => Uint8Array.from(bytes);
@@ -67,6 +78,20 @@ t.test('tables are apart; keys compare as bytes; a scan has from and not to', as
   }
   const value = store.get('meta', bytesOf(0));
   t.equal(value?.constructor, Uint8Array, 'no Buffer comes out: its slice shares memory');
+});
+
+t.test('a view is of one moment, whatever is written later', async (t) => {
+  const { store } = await fresh(t);
+  const [one, two] = [bytesOf(1), bytesOf(2)];
+  await store.write([put('state', one, bytesOf(1)), put('ids', one, bytesOf(9))], { sync: false });
+  const view = store.snapshot();
+  await store.write([put('state', one, bytesOf(3)), put('state', two, bytesOf(3))], { sync: false });
+  t.same([view.get('state', one), view.get('state', two), view.get('ids', one)], [bytesOf(1), undefined, bytesOf(9)]);
+  const seen: Uint8Array[][] = [];
+  for await (const entry of view.scan('state', EVERYTHING)) seen.push(entry);
+  t.same(seen, [[one, bytesOf(1)]]);
+  t.same(store.get('state', one), bytesOf(3));
+  await view.close();
 });
 
 t.test('writes apply in the order of calls, and a store reads as a map would', async (t) => {

@@ -6,7 +6,7 @@
  * many writers share a sync.
  */
 import { ClassicLevel } from 'classic-level';
-import type { Metrics, Operation, Store, Table } from '../ports.js';
+import type { Metrics, Operation, Store, StoreView, Table } from '../ports.js';
 
 /** First byte of a table's keys. It is on disk: a number once given is never given again, nor changed. */
 const PREFIXES: Record<Table, number> = {
@@ -18,6 +18,8 @@ const PREFIXES: Record<Table, number> = {
   state: 0x06,
   ids: 0x07,
   index: 0x08,
+  snapshot: 0x09,
+  outbox: 0x0a,
 };
 
 const MIB = 1024 * 1024;
@@ -59,6 +61,11 @@ interface Write {
 }
 
 type Database = ClassicLevel<Uint8Array, Uint8Array>;
+type Range = Parameters<Store['scan']>[1];
+/** What a read is told so that it sees the store as it was. */
+interface Moment {
+  readonly snapshot: ReturnType<Database['snapshot']>;
+}
 type LevelOperation = { type: 'put'; key: Uint8Array; value: Uint8Array } | { type: 'del'; key: Uint8Array };
 
 /**
@@ -102,40 +109,22 @@ class LevelStore implements Store {
   }
 
   get(table: Table, key: Uint8Array): Uint8Array | undefined {
-    let value: Uint8Array | undefined;
-    try {
-      value = this.#db.getSync(prefixed(table, key));
-    } catch (error) {
-      throw storeError(this.#folder, error);
-    }
-    // The library gives a Buffer, whose `slice` shares memory where a Uint8Array's copies: a plain array goes out.
-    return value === undefined ? undefined : new Uint8Array(value);
+    return read(this.#folder, this.#db, prefixed(table, key), {});
   }
 
-  async *scan(
-    table: Table,
-    { from, to, reverse = false, limit = -1 }: { from: Uint8Array; to: Uint8Array; reverse?: boolean; limit?: number },
-  ): AsyncGenerator<[Uint8Array, Uint8Array]> {
-    // An iterator reads a snapshot of the moment at which it was made.
-    const iterator = this.#db.iterator({
-      gte: prefixed(table, from),
-      lt: prefixed(table, to),
-      reverse,
-      limit,
-      fillCache: false,
-      highWaterMarkBytes: SCAN_BYTES,
-    });
-    try {
-      for (;;) {
-        const entries = await iterator.nextv(SCAN_ENTRIES);
-        if (entries.length === 0) return;
-        for (const [key, value] of entries) yield [new Uint8Array(key.subarray(1)), new Uint8Array(value)];
-      }
-    } catch (error) {
-      throw storeError(this.#folder, error);
-    } finally {
-      await iterator.close();
-    }
+  scan(table: Table, range: Range): AsyncGenerator<[Uint8Array, Uint8Array]> {
+    return entries(this.#folder, this.#db, table, range, {});
+  }
+
+  snapshot(): StoreView {
+    const folder = this.#folder;
+    const db = this.#db;
+    const options: Moment = { snapshot: db.snapshot() };
+    return {
+      get: (table, key) => read(folder, db, prefixed(table, key), options),
+      scan: (table, range) => entries(folder, db, table, range, options),
+      close: () => options.snapshot.close(),
+    };
   }
 
   /** What was written counts for `get` once the promise resolves. After a failure every further write fails too. */
@@ -200,6 +189,48 @@ class LevelStore implements Store {
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const write of [...group, ...waiting]) write.reject(error);
+  }
+}
+
+/** With a snapshot, reads are of its moment. */
+function read(folder: string, db: Database, key: Uint8Array, options: Partial<Moment>): Uint8Array | undefined {
+  let value: Uint8Array | undefined;
+  try {
+    value = db.getSync(key, options);
+  } catch (error) {
+    throw storeError(folder, error);
+  }
+  // The library gives a Buffer, whose `slice` shares memory where a Uint8Array's copies: a plain array goes out.
+  return value === undefined ? undefined : new Uint8Array(value);
+}
+
+async function* entries(
+  folder: string,
+  db: Database,
+  table: Table,
+  { from, to, reverse = false, limit = -1 }: Range,
+  options: Partial<Moment>,
+): AsyncGenerator<[Uint8Array, Uint8Array]> {
+  // Without a snapshot of its own an iterator reads that of the moment at which it was made.
+  const iterator = db.iterator({
+    gte: prefixed(table, from),
+    lt: prefixed(table, to),
+    reverse,
+    limit,
+    fillCache: false,
+    highWaterMarkBytes: SCAN_BYTES,
+    ...options,
+  });
+  try {
+    for (;;) {
+      const found = await iterator.nextv(SCAN_ENTRIES);
+      if (found.length === 0) return;
+      for (const [key, value] of found) yield [new Uint8Array(key.subarray(1)), new Uint8Array(value)];
+    }
+  } catch (error) {
+    throw storeError(folder, error);
+  } finally {
+    await iterator.close();
   }
 }
 

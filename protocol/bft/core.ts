@@ -39,7 +39,7 @@ import {
   sameBallot,
 } from './round.js';
 
-export type { BlockRef } from './round.js';
+export { type BlockRef, sameBallot } from './round.js';
 
 export const areSameVote = (a: Vote, b: Vote): boolean => a.signer === b.signer && sameBallot(a.ballot, b.ballot);
 

@@ -1,5 +1,5 @@
-/** What is done on a local network: currencies, banks, issuance, a PvP, its receipt checked offline, the sums of all accounts. */
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
+/** What is done on a local network: currencies, banks and their nodes, issuance, a PvP, its receipt checked offline, the sums of all accounts. */
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isEffective, type ResultCode } from '../../ledger/codes.js';
 import type { Client, ClientResult } from '../../node/api/client.js';
@@ -42,20 +42,36 @@ type Without<P, Names extends string> = P extends unknown ? Omit<P, Names> : nev
 /** What an instruction asks; the node says for which network. */
 type Asked = Without<PayloadFields, 'network'>;
 
-/** Submits to a node and waits there until it is final. Rejects when the outcome is not what was asked. */
-export async function act({ client }: Member, asked: Asked, signers: readonly InstructionSigner[]): Promise<Final> {
+interface Ended {
+  readonly digest: string;
+  readonly status: string;
+  readonly code: string | null;
+  readonly height: number | null;
+  readonly finalityMs: number;
+}
+
+/** Submits to a node and waits there until it is final, whatever comes of it. */
+async function send(client: Client, asked: Asked, signers: readonly InstructionSigner[]): Promise<Ended> {
   const { network } = need(await client.getStatus());
   const built = buildInstruction({ ...asked, network });
   const jws = await signInstruction(built, signers);
   const sentMs = performance.now();
   const { digest } = need(await client.submit(jws));
   const { status, code, height } = need(await client.waitFinal(digest, FINAL_MS_MAX));
-  const finalityMs = Math.round(performance.now() - sentMs);
+  return { digest, status, code, height, finalityMs: Math.round(performance.now() - sentMs) };
+}
+
+/** What has happened as it was asked; rejects on any other end. */
+function effective({ digest, status, code, height, finalityMs }: Ended): Final {
   if (status !== 'final' || height === null || !isEffective(code as ResultCode)) {
     throw new Error(`Instruction ${digest} is ${status}, with code ${code}.`);
   }
   return { digest, code: code as string, height, finalityMs };
 }
+
+/** Submits to a node and waits there until it is final. Rejects when the outcome is not what was asked. */
+export const act = async ({ client }: Member, asked: Asked, signers: readonly InstructionSigner[]): Promise<Final> =>
+  effective(await send(client, asked, signers));
 
 /** Until each of these nodes has the outcome too: it may be some blocks behind the one that was asked. */
 export async function untilSeen(members: readonly Member[], digest: string): Promise<void> {
@@ -68,12 +84,25 @@ export async function untilSeen(members: readonly Member[], digest: string): Pro
 /** How often a node is asked whether it is ready. */
 const READY_STEP_MS = 100;
 
-/** Until the nodes take instructions: a quorum of them sees each other. */
+/** Until the nodes take instructions: validators see a quorum, others follow one of them. */
 export async function untilReady(members: readonly Member[]): Promise<void> {
   const until = performance.now() + FINAL_MS_MAX;
   for (const { party, client } of members) {
     for (let ready = await client.getReady(); !ready.ok; ready = await client.getReady()) {
       if (performance.now() > until) throw new Error(`${party} is not ready: ${ready.problem.detail}`);
+      await new Promise((resolve) => setTimeout(resolve, READY_STEP_MS));
+    }
+  }
+}
+
+/** Until the nodes are ready, and have what `other` has by now. */
+export async function untilFollowing(members: readonly Member[], other: Member): Promise<void> {
+  const { height } = need(await other.client.getStatus());
+  await untilReady(members);
+  const until = performance.now() + FINAL_MS_MAX;
+  for (const { party, client } of members) {
+    while (need(await client.getStatus()).height < height) {
+      if (performance.now() > until) throw new Error(`${party} does not come to height ${height}.`);
       await new Promise((resolve) => setTimeout(resolve, READY_STEP_MS));
     }
   }
@@ -123,6 +152,34 @@ export async function admitBanks(network: LocalNetwork, banks: readonly Bank[]):
   return admitted;
 }
 
+/**
+ * Registers the network key of a node for its party, through a validator: from then on the others let it connect. Null
+ * when that was done before.
+ */
+export async function registerNode(
+  { client }: Member,
+  { party, folder }: Member,
+  signers: readonly InstructionSigner[],
+): Promise<Final | null> {
+  const keys = [JSON.parse(readFileSync(join(folder, 'node.proof.json'), 'utf8')) as NodeKeys[number]];
+  const asked = { kind: 'key', action: 'node', initiator: party, party, keys } as const;
+  const ended = await send(client, asked, signers);
+  return ended.code === 'key_taken' ? null : effective(ended);
+}
+
+type NodeKeys = Extract<PayloadOf<'key'>, { readonly action: 'node' }>['keys'];
+
+/** Makes and starts the banks' own nodes; resolves when they follow the ledger. Gives what was registered. */
+export async function startBankNodes(network: LocalNetwork, banks: readonly Bank[]): Promise<Final[]> {
+  const guests = await Promise.all(banks.map((bank) => network.guest({ ...bank, name: bank.party })));
+  const registered = await Promise.all(
+    banks.map((bank, at) => registerNode(network.member(bank.jurisdiction), guests[at] as Member, [bank.signer])),
+  );
+  await network.start(guests);
+  await untilFollowing(guests, network.member('HK'));
+  return registered.filter((each) => each !== null);
+}
+
 /** One leg out of the issuer's own account. */
 function issue(
   network: LocalNetwork,
@@ -144,24 +201,24 @@ export async function fundBanks(network: LocalNetwork, [hsbc, bangkok]: readonly
   ] as const;
   const issued = await Promise.all(
     rows.map(async ({ bank, asset, amount, issued: more }) => {
-      const { balances } = need(await network.member(bank.jurisdiction).client.getBalances({ bic: bank.party }));
+      const { balances } = need(await network.homeOf(bank).client.getBalances({ bic: bank.party }));
       const balance = balances.find((each) => each.asset === asset)?.balance ?? '0';
       if (minorOf(balance) >= minorOf(amount)) return [];
       return [await issue(network, bank.jurisdiction, { asset, to: bank.party, amount: more })];
     }),
   );
-  for (const { digest } of issued.flat()) await untilSeen(network.members, digest);
+  for (const { digest } of issued.flat()) await untilSeen(network.nodes, digest);
   return issued.flat();
 }
 
-/** HKD against THB between the two banks, signed by both with their own keys, through the first one's central bank. */
+/** HKD against THB between the two banks, signed by both with their own keys, through the first one's own node. */
 export function settlePvp(network: LocalNetwork, [hsbc, bangkok]: readonly [Bank, Bank]): Promise<Final> {
   const legs = [
     { from: hsbc.party, to: bangkok.party, asset: 'HKD', amount: HKD.amount },
     { from: bangkok.party, to: hsbc.party, asset: 'THB', amount: THB.amount },
   ];
   const asked = { kind: 'settle', mode: 'gross', initiator: hsbc.party, legs } as const;
-  return act(network.member(hsbc.jurisdiction), asked, [hsbc.signer, bangkok.signer]);
+  return act(network.homeOf(hsbc), asked, [hsbc.signer, bangkok.signer]);
 }
 
 /** What the offline check says: a separate process that has the receipt and the genesis file, and asks nobody. */

@@ -68,9 +68,11 @@ export class NodeProcess {
   readonly #lines: string[] = [];
   #isTold = false;
 
-  constructor(config: string, settings: Readonly<Record<string, string>>) {
+  /** `prefix` is a command that runs the one given after it in its own place: in another network namespace, say. */
+  constructor(config: string, settings: Readonly<Record<string, string>>, prefix: readonly string[] = []) {
+    const [command, ...args] = [...prefix, process.execPath, CLI, 'node', 'start', '--config', config, '--json'];
     // A group of its own, so that Ctrl-C reaches it only through us; a channel, so that it stops should we be killed.
-    this.#child = spawn(process.execPath, [CLI, 'node', 'start', '--config', config, '--json'], {
+    this.#child = spawn(command, args, {
       env: environment(settings),
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       detached: true,
@@ -113,6 +115,11 @@ export class NodeProcess {
     const exit = await this.exited;
     clearTimeout(timer);
     return exit;
+  }
+
+  /** Stops it where it stands (SIGSTOP), or lets it go on (SIGCONT). */
+  signal(name: 'SIGSTOP' | 'SIGCONT'): void {
+    this.#child.kill(name);
   }
 
   /** Ends it at once, as a crash does. */

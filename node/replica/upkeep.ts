@@ -1,0 +1,202 @@
+/**
+ * What a node does beside agreeing: it serves snapshots and fetches one when it is too far behind, mends records that its
+ * disk has damaged, follows hand-overs, and lets go of old history. None of it holds up a vote.
+ */
+import { blockId } from '../../protocol/block.js';
+import { type HandOver, verifyHandOver } from '../../protocol/certificate.js';
+import { encodeMessage, type Message } from '../../protocol/envelope.js';
+import { openingId } from '../../protocol/handover.js';
+import type { PairHasher } from '../../protocol/hash.js';
+import {
+  type BlockHeader,
+  type BlockId,
+  type Epoch,
+  type Height,
+  type NetworkId,
+  type PeerKey,
+  type Root,
+  unreachable,
+  type ValidatorSet,
+} from '../../protocol/types.js';
+import type { Ports, SignatureCheck } from '../ports.js';
+import type { Corrupt } from './checked.js';
+import { Pruner, type Retention } from './prune.js';
+import { getHandOver, putHandOver } from './records.js';
+import { Repair } from './repair.js';
+import type { Replica } from './replica.js';
+import { SnapshotServer } from './snapshot.js';
+import { SnapshotSync } from './snapshotsync.js';
+import type { UpkeepMessage, UpkeepPort } from './turn.js';
+
+export interface UpkeepConfig {
+  readonly network: NetworkId;
+  /** The set of the first epoch. */
+  readonly genesisSet: ValidatorSet;
+  readonly hasher: PairHasher;
+  readonly deltaMs: number;
+  /** A node that is more blocks behind than this fetches a snapshot instead. */
+  readonly snapshotBlocks: number;
+  /** What is kept of history; null keeps everything. */
+  readonly retention: Retention | null;
+}
+
+export class Upkeep implements UpkeepPort {
+  readonly #config: UpkeepConfig;
+  readonly #ports: Ports;
+  readonly #current: () => Replica;
+  readonly #server: SnapshotServer;
+  readonly #sync: SnapshotSync;
+  readonly #repair: Repair;
+  readonly #pruner: Pruner | null;
+  #isPruning = false;
+
+  /** `current` is the present replica; `onSnapshot` is told when a snapshot is whole and waits to be installed. */
+  constructor(config: UpkeepConfig, ports: Ports, current: () => Replica, onSnapshot: () => void) {
+    this.#config = config;
+    this.#ports = ports;
+    this.#current = current;
+    const { store, bus } = ports;
+    const note = (corrupt: Corrupt): void => this.note(corrupt);
+    const parts = {
+      ...ports,
+      ...config,
+      peers: () => current().members.others,
+      setOf: (epoch: Epoch) => this.#setOf(epoch),
+      send: (to: PeerKey, message: Message) => this.#send(to, message),
+      punish: (peer: PeerKey, reason: string) => bus.punish(peer, reason),
+    };
+    this.#server = new SnapshotServer({ ...parts, tree: () => current().chain.final.state.tree, onDamage: note });
+    this.#sync = new SnapshotSync({ ...parts, onReady: onSnapshot });
+    this.#repair = new Repair({
+      ...parts,
+      state: () => (current().chain.isWriting ? null : current().chain.final.state),
+      idFor: (header, root, next) => this.#idFor(header, root, next),
+      wantBatch: (to, epoch, lane, point) =>
+        bus.send(
+          to,
+          'sync',
+          encodeMessage({ type: 'wantBatches', lane, after: Math.max(0, point.number - 1), point, epoch }),
+        ),
+      onLost: (what) => {
+        ports.log.error({ what }, 'a damaged record cannot be mended from peers');
+        if (what === 'ids') this.#sync.begin((current().chain.final.header.height + 1) as Height);
+      },
+    });
+    this.#pruner = config.retention === null ? null : new Pruner(store, config.retention, note);
+  }
+
+  #send(to: PeerKey, message: Message): void {
+    const { epoch } = this.#current().members.set;
+    this.#ports.bus.send(to, 'sync', encodeMessage({ ...message, epoch }));
+  }
+
+  /** A read found a record that is not what was written. */
+  note(corrupt: Corrupt): void {
+    this.#repair.note(corrupt);
+  }
+
+  /** The lowest height whose block and receipts are kept here. */
+  get floor(): number {
+    return this.#pruner?.floor ?? 1;
+  }
+
+  receive(from: PeerKey, message: UpkeepMessage): void {
+    switch (message.type) {
+      case 'wantSnapshot':
+      case 'wantChunk':
+        this.#server.receive(from, message);
+        break;
+      case 'snapshot':
+        // A peer that no longer has what this node asked for says what it has.
+        if (message.height > this.#current().chain.final.header.height) this.#behind();
+        this.#sync.receive(from, message);
+        break;
+      case 'chunk':
+        if (message.name.kind === 'record') this.#repair.receive(from, message);
+        else this.#sync.receive(from, message);
+        break;
+      case 'handOver':
+        this.#handOver(from, message.handOver);
+        break;
+      default:
+        unreachable(message);
+    }
+  }
+
+  /** True when the batch is one that is damaged here, and so not news. */
+  takeBatch(from: PeerKey, batch: { readonly bytes: Uint8Array; readonly signature: Uint8Array }): boolean {
+    return this.#repair.open > 0 && this.#repair.takeBatch(from, batch);
+  }
+
+  /** Goes on with whatever is under way; called about once in a Δ while the node is busy, and now and then else. */
+  tend(): void {
+    const { chain, highestFinal } = this.#current();
+    this.#server.tend();
+    if (highestFinal - chain.final.header.height > this.#config.snapshotBlocks) this.#behind();
+    this.#sync.tick();
+    if (this.#sync.isActive && this.#sync.unknownEpoch !== null) this.#wantHandOver(this.#sync.unknownEpoch);
+    if (this.#repair.open > 0) this.#repair.tick();
+    void this.#prune();
+  }
+
+  #behind(): void {
+    if (!this.#sync.isActive) this.#sync.begin((this.#current().chain.final.header.height + 1) as Height);
+  }
+
+  /** Resolves when nothing of it uses the store any more. */
+  async stop(): Promise<void> {
+    await this.#server.stop();
+    await this.#sync.settled();
+  }
+
+  #setOf(epoch: Epoch): ValidatorSet | null {
+    const { genesisSet } = this.#config;
+    return epoch === genesisSet.epoch ? genesisSet : (getHandOver(this.#ports.store, epoch)?.set ?? null);
+  }
+
+  /** The id by which the next block names one: its own, or the opening of the next epoch over it. */
+  #idFor(header: BlockHeader, root: Root, next: BlockHeader): BlockId {
+    const set = next.epoch === header.epoch ? null : this.#setOf(next.epoch);
+    return set === null ? blockId(header) : openingId(set, blockId(header), root);
+  }
+
+  /** The first hand-over on the way to an epoch that is not known here. */
+  #wantHandOver(until: Epoch): void {
+    for (let to = this.#config.genesisSet.epoch + 1; to <= until; to++) {
+      if (this.#setOf(to as Epoch) !== null) continue;
+      for (const peer of this.#current().members.others) this.#send(peer, { type: 'wantHandOver', to: to as Epoch });
+      return;
+    }
+  }
+
+  #handOver(from: PeerKey, handOver: HandOver): void {
+    const { epoch } = handOver.set;
+    const before = epoch === 0 ? null : this.#setOf((epoch - 1) as Epoch);
+    if (before === null || this.#setOf(epoch) !== null || !this.#sync.isActive) return;
+    const { network } = this.#config;
+    const { verifier, store, bus } = this.#ports;
+    // Its shape is judged here, its signatures on the threads.
+    const owed: SignatureCheck[] = [];
+    const verdict = verifyHandOver(handOver, { network, set: before }, (check) => owed.push(check) > 0);
+    if (!verdict.ok) {
+      bus.punish(from, `a hand-over that is none: ${verdict.code}`);
+      return;
+    }
+    void verifier.verify(owed).then(async (verdicts) => {
+      if (!verdicts.every((isValid) => isValid)) bus.punish(from, 'a hand-over whose signatures do not hold');
+      else if (this.#setOf(epoch) === null) await store.write([putHandOver(handOver)], { sync: true });
+    });
+  }
+
+  async #prune(): Promise<void> {
+    const { chain } = this.#current();
+    if (this.#pruner === null || this.#isPruning) return;
+    this.#isPruning = true;
+    const { header } = chain.final;
+    const slice = await this.#pruner.find(header);
+    this.#isPruning = false;
+    // What a final write under way puts down again must not go after it.
+    if (slice === null || this.#current().chain.isWriting) return;
+    void this.#ports.store.write(this.#pruner.operations(slice, header), { sync: false });
+  }
+}

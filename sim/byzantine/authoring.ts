@@ -1,0 +1,147 @@
+/** Lies of an author: about its lane, about what it holds of others', and in the items of its batches. */
+import { decodeBatch } from '../../protocol/block.js';
+import { BATCH_BYTES_MAX, BATCH_ITEMS_MAX, ITEM_BYTES_MAX } from '../../protocol/limits.js';
+import type { Height } from '../../protocol/types.js';
+import { HELD_LIES, ITEM_LIES, initiatorOf } from './forge.js';
+import type { Liar, Lie, Said } from './liar.js';
+
+const isOwnBatch = (liar: Liar, { message }: Said): boolean =>
+  message.type === 'batch' && decodeBatch(message.bytes)?.author === liar.seat()?.self;
+
+/** Some bad items, made of what it heard from others and of what its own banks sent. */
+function badItems(liar: Liar, own: readonly Uint8Array[]): Uint8Array[] {
+  const { random, overheard } = liar;
+  const real = [...own, ...overheard.items];
+  return Array.from({ length: random.between(1, 6) }, () => {
+    const { lie } = liar.inTurn(ITEM_LIES);
+    return lie(real.length === 0 ? random.bytes(100) : random.pick(real), random);
+  });
+}
+
+const FULL_OF_LITTLE = BATCH_ITEMS_MAX;
+const FULL_OF_LARGE = Math.floor((BATCH_BYTES_MAX - 64) / (ITEM_BYTES_MAX + 4));
+
+export const AUTHORING: Readonly<Record<string, Lie>> = {
+  withholds_batches: {
+    does: 'says that it holds its lane, sends none of its batches, and answers nobody who asks',
+    rule: 'Lanes: an author that withholds stalls only itself; what a quorum does not hold is not cut',
+    speak: (liar, say) => {
+      if (!isOwnBatch(liar, say)) return null;
+      liar.met('withholds_batches');
+      return [];
+    },
+    hear: (liar, _, message) => message.type !== 'wantBatches' || message.lane !== liar.seat()?.self,
+  },
+  batches_to_few: {
+    does: 'sends each of its batches to some of its peers only, and to the others never',
+    rule: 'Fetching: missing batches of a cut are asked of those who hold them; holders send on what stays uncut',
+    speak: (liar, say) => {
+      const { message } = say;
+      if (message.type !== 'batch' || !isOwnBatch(liar, say)) return null;
+      const { incarnation, number } = decodeBatch(message.bytes) ?? { incarnation: 0, number: 0 };
+      if (!liar.isLiedTo(`batch/${incarnation}/${number}`, say.to)) return null;
+      liar.met('batches_to_few');
+      return [];
+    },
+    hear: (liar, from, message) =>
+      message.type !== 'wantBatches' ||
+      message.lane !== liar.seat()?.self ||
+      !liar.isLiedTo(`batch/${message.point.incarnation}/${message.point.number}`, from),
+  },
+  wrong_held: {
+    does: 'says that it holds more of each lane than there is, or less, or another, or that it is far ahead',
+    rule: 'Lanes: the claim only helps leaders choose; a cut that was claimed and not held costs a view and not more',
+    speak: (liar, { message }) => {
+      if (message.type !== 'held') return null;
+      const { lie } = liar.inTurn(HELD_LIES);
+      const heights = [message.finalHeight, 0, message.finalHeight + 100, Number.MAX_SAFE_INTEGER];
+      liar.met('wrong_held');
+      return [
+        {
+          ...message,
+          lanes: lie(message.lanes, liar.random).slice(0, 100),
+          finalHeight: liar.random.pick(heights) as Height,
+        },
+      ];
+    },
+  },
+  forked_lane: {
+    does: 'makes two batches of one number, one for some of its peers and one for the others',
+    rule: 'Lanes: it harms its own lane; nodes go on from the one stored first, and final cuts decide',
+    author: (liar, plan) => {
+      if (liar.random.chance(300)) return plan;
+      liar.met('forked_lane');
+      return { ...plan, rival: [...plan.items.slice(1), liar.random.bytes(40)] };
+    },
+  },
+  new_incarnations: {
+    does: 'begins a new incarnation of its lane at will',
+    rule: 'Lanes: a point of a later incarnation takes in the earlier one as far as the cut that it follows',
+    author: (liar, plan) => {
+      if (liar.random.chance(600)) return plan;
+      liar.met('new_incarnations');
+      return { ...plan, begins: true };
+    },
+  },
+  bad_items: {
+    does: 'puts rubbish, invalid and stripped signatures, wrong lists and other people’s instructions into its batches',
+    rule: 'Lanes: what is wrong with an item is its own result, never a reason to refuse the batch',
+    author: (liar, plan) => {
+      liar.met('bad_items');
+      const bad = badItems(liar, plan.items);
+      return { ...plan, items: liar.random.chance(500) ? [...bad, ...plan.items] : [...plan.items, ...bad] };
+    },
+    act: async (liar) => {
+      // A bank's instruction that it heard of in another lane comes early, and without its signatures, in its own.
+      if (liar.overheard.items.length > 0) await append(liar, badItems(liar, []));
+    },
+  },
+  censoring_author: {
+    does: 'takes the instructions of one bank and never puts them into its lane',
+    rule: 'Why it goes on: a bank that turns to an honest validator gets in; what was answered 202 is that one’s word',
+    author: (liar, plan) => {
+      const [first] = plan.items;
+      const victim = liar.victimParty ?? (first === undefined ? null : initiatorOf(first));
+      liar.victimParty = victim;
+      const kept = plan.items.filter((item) => initiatorOf(item) !== victim);
+      if (kept.length < plan.items.length) liar.met('censoring_author');
+      return { ...plan, items: kept };
+    },
+  },
+  full_batches: {
+    does: 'floods its lane with batches as large, and of as many items, as may be',
+    rule: 'Lanes: what is not final of a lane is bounded; a block takes lanes in turn, within its bounds',
+    act: async (liar) => {
+      if (liar.random.chance(700)) return;
+      const isLarge = liar.random.chance(200);
+      const item = isLarge ? new Uint8Array(ITEM_BYTES_MAX).fill(7) : liar.random.bytes(8);
+      await append(
+        liar,
+        Array.from({ length: isLarge ? FULL_OF_LARGE : FULL_OF_LITTLE }, () => item),
+      );
+      liar.met('full_batches');
+    },
+  },
+  forged_batches: {
+    does: 'sends batches in the name of other authors, and others’ batches with something changed',
+    rule: 'Lanes: a batch is its author’s by signature; who sends another is punished, and not its author',
+    act: (liar) => {
+      const { random, overheard } = liar;
+      if (overheard.batches.length === 0) return;
+      const { bytes, signature } = random.pick(overheard.batches);
+      const forged = bytes.slice();
+      const at = random.between(0, Math.min(forged.length - 1, 60));
+      forged[at] = (forged[at] ?? 0) ^ (1 << random.between(0, 7));
+      liar.send(random.pick(liar.others()), 'batches', { type: 'batch', bytes: forged, signature });
+      liar.met('forged_batches');
+    },
+  },
+};
+
+/** A batch of its own making, to all. */
+async function append(liar: Liar, items: readonly Uint8Array[]): Promise<void> {
+  const seat = liar.seat();
+  if (seat === null) return;
+  const message = await liar.signed(liar.lane.append(seat.self, seat.set.epoch, items));
+  liar.sendAll('batches', message);
+}

@@ -1,0 +1,56 @@
+/** Memory and queues of a running node stay within the bounds that the protocol states. */
+import {
+  BATCH_ITEMS_MAX,
+  LANE_UNORDERED_BATCHES_MAX,
+  SYNC_BLOCKS_MAX,
+  VIEWS_AHEAD_MAX,
+} from '../../protocol/limits.js';
+import type { Report, Watched } from './watched.js';
+
+/** What was held at most, of all nodes. */
+export interface Highest {
+  readonly rounds: number;
+  readonly votes: number;
+  readonly blocks: number;
+  readonly batches: number;
+  readonly waiting: number;
+}
+
+/** A lane holds what is unordered, up to twice that and twice again where a block needs it, on every rival branch. */
+const LANE_BATCHES_MAX = 4 * LANE_UNORDERED_BATCHES_MAX;
+const BLOCKS_MAX = 4 * SYNC_BLOCKS_MAX;
+const WAITING_MAX = 4 * BATCH_ITEMS_MAX;
+const KINDS_OF_VOTE = 3;
+
+export class Bounds {
+  readonly #report: Report;
+  readonly #reported = new Set<string>();
+  readonly highest = { rounds: 0, votes: 0, blocks: 0, batches: 0, waiting: 0 };
+
+  constructor(report: Report) {
+    this.#report = report;
+  }
+
+  observe({ self, running }: Watched): void {
+    if (running === null) return;
+    const { core, chain, lanes, admission, members } = running.replica;
+    const n = members.size;
+    let votes = 0;
+    for (const round of core.rounds.values())
+      votes = Math.max(votes, round.votes.notarize.size + round.votes.nullify.size + round.votes.finalize.size);
+    const views = core.view - core.final.view;
+    this.#within(self, 'rounds', core.rounds.size, views + VIEWS_AHEAD_MAX + 1);
+    this.#within(self, 'votes', votes, KINDS_OF_VOTE * n);
+    this.#within(self, 'blocks', chain.size, BLOCKS_MAX);
+    this.#within(self, 'batches', lanes.unorderedCount(), n * LANE_BATCHES_MAX);
+    this.#within(self, 'waiting', admission.waiting, WAITING_MAX);
+  }
+
+  #within(node: number, what: keyof Highest, value: number, bound: number): void {
+    this.highest[what] = Math.max(this.highest[what], value);
+    const name = `${node}/${what}`;
+    if (value <= bound || this.#reported.has(name)) return;
+    this.#reported.add(name);
+    this.#report(`bounds: node ${node} holds ${value} ${what}, where ${bound} are the most`);
+  }
+}

@@ -1,0 +1,92 @@
+/** Portable receipts verify offline, with the genesis file alone: when they are given, and for ever after. */
+import { verifyBundle } from '../../protocol/bundle.js';
+import { toHex } from '../../protocol/codec.js';
+import type { InstructionDigest } from '../../protocol/types.js';
+import { type CheckerOptions, type Committed, heightOf, type Report, type Watched } from './watched.js';
+
+/** How many receipts of a run are asked for, from its beginning to its end. */
+const SAMPLES_MAX = 32;
+/** Every so many receipts one is a sample, and twice as many whenever half of the samples are to be let go. */
+const FIRST_STRIDE = 8;
+/** Where a receipt's digest stands in its bytes (ledger/SPEC.md, Receipts). */
+const DIGEST_AT = 1;
+
+interface Sample {
+  readonly digest: InstructionDigest;
+  readonly height: number;
+  /** As each node gave it. */
+  readonly given: Map<number, object>;
+}
+
+export class Bundles {
+  readonly #report: Report;
+  readonly #options: CheckerOptions;
+  #samples: Sample[] = [];
+  #stride = FIRST_STRIDE;
+  #seen = 0;
+
+  constructor(report: Report, options: CheckerOptions) {
+    this.#report = report;
+    this.#options = options;
+  }
+
+  get count(): number {
+    return this.#samples.length;
+  }
+
+  /** The first that is told of a height. */
+  onFinal({ block, executed }: Committed): void {
+    for (const { digest } of executed.receipts) {
+      this.#seen += 1;
+      if (this.#seen % this.#stride !== 0) continue;
+      this.#samples.push({ digest, height: block.header.height, given: new Map() });
+      if (this.#samples.length < 2 * SAMPLES_MAX) continue;
+      this.#samples = this.#samples.filter((_, at) => at % 2 === 0);
+      this.#stride *= 2;
+    }
+  }
+
+  /** The node lost its disk, and need not prove what is in a snapshot alone. */
+  wiped(node: number): void {
+    for (const { given } of this.#samples) given.delete(node);
+  }
+
+  /** Takes the bundles that a node can give by now and that it was not asked for yet. */
+  async take(node: Watched): Promise<void> {
+    for (const { digest, height, given } of this.#samples) {
+      if (given.has(node.self) || node.running === null || heightOf(node) < height) continue;
+      const bundle = await node.running.service.receipt(digest);
+      // Until a later block is certified there is none.
+      if (bundle === null) continue;
+      given.set(node.self, JSON.parse(JSON.stringify(bundle)) as object);
+      this.#verify(node.self, digest, bundle);
+    }
+  }
+
+  /** Old ones still hold, and every node that has the block still gives one. */
+  async atEnd(nodes: readonly Watched[]): Promise<void> {
+    for (const { digest, given } of this.#samples)
+      for (const [node, bundle] of given) this.#verify(node, digest, bundle);
+    for (const node of nodes) {
+      for (const { digest, given } of this.#samples) {
+        const bundle = await node.running?.service.receipt(digest);
+        if (bundle === undefined) continue;
+        if (bundle !== null) this.#verify(node.self, digest, bundle);
+        else if (given.has(node.self) && (await node.running?.service.status(digest))?.status !== 'pruned')
+          this.#report(`bundle: node ${node.self} no longer proves ${digest}`);
+      }
+    }
+  }
+
+  #verify(node: number, digest: InstructionDigest, bundle: object): void {
+    const { genesis, signatures } = this.#options;
+    if (genesis === undefined || signatures === undefined) return;
+    const proven = verifyBundle(bundle, genesis, ({ key, message, signature }) =>
+      signatures({ alg: 'Ed25519', key, message, signature }),
+    );
+    if (!proven.ok)
+      this.#report(`bundle: node ${node} proves ${digest} by what is refused: ${proven.code} ${proven.pointer}`);
+    else if (toHex(proven.receipt.subarray(DIGEST_AT, DIGEST_AT + 32)) !== digest)
+      this.#report(`bundle: node ${node} proves another instruction than ${digest}`);
+  }
+}

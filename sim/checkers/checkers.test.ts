@@ -1,0 +1,275 @@
+/** Each checker sees what it is there for, and holds nothing against who did nothing. */
+import t from 'tap';
+import { encodeBatch, laneStart } from '../../protocol/block.js';
+import { encodeMessage } from '../../protocol/envelope.js';
+import { VIEWS_AHEAD_MAX } from '../../protocol/limits.js';
+import type { Ballot, Batch, InstructionDigest, SignedBatch, Vote } from '../../protocol/types.js';
+import { Checkers } from '../checkers.js';
+import { type Exchange, History } from './history.js';
+import { SETTLE_MS_MAX, viewsToSettle } from './liveness.js';
+import type { CheckerOptions, Committed, Watched } from './watched.js';
+
+const hash = (digit: string): string => digit.repeat(64);
+const LIAR = 3;
+const HONEST: CheckerOptions = { honest: (node) => node !== LIAR };
+const DIGEST = hash('d') as InstructionDigest;
+const NAME = 'ALFAHKHHXXX/1';
+
+interface Shape {
+  readonly height?: number;
+  readonly root?: string;
+  readonly view?: number;
+  readonly time?: number;
+  readonly status?: object;
+  readonly pending?: boolean;
+  readonly rounds?: number;
+  readonly waiting?: number;
+  readonly halted?: string;
+  readonly shown?: readonly number[];
+}
+
+/** As much of a node as the checkers look at. */
+function node(self: number, shape: Shape = {}): Watched {
+  const { height = 1, root = hash('e'), view = 1, time = 0, status = { status: 'unknown' }, pending = false } = shape;
+  const rounds = Array.from({ length: shape.rounds ?? 1 }, (_, at) => [
+    at,
+    {
+      view: at,
+      votes: { notarize: new Map(), nullify: new Map(), finalize: new Map() },
+      shown: new Set(shape.shown ?? []),
+    },
+  ]) as unknown as [number, object][];
+  const replica = {
+    halted: shape.halted ?? null,
+    evidence: 0,
+    config: { own: `key${self}` },
+    members: { self, size: 4, set: { epoch: 0 } },
+    core: { view, final: { view: 0 }, rounds: new Map(rounds) },
+    chain: { size: 0, final: { id: hash('b'), root, header: { height, time, cut: [] } } },
+    lanes: { unorderedCount: () => 0 },
+    admission: { isPending: () => pending, waiting: shape.waiting ?? 0 },
+  };
+  const service = { status: () => Promise.resolve(status), receipt: () => Promise.resolve(null) };
+  return { self, running: { replica, service, bus: { punished: [] } } } as unknown as Watched;
+}
+
+function final(height: number, { id = hash('b'), root = hash('e'), code = '' } = {}): Committed {
+  const receipts = code === '' ? [] : [{ digest: DIGEST, code, initiator: NAME.slice(0, 11), id: '1', kind: 'settle' }];
+  return {
+    block: { id, header: { height, time: height } },
+    executed: { root, receipts, lanes: [] },
+  } as unknown as Committed;
+}
+
+const disk = (durable: boolean) => ({ holds: () => durable });
+const kinds = (violations: readonly string[]): string[] => violations.map((text) => text.slice(0, text.indexOf(':')));
+
+t.test('one block and root at a height, made final once', (t) => {
+  const judge = (...told: readonly (readonly [number, Committed])[]): string[] => {
+    const checkers = new Checkers(HONEST);
+    for (const [self, committed] of told) checkers.onFinal(node(self), committed);
+    return kinds(checkers.violations);
+  };
+  t.strictSame(judge([0, final(1)], [1, final(1)], [0, final(2)]), []);
+  t.strictSame(judge([0, final(1)], [1, final(1, { id: hash('c') })]), ['disagreement']);
+  t.strictSame(judge([0, final(1)], [1, final(1, { root: hash('f') })]), ['disagreement']);
+  t.strictSame(judge([0, final(1)], [0, final(2)], [0, final(2)]), ['undone'], 'a restart that forgot what was final');
+  t.strictSame(judge([0, final(1)], [LIAR, final(1, { id: hash('c') })]), [], 'a liar finds what it likes');
+  const wiped = new Checkers();
+  wiped.onFinal(node(0), final(2));
+  wiped.wiped(node(0));
+  wiped.onFinal(node(0), final(1));
+  t.strictSame(wiped.violations, []);
+  t.end();
+});
+
+t.test('votes of a key do not contradict each other, and nothing is said before it is durable', (t) => {
+  const vote = (ballot: object): Uint8Array =>
+    encodeMessage({
+      epoch: 0,
+      type: 'vote',
+      vote: {
+        ballot: { view: 7, block: null, root: null, ...ballot } as unknown as Ballot,
+        signer: 1,
+        signature: new Uint8Array(64),
+      } as unknown as Vote,
+    } as unknown as Parameters<typeof encodeMessage>[0]);
+  const notarize = (digit: string): Uint8Array => vote({ kind: 'notarize', block: hash(digit) });
+  const finalize = (digit: string): Uint8Array => vote({ kind: 'finalize', block: hash('a'), root: hash(digit) });
+  const nullify = vote({ kind: 'nullify' });
+  const judge = (frames: readonly Uint8Array[], durable = true, self = 1, options = HONEST): string[] => {
+    const checkers = new Checkers(options);
+    for (const frame of frames) checkers.onSend(node(self), disk(durable), frame);
+    return kinds(checkers.violations);
+  };
+  t.strictSame(judge([notarize('a'), notarize('a'), nullify, nullify]), []);
+  t.strictSame(judge([notarize('a'), finalize('a')]), []);
+  t.strictSame(judge([notarize('a'), notarize('b')]), ['equivocation']);
+  t.strictSame(judge([finalize('a'), finalize('b')]), ['equivocation'], 'two roots');
+  t.strictSame(judge([finalize('a'), nullify]), ['equivocation']);
+  t.strictSame(judge([nullify, finalize('a')]), ['equivocation']);
+  t.strictSame(judge([nullify, notarize('a')]), ['equivocation']);
+  t.strictSame(judge([notarize('a')], false), ['unsynced']);
+  t.strictSame(judge([notarize('a'), notarize('b')], true, 2), [], 'what another signed is only passed on');
+  t.strictSame(judge([notarize('a'), notarize('b')], false, 1, { honest: () => false }), []);
+
+  const batch = { author: 1, epoch: 0, incarnation: 0, number: 1, previous: hash('0'), items: [] } as unknown as Batch;
+  const signed = { bytes: encodeBatch(batch), signature: new Uint8Array(64) };
+  const sent = encodeMessage({ epoch: 0, type: 'batch', ...signed } as unknown as Parameters<typeof encodeMessage>[0]);
+  const point = { ...laneStart(0), number: 1, digest: hash('5') as SignedBatch['digest'] };
+  const held = encodeMessage({
+    epoch: 0,
+    type: 'held',
+    lanes: [laneStart(0), point, laneStart(0), laneStart(0)],
+    finalHeight: 0,
+  } as unknown as Parameters<typeof encodeMessage>[0]);
+  t.strictSame(judge([sent]), []);
+  t.strictSame(judge([sent], false), ['unsynced']);
+  const checkers = new Checkers();
+  checkers.onSend(node(1), disk(true), sent);
+  checkers.onSend(node(0), disk(true), held);
+  t.strictSame(checkers.violations, []);
+  checkers.onSend(node(2), disk(false), held);
+  t.strictSame(kinds(checkers.violations), ['unsynced'], 'a batch counted as held before it is stored');
+  t.end();
+});
+
+t.test('what was answered 202 has one end, is pending, or has expired', async (t) => {
+  const EXPIRES = 100;
+  const judge = async (status: object, { code = '', time = 0, wiped = false } = {}): Promise<string[]> => {
+    const checkers = new Checkers();
+    checkers.acknowledged.push({ digest: DIGEST, name: NAME, node: 0, expiresMs: EXPIRES });
+    if (wiped) checkers.wiped(node(0));
+    checkers.onFinal(node(1), final(1, { code }));
+    await checkers.atEnd([node(0, { status, time }), node(1, { time })]);
+    return kinds(checkers.violations);
+  };
+  const end = (code: string) => ({ status: 'final', code, height: 1, time: 1 });
+  t.strictSame(await judge({ status: 'pending', code: null }), []);
+  t.strictSame(await judge(end('settled'), { code: 'settled' }), []);
+  t.strictSame(await judge({ status: 'unknown' }), ['202']);
+  t.strictSame(await judge({ status: 'unknown' }, { wiped: true }), [], 'of a lost disk nothing is owed');
+  t.strictSame(await judge({ status: 'unknown' }, { code: 'settled' }), ['202']);
+  t.strictSame(await judge(end('insufficient_funds'), { code: 'settled' }), ['202']);
+  t.strictSame(await judge({ status: 'pending', code: 'proposed' }, { code: 'settled' }), ['202']);
+  t.strictSame(await judge(end('expired'), { time: EXPIRES + 1 }), []);
+  t.strictSame(await judge(end('expired'), { time: EXPIRES }), ['202'], 'not before final block time has passed it');
+  t.strictSame(await judge(end('duplicate_id')), ['202'], 'nobody else has used the id');
+
+  const shown = new Checkers(HONEST);
+  const settled = { status: 'final', code: 'settled', height: 1, time: 1 } as unknown as Parameters<
+    Checkers['onShown']
+  >[2];
+  shown.onShown(node(0), DIGEST, settled);
+  shown.onShown(node(LIAR), DIGEST, { ...settled, code: 'lapsed' } as typeof settled);
+  shown.onShown(node(1, { height: 0 }), DIGEST, { status: 'unknown' });
+  t.strictSame(shown.violations, []);
+  shown.onShown(node(1), DIGEST, { ...settled, code: 'lapsed' } as typeof settled);
+  shown.onShown(node(0), DIGEST, { status: 'unknown' });
+  t.strictSame(kinds(shown.violations), ['undone', 'undone']);
+});
+
+t.test('liveness in views and in time, and bounds', async (t) => {
+  const judge = (views: number, ms: number): string[] => {
+    const checkers = new Checkers(HONEST);
+    checkers.acknowledged.push({ digest: DIGEST, name: NAME, node: 0, expiresMs: 0 });
+    checkers.onHealed(1000, [node(0, { view: 10 }), node(LIAR, { view: 1 })]);
+    const late = node(0, { view: 10 + views, pending: true });
+    t.notOk(checkers.isSettled([late, node(LIAR)], 1000 + ms));
+    t.notOk(checkers.isSettled([late, node(LIAR)], 1001 + ms), 'told once');
+    return kinds(checkers.violations);
+  };
+  t.strictSame(judge(viewsToSettle(4), SETTLE_MS_MAX - 1), []);
+  t.strictSame(judge(viewsToSettle(4) + 1, 1), ['liveness']);
+  t.strictSame(judge(1, SETTLE_MS_MAX + 1), ['liveness']);
+  const fine = new Checkers();
+  fine.onHealed(0, [node(0)]);
+  t.ok(fine.isSettled([node(0, { view: 5 })], 10));
+  t.strictSame([fine.viewsToSettle, fine.violations], [[4], []]);
+
+  const standing = async (...nodes: readonly Watched[]): Promise<string[]> => {
+    const checkers = new Checkers(HONEST);
+    await checkers.atEnd(nodes);
+    return kinds(checkers.violations);
+  };
+  t.strictSame(await standing(node(0), { self: LIAR, running: null }), []);
+  t.strictSame(await standing({ self: 0, running: null }), ['down']);
+  t.strictSame(await standing(node(0, { halted: 'state_divergence' })), ['halted']);
+  t.strictSame(await standing(node(0, { shown: [LIAR] }), node(1)), [], 'evidence against a liar is no fault');
+  t.strictSame(await standing(node(0, { shown: [1] }), node(1)), ['evidence']);
+  t.strictSame(await standing(node(0, { rounds: VIEWS_AHEAD_MAX + 3 })), ['bounds']);
+  t.strictSame(await standing(node(0, { waiting: 8001 })), ['bounds']);
+});
+
+t.test('the history of what clients saw', (t) => {
+  const at = (sentAt: number, said: object, client = 'c', name = 'n0'): Exchange =>
+    ({ sentAt, at: sentAt + 1, client, node: name, ...said }) as unknown as Exchange;
+  const judge = (...exchanges: readonly Exchange[]): string[] => {
+    const history = new History();
+    for (const exchange of exchanges) history.add(exchange);
+    return kinds(history.violations);
+  };
+  const head = (height: number, time = height) => ({ request: { type: 'head' }, response: { height, time } });
+  t.strictSame(
+    judge(at(0, head(5)), at(2, head(5)), at(4, head(6)), at(6, head(1), 'c', 'n1'), at(6, head(5), 'other')),
+    [],
+  );
+  t.strictSame(judge(at(0, head(5)), at(2, head(4))), ['undone']);
+  t.strictSame(judge(at(0, head(5)), at(0, head(4))), [], 'two reads under way at once have no order');
+
+  const status = (response: object) => ({ request: { type: 'status', digest: DIGEST }, response });
+  const settled = { status: 'final', code: 'settled', height: 3 };
+  t.strictSame(
+    judge(at(0, status(settled)), at(2, status(settled), 'c', 'n1'), at(4, status({ status: 'pending' }), 'c', 'n2')),
+    [],
+  );
+  t.strictSame(judge(at(0, status(settled)), at(2, status({ ...settled, code: 'lapsed' }), 'c', 'n1')), ['undone']);
+  t.strictSame(judge(at(0, status(settled)), at(2, status({ status: 'pending' }), 'other')), ['undone']);
+  const submit = {
+    request: { type: 'submit', digest: DIGEST, name: NAME, expiresMs: 100 },
+    response: { accepted: true },
+  };
+  t.strictSame(judge(at(0, submit), at(2, status({ status: 'unknown' }))), ['202']);
+  t.strictSame(
+    judge(at(0, submit), at(2, status({ status: 'unknown' }), 'c', 'n1')),
+    [],
+    'another node need not know it yet',
+  );
+
+  const block = (id: string) => ({ request: { type: 'block', height: 3 }, response: { id, resultRoot: hash('e') } });
+  t.strictSame(judge(at(0, block('x')), at(2, block('x'), 'c', 'n1')), []);
+  t.strictSame(judge(at(0, block('x')), at(2, block('y'), 'c', 'n1')), ['disagreement']);
+
+  const page = (issued: string, held: string, circulating = '10.00', cap = '20') => [
+    at(0, { request: { type: 'participants' }, response: { height: 3, parties: ['HKMA', 'ALFA'] } }),
+    at(2, {
+      request: { type: 'assets' },
+      response: { height: 3, assets: [{ asset: 'HKD', issuer: 'HKMA', cap, circulating }] },
+    }),
+    at(4, { request: { type: 'balances', party: 'HKMA' }, response: { height: 3, balances: { HKD: issued } } }),
+    at(6, { request: { type: 'balances', party: 'ALFA' }, response: { height: 3, balances: { HKD: held } } }),
+  ];
+  t.strictSame(judge(...page('-10.00', '10.00')), []);
+  t.strictSame(judge(...page('-10.00', '10.01')), ['conservation']);
+  t.strictSame(judge(...page('10.00', '-10.00', '-10.00')), ['floor']);
+  t.strictSame(judge(...page('-10.00', '10.00', '10.00', '9.99')), ['floor'], 'above the cap');
+  t.strictSame(judge(...page('-10.00', '10.00', '9.00')), ['conservation'], 'what is said to circulate');
+  const again = { request: { type: 'balances', party: 'ALFA' }, response: { height: 3, balances: { HKD: '9.00' } } };
+  t.ok(judge(...page('-10.00', '10.00'), at(8, again, 'c', 'n1')).includes('disagreement'));
+
+  const end = (response: object | null, time: number, wiped = false): string[] => {
+    const history = new History();
+    history.add(at(0, submit));
+    history.add(at(2, head(3, time)));
+    if (wiped) history.wiped('n0');
+    history.atEnd(new Map([['n0', new Map(response === null ? [] : [[DIGEST as string, response as never]])]]));
+    return kinds(history.violations);
+  };
+  t.strictSame(end(settled, 50), []);
+  t.strictSame(end({ status: 'unknown' }, 50), ['202']);
+  t.strictSame(end({ status: 'unknown' }, 50, true), []);
+  t.strictSame(end(null, 50), ['202'], 'it must be asked for');
+  t.strictSame(end({ status: 'final', code: 'expired', height: 3 }, 101), []);
+  t.strictSame(end({ status: 'final', code: 'expired', height: 3 }, 100), ['202']);
+  t.end();
+});

@@ -1,0 +1,106 @@
+/**
+ * What clients were told. Each 202 of a node that kept its disk comes to one end, is pending, or is shown as expired,
+ * and that only once final block time has passed its `expires`; an end that was shown once is shown for ever.
+ */
+import type { InstructionStatus } from '../../node/ports.js';
+import type { InstructionDigest } from '../../protocol/types.js';
+import { type Acknowledged, type Committed, heightOf, isOpenCode, type Report, type Watched } from './watched.js';
+
+interface Shown {
+  readonly code: string;
+  readonly height: number;
+  /** Who showed it first, unless it has lost its disk since. */
+  readonly node: number | null;
+}
+
+export class Promises {
+  readonly acknowledged: Acknowledged[] = [];
+  readonly #report: Report;
+  /** The last result of each instruction. */
+  readonly #codes = new Map<InstructionDigest, string>();
+  /** Which instruction has used up each initiator's id. */
+  readonly #ids = new Map<string, InstructionDigest>();
+  readonly #shown = new Map<InstructionDigest, Shown>();
+
+  constructor(report: Report) {
+    this.#report = report;
+  }
+
+  /** The first that is told of a height. */
+  onFinal({ executed }: Committed): void {
+    for (const { digest, code, initiator, id } of executed.receipts) {
+      this.#ids.set(`${initiator}/${id}`, digest);
+      this.#codes.set(digest, code);
+    }
+  }
+
+  /** What a node lost with its disk it owes nobody. */
+  wiped(node: number): void {
+    const kept = this.acknowledged.filter((one) => one.node !== node);
+    this.acknowledged.splice(0, this.acknowledged.length, ...kept);
+    for (const [digest, shown] of this.#shown)
+      if (shown.node === node) this.#shown.set(digest, { ...shown, node: null });
+  }
+
+  /** A node told a client how an instruction stands. */
+  onShown(node: Watched, digest: InstructionDigest, status: InstructionStatus): void {
+    const before = this.#shown.get(digest);
+    if (status.status === 'final') {
+      if (before !== undefined && before.code !== status.code)
+        this.#report(
+          `undone: node ${node.self} shows ${digest} as ${status.code}; node ${before.node} showed ${before.code}`,
+        );
+      const { code, height } = status;
+      if (before === undefined) this.#shown.set(digest, { code, height, node: node.self });
+    } else if (
+      status.status !== 'pruned' &&
+      before !== undefined &&
+      before.node === node.self &&
+      heightOf(node) >= before.height
+    )
+      this.#report(`undone: node ${node.self} shows ${digest} as ${status.status}, after it showed ${before.code}`);
+  }
+
+  isSettled(nodes: readonly Watched[]): boolean {
+    return this.acknowledged.every(({ digest }) =>
+      nodes.every(({ running }) => running?.replica.admission.isPending(digest) === false),
+    );
+  }
+
+  async atEnd(nodes: readonly Watched[]): Promise<void> {
+    for (const promise of this.acknowledged) {
+      const node = nodes.find(({ self }) => self === promise.node);
+      if (node?.running != null) this.#judge(node, promise, await node.running.service.status(promise.digest));
+    }
+    for (const node of nodes) {
+      for (const digest of this.#shown.keys()) {
+        const status = await node.running?.service.status(digest);
+        if (status !== undefined && status.status !== 'unknown') this.onShown(node, digest, status);
+      }
+    }
+  }
+
+  #judge(node: Watched, { digest, name, expiresMs }: Acknowledged, status: InstructionStatus): void {
+    this.onShown(node, digest, status);
+    const code = this.#codes.get(digest);
+    const what = `${digest}, which node ${node.self} answered 202`;
+    const told = JSON.stringify(status);
+    // Its end was shown while it was kept.
+    if (status.status === 'pruned') {
+      if (code === undefined || isOpenCode(code)) this.#report(`202: ${what}, has no end; the node tells ${told}`);
+      return;
+    }
+    if (code !== undefined) {
+      const isSame =
+        status.status !== 'unknown' && status.code === code && isOpenCode(code) === (status.status === 'pending');
+      if (!isSame) this.#report(`202: ${what}, came to ${code}; the node tells ${told}`);
+      return;
+    }
+    if (status.status === 'pending') return;
+    const hasExpired = (node.running?.replica.chain.final.header.time ?? 0) > expiresMs;
+    const isTaken = (this.#ids.get(name) ?? digest) !== digest;
+    if (status.status === 'unknown') this.#report(`202: ${what}, was lost`);
+    else if (status.code === 'expired' ? !hasExpired : !(status.code === 'duplicate_id' && isTaken))
+      this.#report(`202: ${what}, has no receipt; the node tells ${told}`);
+  }
+}

@@ -1,0 +1,52 @@
+/** What the checkers look at of a node, and what they know of a run before it begins. */
+import type { Table } from '../../node/ports.js';
+import type { Committed } from '../../node/replica/chain.js';
+import type { Replica } from '../../node/replica/replica.js';
+import type { Service } from '../../node/replica/service.js';
+import type { Genesis } from '../../protocol/genesis.js';
+import type { InstructionDigest } from '../../protocol/types.js';
+import type { SignatureFact } from '../naive/ledger.js';
+
+export interface Watched {
+  /** How reports name it. */
+  readonly self: number;
+  readonly running: {
+    readonly replica: Replica;
+    readonly service: Service;
+    readonly bus: { readonly punished: readonly string[] };
+  } | null;
+  /** What lies on its disk. */
+  readonly disk?: StoredTables;
+}
+
+export interface StoredTables {
+  table(name: Table): { get(key: Uint8Array): Uint8Array | undefined };
+}
+
+/** What is durable on a node's disk. */
+export interface WatchedDisk {
+  holds(table: 'votes' | 'batches', value: Uint8Array): boolean;
+}
+
+export interface CheckerOptions {
+  /** Nodes that tell the truth as far as anybody planned: nobody else is ever blamed, or believed. */
+  readonly honest?: (node: number) => boolean;
+  /** With it final blocks are executed by the naive ledger too, and bundles are verified. */
+  readonly genesis?: Genesis;
+  readonly signatures?: SignatureFact;
+}
+
+/** An instruction that a node has answered 202. */
+export interface Acknowledged {
+  readonly digest: InstructionDigest;
+  /** Initiator and id. */
+  readonly name: string;
+  readonly node: number;
+  readonly expiresMs: number;
+}
+
+export type Report = (violation: string) => void;
+export type { Committed };
+
+export const heightOf = ({ running }: Watched): number => running?.replica.chain.final.header.height ?? -1;
+export const isOpenCode = (code: string): boolean => code === 'proposed' || code === 'waiting' || code === 'approved';

@@ -1,0 +1,72 @@
+/** A run of the virtual world as data: what it is made of, what is done to it, and when. Made from a seed, or cut down. */
+import type { SyncTimes } from '../disk.js';
+import type { CrashPoint } from '../process.js';
+import type { Profile } from '../workload.js';
+import type { NetworkFaults } from '../world.js';
+
+/** Something done to the world. Nodes are numbers from 0 on. */
+export type Deed =
+  /** A client sends an instruction; `chance` decides which. */
+  | { readonly do: 'submit'; readonly node: number; readonly chance: number }
+  /** A client asks how something stands that was accepted; `chance` decides what. */
+  | { readonly do: 'ask'; readonly node: number; readonly chance: number }
+  /** The process ends at once: by the power, which loses what is not synced, or by a kill. */
+  | { readonly do: 'crash'; readonly nodes: readonly number[]; readonly how: 'power' | 'kill' }
+  /** It ends at the so-many-th call of a port from now, of one kind or of any. */
+  | { readonly do: 'crashAt'; readonly node: number; readonly point: CrashPoint | null; readonly calls: number }
+  | { readonly do: 'stop'; readonly node: number }
+  /** Starts a node that is down. */
+  | { readonly do: 'start'; readonly node: number }
+  /** Every node is down for so long, and then starts again. */
+  | { readonly do: 'outage'; readonly forMs: number }
+  /** Nothing passes any more from the first to the second of each pair. */
+  | { readonly do: 'cut'; readonly links: Links }
+  | { readonly do: 'mend' }
+  /** How the network does from now on. */
+  | { readonly do: 'network'; readonly faults: NetworkFaults }
+  /** These links take so many bytes a second; null takes all at once again. */
+  | { readonly do: 'slow'; readonly links: Links; readonly bytesPerSecond: number | null }
+  | { readonly do: 'full'; readonly node: number; readonly full: boolean }
+  | { readonly do: 'syncs'; readonly node: number; readonly times: SyncTimes }
+  /** The wall clock is set, by so much. */
+  | { readonly do: 'jump'; readonly node: number; readonly byMs: number }
+  | { readonly do: 'drift'; readonly node: number; readonly ppm: number }
+  /** A liar begins some lies, or ends them. */
+  | { readonly do: 'lie'; readonly node: number; readonly lies: readonly string[]; readonly on: boolean }
+  /** Twins share their peers out anew. */
+  | { readonly do: 'turn' };
+
+export type Links = readonly (readonly [number, number])[];
+
+export interface Step {
+  /** Virtual time since the network opened. */
+  readonly atMs: number;
+  readonly deed: Deed;
+}
+
+export interface Plan {
+  /** Decides what the plan leaves open: latencies, which frames are lost, what of a write survives a crash. */
+  readonly seed: number;
+  readonly validators: number;
+  /** Those whose replica sits behind a lying bus, or runs twice; at most f in all. */
+  readonly liars: readonly number[];
+  readonly twins: readonly number[];
+  readonly realSignatures: boolean;
+  readonly profile: Profile;
+  /** Virtual time under faults. */
+  readonly faultMs: number;
+  /** Ascending by time. */
+  readonly steps: readonly Step[];
+}
+
+/** A network of four that nobody harms. */
+export const CALM_PLAN: Plan = {
+  seed: 1,
+  validators: 4,
+  liars: [],
+  twins: [],
+  realSignatures: false,
+  profile: 'light',
+  faultMs: 0,
+  steps: [],
+};

@@ -1,0 +1,145 @@
+/** Watches a run: which situations it met, and, when asked to, what each node did when, to be read afterwards. */
+import { decodeMessage } from '../../protocol/envelope.js';
+import type { Ballot } from '../../protocol/types.js';
+import type { CheckerOptions } from '../checkers/watched.js';
+import { Checkers } from '../checkers.js';
+import type { SimBus, World } from '../world.js';
+
+const LINES_MAX = 20_000;
+
+interface Line {
+  readonly atMs: number;
+  readonly node: number | null;
+  readonly what: string;
+}
+
+type OnFinal = Parameters<Checkers['onFinal']>;
+type OnSend = Parameters<Checkers['onSend']>;
+
+/** The checkers, which see all that is sent and made final, and so do we. */
+export class Recorder extends Checkers {
+  readonly #lines: Line[] = [];
+  readonly #isTracing: boolean;
+  readonly #views = new Map<number, number>();
+  readonly #said = new Map<number, { sent: number; received: number }>();
+  readonly #once = new Set<string>();
+  readonly #buses = new Set<unknown>();
+  readonly #world: World;
+  readonly #startedMs: number;
+
+  constructor(world: World, options: CheckerOptions, isTracing: boolean) {
+    super(options);
+    this.#world = world;
+    this.#startedMs = world.nowMs;
+    this.#isTracing = isTracing;
+  }
+
+  met(name: string): void {
+    this.#world.met(name);
+  }
+
+  note(node: number | null, what: string): void {
+    if (!this.#isTracing) return;
+    this.#lines.push({ atMs: this.#world.nowMs, node, what });
+    if (this.#lines.length > 2 * LINES_MAX) this.#lines.splice(0, LINES_MAX);
+  }
+
+  /** From the first frame that a process sends, those it is sent are counted too. */
+  #listen(node: number, bus: SimBus): void {
+    if (this.#buses.has(bus)) return;
+    this.#buses.add(bus);
+    const receive = bus.receive.bind(bus);
+    bus.receive = (...frame) => {
+      this.#count(node).received += 1;
+      receive(...frame);
+    };
+  }
+
+  override onFinal(...[node, committed]: OnFinal): void {
+    super.onFinal(node, committed);
+    const { header, id } = committed.block;
+    const { receipts } = committed.executed;
+    if (this.#isFirst(`final/${header.height}`)) {
+      for (const { code } of receipts) this.met(`outcome_${code}`);
+      if (receipts.length === 0) this.met('empty_block');
+    }
+    this.note(
+      node.self,
+      `final: height ${header.height}, view ${header.view}, block ${id.slice(0, 8)}, ${receipts.length} results`,
+    );
+  }
+
+  override onSend(...[node, disk, frame]: OnSend): void {
+    super.onSend(node, disk, frame);
+    const message = decodeMessage(frame);
+    if (this.#isTracing) {
+      if (node.running?.bus !== undefined) this.#listen(node.self, node.running.bus as SimBus);
+      this.#count(node.self).sent += 1;
+      this.#noteView(node.self, node.running?.replica.core.view ?? 0);
+    }
+    if (message === null) return;
+    switch (message.type) {
+      case 'vote':
+        this.#say(node.self, 'vote', message.vote.ballot, message.vote.signer === node.self);
+        break;
+      case 'proposal':
+        this.#say(node.self, 'propose', message.proposal.vote.ballot, message.proposal.vote.signer === node.self);
+        break;
+      case 'certificate': {
+        const { ballot } = message.certificate;
+        if (ballot.kind === 'nullify' && this.#isFirst(`nullification/${ballot.view}`)) this.met('nullification');
+        this.#say(node.self, 'hold the certificate', ballot, true);
+        break;
+      }
+      case 'wantBlock':
+        this.met('block_asked');
+        break;
+      case 'wantBatches':
+        this.met('batches_asked');
+        break;
+      case 'wantCertificates':
+        this.met('certificates_asked');
+        break;
+      case 'final':
+        this.met('final_blocks_sent');
+        if (message.headers.length > 1) this.met('blocks_final_together');
+        break;
+      default:
+    }
+  }
+
+  /** Several frames say the same to several peers: one line is enough. */
+  #say(node: number, what: string, ballot: Ballot, isOwn: boolean): void {
+    if (!this.#isTracing || !isOwn) return;
+    const text = `${what} ${ballot.kind} ${ballot.view}${ballot.block === null ? '' : ` for ${ballot.block.slice(0, 8)}`}${ballot.root === null ? '' : ` with root ${ballot.root.slice(0, 8)}`}`;
+    if (this.#isFirst(`${node}/${text}`)) this.note(node, text);
+  }
+
+  #noteView(node: number, view: number): void {
+    if (this.#views.get(node) === view) return;
+    this.#views.set(node, view);
+    const { sent, received } = this.#count(node);
+    this.#said.delete(node);
+    this.note(node, `enter view ${view} (${sent} frames sent and ${received} received since the last)`);
+  }
+
+  #count(node: number): { sent: number; received: number } {
+    const count = this.#said.get(node) ?? { sent: 0, received: 0 };
+    this.#said.set(node, count);
+    return count;
+  }
+
+  #isFirst(name: string): boolean {
+    if (this.#once.has(name)) return false;
+    this.#once.add(name);
+    return true;
+  }
+
+  /** The last lines, in columns: virtual seconds since the start, node, what. */
+  trace(lines: number): string[] {
+    return this.#lines.slice(-lines).map(({ atMs, node, what }) => {
+      const seconds = ((atMs - this.#startedMs) / 1000).toFixed(3).padStart(10);
+      return `${seconds}  ${node === null ? '  all' : `node ${node}`}  ${what}`;
+    });
+  }
+}

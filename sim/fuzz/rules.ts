@@ -1,0 +1,40 @@
+/** Rules that need the world to be judged: who led, what time it was, and who should have kept silent. */
+import type { Committed } from '../checkers/watched.js';
+import type { SimNode } from '../node.js';
+
+export class Rules {
+  readonly #report: (violation: string) => void;
+  readonly #skewMs: number;
+  readonly #blocks = new Map<number, { readonly time: number }>();
+  #clocksMs = 0;
+
+  constructor(report: (violation: string) => void, skewMs: number) {
+    this.#report = report;
+    this.#skewMs = skewMs;
+  }
+
+  /** The furthest that the clock of an honest node has shown. */
+  tick(honest: readonly SimNode[]): void {
+    for (const { time } of honest) this.#clocksMs = Math.max(this.#clocksMs, time.shownMs);
+  }
+
+  /** Its view's leader made it, time goes on, and no quorum of honest clocks was that far behind. */
+  onFinal({ block: { header } }: Committed, validators: number): void {
+    const { height, view, proposer, time } = header;
+    if (this.#blocks.has(height)) return;
+    this.#blocks.set(height, { time });
+    if (proposer !== view % validators)
+      this.#report(`leader: ${proposer} of ${validators} made the final block of view ${view}`);
+    const parent = this.#blocks.get(height - 1);
+    if (parent === undefined) return;
+    if (time < parent.time) this.#report(`time: block ${height} is before its parent`);
+    if (time === parent.time) this.#report(`time: block ${height} is of the same time as its parent`);
+    if (time > this.#clocksMs + this.#skewMs && time !== parent.time + 1)
+      this.#report(`time: block ${height} is ${time - this.#clocksMs} ms ahead of every honest clock`);
+  }
+
+  onSend({ self, running }: Pick<SimNode, 'self' | 'running'>): void {
+    const halted = running?.replica.halted ?? null;
+    if (halted !== null) this.#report(`spoke: node ${self} sends frames after it halted: ${halted}`);
+  }
+}

@@ -1,0 +1,9 @@
+/** A thread of the fuzzer: plans come in, results go out. It is bundled whole when a mutant is run. */
+import { parentPort } from 'node:worker_threads';
+import { run } from '../run.js';
+import type { Done, Job } from './thread.js';
+
+parentPort?.on('message', async ({ plan, traceLines }: Job) => {
+  const done: Done = await run(plan, traceLines);
+  parentPort?.postMessage(done);
+});

@@ -1,0 +1,162 @@
+/**
+ * The law of ledger/SPEC.md, recomputed from what the ledger told the world: which settlements its receipts say have
+ * settled, and what legs their payloads have. It judges no right, so it shares no mistake with who did.
+ */
+import { decode, fromUtf8 } from '../../protocol/codec.js';
+import type { Genesis } from '../../protocol/genesis.js';
+import { instructionDigest } from '../../protocol/instruction.js';
+import { PAYLOAD_BYTES_MAX } from '../../protocol/limits.js';
+import type { Payload } from '../../protocol/payload.js';
+import { parseAmount } from '../../protocol/values.js';
+import type { OrderedBlock } from './ledger.js';
+
+interface Told {
+  readonly digest: string;
+  readonly initiator: string;
+  readonly id: string;
+  readonly code: string;
+}
+
+/** What the audit reads of a node's state. */
+interface Accounts {
+  assets(): readonly {
+    readonly asset: string;
+    readonly issuer: string;
+    readonly decimals: number;
+    readonly cap: bigint;
+  }[];
+  participants(): readonly { readonly party: string }[];
+  account(party: string, asset: string): { readonly balance: bigint } | undefined;
+}
+
+/** Before the payload in an item. */
+const LENGTH_BYTES = 4;
+const DAY_MS = 86_400_000;
+const OPEN: ReadonlySet<string> = new Set(['proposed', 'waiting', 'approved']);
+
+export class Audit {
+  readonly #reportTo: (violation: string) => void;
+  readonly #skewMs: number;
+  /** Bytes of every payload that was ordered, by digest. */
+  readonly #payloads = new Map<string, Uint8Array>();
+  readonly #codes = new Map<string, string>();
+  /** By initiator and id: who used it, and when that last had a result. */
+  readonly #ids = new Map<string, { readonly digest: string; readonly time: number }>();
+  readonly #assets = new Map<string, { readonly issuer: string; readonly decimals: number; cap: bigint }>();
+  readonly #balances = new Map<string, bigint>();
+  #isBroken = false;
+
+  constructor(genesis: Genesis, report: (violation: string) => void) {
+    this.#skewMs = genesis.parameters.skewMs;
+    this.#reportTo = report;
+  }
+
+  /** The first finding only: what follows from it says nothing new. */
+  #report(violation: string): void {
+    if (!this.#isBroken) this.#reportTo(violation);
+    this.#isBroken = true;
+  }
+
+  /** A block with the receipts that it is said to have. */
+  apply({ height, time, lanes }: OrderedBlock, receipts: readonly Told[]): void {
+    for (const item of lanes.flat()) {
+      const payload = decode(item, (reader) => {
+        const bytes = reader.bytes(PAYLOAD_BYTES_MAX);
+        reader.raw(item.length - bytes.length - LENGTH_BYTES);
+        return bytes;
+      });
+      if (payload !== null) this.#payloads.set(instructionDigest(payload), payload);
+    }
+    // In the order in which the results came about, which is also that of their effects.
+    for (const receipt of receipts) {
+      this.#once(receipt, height, time);
+      if (receipt.code === 'settled') this.#post(receipt.digest, height);
+      if (receipt.code === 'applied') this.#define(receipt.digest);
+    }
+  }
+
+  /** A digest has results until one is final, then none; and an id has one digest while it is remembered. */
+  #once({ digest, initiator, id, code }: Told, height: number, time: number): void {
+    const before = this.#codes.get(digest);
+    if (before !== undefined && !OPEN.has(before))
+      this.#report(`once: ${digest} ended as ${before}, and again as ${code} at height ${height}`);
+    this.#codes.set(digest, code);
+    const name = `${initiator}/${id}`;
+    const used = this.#ids.get(name);
+    if (used !== undefined && used.digest !== digest && time <= used.time + DAY_MS + this.#skewMs)
+      this.#report(`once: ${name} stands for ${used.digest}, and for ${digest} at height ${height}`);
+    this.#ids.set(name, { digest, time });
+    if (!this.#payloads.has(digest))
+      this.#report(`once: ${digest} has a receipt at height ${height}, and was never ordered`);
+  }
+
+  #payload(digest: string): Payload | null {
+    const bytes = this.#payloads.get(digest);
+    return bytes === undefined ? null : (JSON.parse(fromUtf8(bytes)) as Payload);
+  }
+
+  #define(digest: string): void {
+    const payload = this.#payload(digest);
+    if (payload?.kind !== 'asset') return;
+    const cap = parseAmount(payload.cap, payload.decimals) ?? 0n;
+    this.#assets.set(payload.asset, { issuer: payload.issuer, decimals: payload.decimals, cap });
+  }
+
+  /** All legs of what settled, and then every account that they touch within its bounds. */
+  #post(digest: string, height: number): void {
+    const payload = this.#payload(digest);
+    if (payload?.kind !== 'settle') {
+      this.#report(`all or none: ${digest} settled at height ${height}, and is no settlement`);
+      return;
+    }
+    const touched = new Set<string>();
+    for (const { from, to, asset, amount } of payload.legs) {
+      const minor = parseAmount(amount, this.#assets.get(asset)?.decimals ?? 0);
+      if (minor === null) {
+        this.#report(`all or none: ${digest} settled at height ${height} with ${amount} of ${asset}`);
+        return;
+      }
+      this.#move(from, asset, 0n - minor, touched);
+      this.#move(to, asset, minor, touched);
+    }
+    for (const name of touched) this.#bound(name, digest, height);
+  }
+
+  #move(party: string, asset: string, by: bigint, touched: Set<string>): void {
+    const name = `${party}/${asset}`;
+    this.#balances.set(name, (this.#balances.get(name) ?? 0n) + by);
+    touched.add(name);
+  }
+
+  #bound(name: string, digest: string, height: number): void {
+    const [party, code] = name.split('/') as [string, string];
+    const balance = this.#balances.get(name) ?? 0n;
+    const asset = this.#assets.get(code);
+    if (party !== asset?.issuer && balance < 0n)
+      this.#report(`floor: ${party} holds ${balance} of ${code} after ${digest} at height ${height}`);
+    if (party === asset?.issuer && balance < -asset.cap)
+      this.#report(
+        `cap: ${-balance} of ${code} circulates after ${digest} at height ${height}, the cap being ${asset.cap}`,
+      );
+  }
+
+  /** Every balance of a node's state is what the legs make it, and each asset sums to zero. */
+  compare(state: Accounts, height: number, node: number): void {
+    const parties = state.participants().map(({ party }) => party);
+    for (const { asset, issuer, cap } of state.assets()) {
+      let sum = 0n;
+      for (const party of parties) {
+        const balance = state.account(party, asset)?.balance ?? 0n;
+        sum += balance;
+        const own = this.#balances.get(`${party}/${asset}`) ?? 0n;
+        if (own !== balance)
+          this.#report(
+            `all or none: ${party} has ${balance} of ${asset} on node ${node} at height ${height}; the legs settled make ${own}`,
+          );
+        if (party === issuer ? balance < -cap : balance < 0n)
+          this.#report(`floor: ${party} holds ${balance} of ${asset} on node ${node} at height ${height}`);
+      }
+      if (sum !== 0n) this.#report(`conservation: ${asset} sums to ${sum} on node ${node} at height ${height}`);
+    }
+  }
+}

@@ -1,0 +1,218 @@
+/**
+ * What the naive ledger knows: plain maps and arrays. It is written from ledger/SPEC.md alone and imports nothing of
+ * `ledger`, so that a misreading there is not repeated here.
+ */
+import { fromHex } from '../../protocol/codec.js';
+import { jwkOf, publicKeyOf, thumbprint } from '../../protocol/crypto.js';
+import type { Genesis } from '../../protocol/genesis.js';
+import type { Instruction } from '../../protocol/instruction.js';
+import type { PayloadKind } from '../../protocol/payload.js';
+import { assert, type InstructionDigest, type NetworkId, type Thumbprint } from '../../protocol/types.js';
+
+export interface NaiveParty {
+  readonly party: string;
+  readonly jurisdiction: string;
+  readonly authority: boolean;
+  suspended: boolean;
+  threshold: number;
+}
+
+export interface NaiveKey {
+  readonly party: string;
+  /** A node key signs `ready` and nothing else; it is none of its party's keys. */
+  readonly role: 'instruction' | 'node';
+  readonly alg: 'Ed25519' | 'ES256';
+  readonly key: Uint8Array;
+  /** The height of the block that registered it: it counts from the next one on. */
+  readonly height: number;
+  revoked: boolean;
+}
+
+export interface NaiveAsset {
+  readonly asset: string;
+  readonly class: string;
+  name: string;
+  readonly issuer: string;
+  readonly jurisdiction: string;
+  readonly decimals: number;
+  /** Minor units. */
+  cap: bigint;
+}
+
+export interface NaiveLeg {
+  readonly from: string;
+  readonly to: string;
+  readonly asset: string;
+  /** Minor units. */
+  readonly amount: bigint;
+}
+
+/** Who asked for what: an instruction as its receipt names it. */
+export interface Asked {
+  readonly digest: InstructionDigest;
+  readonly initiator: string;
+  readonly id: string;
+  readonly kind: PayloadKind;
+}
+
+/** A member of a set of validators. Keys are raw, in lower-case hex. */
+export interface NaiveMember {
+  readonly party: string;
+  readonly voteKey: string;
+  readonly networkKey: string;
+}
+
+/** The change of validators that is asked for and has not ended. */
+export interface OpenChange extends Asked {
+  readonly members: readonly NaiveMember[];
+  readonly end: number;
+  readonly consents: Set<Thumbprint>;
+  /** Parties that are ready. */
+  readonly ready: Set<string>;
+  approved: boolean;
+}
+
+/** A settlement that has begun and not ended. */
+export interface OpenSettlement extends Asked {
+  readonly legs: readonly NaiveLeg[];
+  readonly cancelUntil: number;
+  /** Keys that have signed it or a consent to it. */
+  readonly consents: Set<Thumbprint>;
+}
+
+/** A consent or withdrawal whose settlement has not been ordered. */
+export interface Waiter extends Asked {
+  readonly settlement: string;
+  readonly expires: number;
+  /** The keys of its initiator that signed it. */
+  readonly kids: readonly Thumbprint[];
+}
+
+export interface NaiveRecord {
+  readonly digest: InstructionDigest;
+  readonly kind: PayloadKind;
+  readonly until: number;
+}
+
+export interface Books {
+  readonly network: NetworkId;
+  readonly skewMs: number;
+  readonly parties: Map<string, NaiveParty>;
+  readonly keys: Map<Thumbprint, NaiveKey>;
+  readonly assets: Map<string, NaiveAsset>;
+  /** Minor units by `BIC/asset`. */
+  readonly balances: Map<string, bigint>;
+  readonly open: Map<string, OpenSettlement>;
+  /** In the order in which they came. */
+  waiting: Waiter[];
+  /** By `BIC/id`. */
+  readonly records: Map<string, NaiveRecord>;
+  /** The set in charge, in its order. */
+  members: readonly NaiveMember[];
+  epoch: number;
+  change: OpenChange | null;
+  /** Every vote key that was ever a member's. */
+  readonly voteKeys: Set<string>;
+  /** Settlements and changes that have ended, by digest: until when that is remembered. */
+  readonly ended: Map<string, number>;
+  /** Hours in which something is to be forgotten. */
+  readonly hours: Set<number>;
+}
+
+/** What happens in one block. */
+export interface Turn {
+  readonly height: number;
+  readonly time: number;
+  /** Of the parent state, by party. */
+  readonly thresholds: ReadonlyMap<string, number>;
+  readonly receipts: NaiveReceipt[];
+}
+
+export interface NaiveReceipt extends Asked {
+  readonly code: string;
+}
+
+/** An ordered instruction with the keys that the parent state has and whose signatures on it are valid. */
+export interface Item {
+  readonly instruction: Instruction;
+  readonly signed: readonly Thumbprint[];
+  readonly possessed: ReadonlySet<Thumbprint>;
+}
+
+/** The state before the first block: the authorities that the genesis names, and nothing else. */
+export function booksOf(genesis: Genesis): Books {
+  const parties = new Map<string, NaiveParty>();
+  const keys = new Map<Thumbprint, NaiveKey>();
+  for (const { party, jurisdiction, threshold, keys: jwks } of genesis.authorities) {
+    parties.set(party, { party, jurisdiction, authority: true, suspended: false, threshold });
+    for (const jwk of jwks) {
+      const read = publicKeyOf(jwk);
+      assert(read.ok, 'a genesis that was read has good keys');
+      keys.set(read.kid, { party, role: 'instruction', alg: read.alg, key: read.key, height: 0, revoked: false });
+    }
+  }
+  const members = genesis.validators.validators;
+  for (const { party, networkKey } of members) {
+    const key = fromHex(networkKey);
+    keys.set(kidOf(networkKey), { party, role: 'node', alg: 'Ed25519', key, height: 0, revoked: false });
+  }
+  return {
+    network: genesis.network,
+    skewMs: genesis.parameters.skewMs,
+    parties,
+    keys,
+    assets: new Map(),
+    balances: new Map(),
+    open: new Map(),
+    waiting: [],
+    records: new Map(),
+    members,
+    epoch: 0,
+    change: null,
+    voteKeys: new Set(members.map(({ voteKey }) => voteKey)),
+    ended: new Map(),
+    hours: new Set(),
+  };
+}
+
+/** The name under which a raw Ed25519 key is registered. */
+export const kidOf = (rawKey: string): Thumbprint => thumbprint(jwkOf({ alg: 'Ed25519', key: fromHex(rawKey) }));
+
+export const balanceOf = ({ balances }: Books, party: string, asset: string): bigint =>
+  balances.get(`${party}/${asset}`) ?? 0n;
+
+/** The authority of a jurisdiction, as the genesis names it. */
+export const authorityOf = ({ parties }: Books, jurisdiction: string): string | undefined =>
+  [...parties.values()].find((party) => party.authority && party.jurisdiction === jurisdiction)?.party;
+
+/** How many of these keys count for a party now: those that are its own and are not revoked. */
+const countKeys = ({ keys }: Books, turn: Turn, party: string, kids: Iterable<Thumbprint>): number =>
+  [...new Set(kids)].filter((kid) => {
+    const key = keys.get(kid);
+    return key?.role === 'instruction' && key.party === party && key.height < turn.height && !key.revoked;
+  }).length;
+
+/** Whether so many of the party's keys are among these as its threshold says. An unknown party has not signed. */
+export function hasSigned(books: Books, turn: Turn, party: string, kids: Iterable<Thumbprint>): boolean {
+  const threshold = turn.thresholds.get(party);
+  return threshold !== undefined && countKeys(books, turn, party, kids) >= threshold;
+}
+
+/** Whether this is a node key of the party that counts now. */
+export function isNodeKey({ keys }: Books, turn: Turn, party: string, kid: Thumbprint): boolean {
+  const key = keys.get(kid);
+  return key?.role === 'node' && key.party === party && key.height < turn.height && !key.revoked;
+}
+
+/** Whether a raw key is, or was, a vote key, or is asked for as one. */
+export const isVoteKey = ({ voteKeys, change }: Books, rawKey: string): boolean =>
+  voteKeys.has(rawKey) || (change?.members.some(({ voteKey }) => voteKey === rawKey) ?? false);
+
+export const isSuspended = ({ parties }: Books, party: string): boolean => parties.get(party)?.suspended === true;
+
+export const askedOf = ({ instruction: { digest, payload } }: Item): Asked => ({
+  digest,
+  initiator: payload.initiator,
+  id: payload.id,
+  kind: payload.kind,
+});

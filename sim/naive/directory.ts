@@ -1,0 +1,166 @@
+/** Participants, keys and assets of the naive ledger (ledger/SPEC.md, Rights). */
+import { toHex } from '../../protocol/codec.js';
+import { minorUnitsOf } from '../../protocol/currencies.js';
+import { KEYS_PER_PARTY_MAX } from '../../protocol/limits.js';
+import type { PayloadOf } from '../../protocol/payload.js';
+import { type Thumbprint, unreachable } from '../../protocol/types.js';
+import { parseAmount } from '../../protocol/values.js';
+import {
+  askedOf,
+  authorityOf,
+  type Books,
+  balanceOf,
+  type Item,
+  isSuspended,
+  isVoteKey,
+  type NaiveKey,
+  type NaiveParty,
+  type Turn,
+} from './books.js';
+import { conclude, remember } from './memory.js';
+
+/** Judges an instruction of these kinds and does it: `applied`, or the refusal. */
+export function change(books: Books, turn: Turn, item: Item): void {
+  const asked = askedOf(item);
+  const { issuedMs, expiresMs } = item.instruction;
+  remember(books, turn, asked, [expiresMs]);
+  conclude(books, turn, asked, turn.time < issuedMs ? 'not_yet_valid' : (made(books, turn, item) ?? 'applied'));
+}
+
+function made(books: Books, turn: Turn, item: Item): string | null {
+  const { payload } = item.instruction;
+  if (payload.kind === 'participant')
+    return payload.action === 'admit' ? admit(books, turn, item, payload) : suspend(books, payload);
+  if (payload.kind === 'key') return changeKeys(books, turn, item, payload);
+  if (payload.kind === 'asset') return changeAsset(books, payload);
+  throw new Error(`${payload.kind} is not of the directory`);
+}
+
+function admit(
+  books: Books,
+  turn: Turn,
+  item: Item,
+  { initiator, party, jurisdiction, threshold }: Extract<PayloadOf<'participant'>, { action: 'admit' }>,
+): string | null {
+  if (authorityOf(books, jurisdiction) !== initiator) return 'forbidden';
+  if (books.parties.has(party)) return 'party_exists';
+  const refusal = newKeysRefusal(books, item);
+  if (refusal !== null) return refusal;
+  books.parties.set(party, { party, jurisdiction, authority: false, suspended: false, threshold });
+  register(books, turn, item, party, 'instruction');
+  return null;
+}
+
+function suspend(
+  books: Books,
+  { initiator, party, action }: Extract<PayloadOf<'participant'>, { action: 'suspend' | 'reinstate' }>,
+): string | null {
+  const known = books.parties.get(party);
+  if (known === undefined) return 'unknown_party';
+  if (known.authority || authorityOf(books, known.jurisdiction) !== initiator) return 'forbidden';
+  known.suspended = action === 'suspend';
+  return null;
+}
+
+function newKeysRefusal(books: Books, { instruction, possessed }: Item): string | null {
+  if (instruction.possessions.some(({ kid }) => !possessed.has(kid))) return 'possession_unproven';
+  const isTaken = instruction.possessions.some(({ kid, key }) => books.keys.has(kid) || isVoteKey(books, toHex(key)));
+  return isTaken ? 'key_taken' : null;
+}
+
+function register(books: Books, turn: Turn, { instruction }: Item, party: string, role: NaiveKey['role']): void {
+  for (const { kid, alg, key } of instruction.possessions)
+    books.keys.set(kid, { party, role, alg, key, height: turn.height, revoked: false });
+}
+
+const keysOf = ({ keys }: Books, party: string, role: NaiveKey['role']): number =>
+  [...keys.values()].filter((key) => key.party === party && key.role === role && !key.revoked).length;
+
+function changeKeys(books: Books, turn: Turn, item: Item, payload: PayloadOf<'key'>): string | null {
+  const { initiator, party } = payload;
+  const known = books.parties.get(party);
+  if (known === undefined) return 'unknown_party';
+  // A suspended party may still put its keys out of use.
+  if (isSuspended(books, initiator) && payload.action !== 'revoke') return 'party_suspended';
+  if (initiator !== party && authorityOf(books, known.jurisdiction) !== initiator) return 'forbidden';
+  switch (payload.action) {
+    case 'add':
+      return addKeys(books, turn, item, known, 'instruction');
+    case 'node':
+      return addKeys(books, turn, item, known, 'node');
+    case 'revoke':
+      return revoke(books, known, payload.kid);
+    case 'threshold':
+      if (keysOf(books, party, 'instruction') < payload.threshold) return 'threshold_out_of_reach';
+      known.threshold = payload.threshold;
+      return null;
+    default:
+      return unreachable(payload);
+  }
+}
+
+function addKeys(books: Books, turn: Turn, item: Item, { party }: NaiveParty, role: NaiveKey['role']): string | null {
+  const refusal = newKeysRefusal(books, item);
+  if (refusal !== null) return refusal;
+  if (keysOf(books, party, role) + item.instruction.possessions.length > KEYS_PER_PARTY_MAX) return 'too_many_keys';
+  register(books, turn, item, party, role);
+  return null;
+}
+
+function revoke(books: Books, { party, threshold }: NaiveParty, kid: string): string | null {
+  const key = books.keys.get(kid as Thumbprint);
+  if (key === undefined || key.party !== party || key.revoked) return 'unknown_key';
+  const isInUse = books.members.some(({ networkKey }) => networkKey === toHex(key.key));
+  if (key.role === 'node' && isInUse) return 'key_in_use';
+  if (key.role === 'instruction' && keysOf(books, party, 'instruction') - 1 < threshold)
+    return 'threshold_out_of_reach';
+  key.revoked = true;
+  return null;
+}
+
+function changeAsset(books: Books, payload: PayloadOf<'asset'>): string | null {
+  const { initiator, issuer, jurisdiction, decimals, name, asset: code } = payload;
+  const asset = books.assets.get(code);
+  if (!books.parties.has(issuer)) return 'unknown_party';
+  if (isSuspended(books, initiator)) return 'party_suspended';
+  if (!mayChange(books, payload)) return 'forbidden';
+  const cap = parseAmount(payload.cap, (asset ?? payload).decimals);
+  if (asset === undefined) {
+    if (payload.class !== 'wcbdc' && code.length === 3) return 'asset_code_reserved';
+    if (payload.class === 'wcbdc' && minorUnitsOf(code) !== decimals) return 'asset_not_iso4217';
+    if (cap === null) return capRefusal(payload);
+    books.assets.set(code, { asset: code, class: payload.class, name, issuer, jurisdiction, decimals, cap });
+    return null;
+  }
+  const isSame =
+    payload.class === asset.class &&
+    issuer === asset.issuer &&
+    jurisdiction === asset.jurisdiction &&
+    decimals === asset.decimals;
+  if (!isSame) return 'asset_fixed_member';
+  if (cap === null) return capRefusal(payload);
+  if (cap < -balanceOf(books, issuer, code)) return 'cap_below_circulating';
+  asset.name = name;
+  asset.cap = cap;
+  return null;
+}
+
+const capRefusal = ({ cap, decimals }: PayloadOf<'asset'>): string =>
+  (cap.split('.')[1] ?? '').length > decimals ? 'amount_precision' : 'amount_too_large';
+
+/** The issuer defines it, `wcbdc` only the authority itself; then the issuer changes the name and the authority the cap. */
+function mayChange(books: Books, payload: PayloadOf<'asset'>): boolean {
+  const asset = books.assets.get(payload.asset);
+  const { initiator } = payload;
+  if (asset === undefined) {
+    const authority = authorityOf(books, payload.jurisdiction);
+    return (
+      authority !== undefined && initiator === payload.issuer && (payload.class !== 'wcbdc' || initiator === authority)
+    );
+  }
+  const authority = authorityOf(books, asset.jurisdiction);
+  const cap = parseAmount(payload.cap, asset.decimals);
+  const mayName = initiator === asset.issuer || payload.name === asset.name;
+  const mayCap = initiator === authority || cap === asset.cap;
+  return (initiator === asset.issuer || initiator === authority) && mayName && mayCap;
+}

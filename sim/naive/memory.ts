@@ -1,0 +1,84 @@
+/** What the naive ledger remembers of ids and of ended settlements (ledger/SPEC.md, Memory), and what leaves no trace. */
+
+import type { PayloadKind } from '../../protocol/payload.js';
+import { assert } from '../../protocol/types.js';
+import { type Asked, authorityOf, type Books, hasSigned, type Item, isNodeKey, type Turn } from './books.js';
+
+export const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+const PERIOD_MS = 365 * DAY_MS;
+
+const nameOf = ({ initiator, id }: { readonly initiator: string; readonly id: string }): string => `${initiator}/${id}`;
+
+/** The instruction that uses up this initiator's id now, if one does. */
+function rememberedOf(
+  books: Books,
+  turn: Turn,
+  named: { readonly initiator: string; readonly id: string; readonly kind: PayloadKind },
+): string | null {
+  const record = books.records.get(nameOf(named));
+  if (record === undefined || turn.time > record.until) return null;
+  // What a node says is no act of its party, and takes none of its ids.
+  return record.kind === 'ready' && named.kind !== 'ready' ? null : record.digest;
+}
+
+/** Whether a settlement is known to have ended. */
+export const hasEnded = (books: Books, turn: Turn, digest: string): boolean =>
+  (books.ended.get(digest) ?? -1) >= turn.time;
+
+/** `until`, past which the record does not count. Far dates are rounded up to the end of a year of 365 days. */
+function keptUntil(books: Books, turn: Turn, dates: readonly number[]): number {
+  const until = Math.max(turn.time, ...dates) + DAY_MS + books.skewMs;
+  if (until <= turn.time + 4 * DAY_MS) return until;
+  return Math.ceil(until / PERIOD_MS) * PERIOD_MS;
+}
+
+/** Records an instruction under its id. `dates` are its `expires`, and the `cancelUntil` of what it opens. */
+export function remember(books: Books, turn: Turn, asked: Asked, dates: readonly number[]): void {
+  const until = keptUntil(books, turn, dates);
+  books.records.set(nameOf(asked), { digest: asked.digest, kind: asked.kind, until });
+  books.hours.add(Math.floor(until / HOUR_MS));
+}
+
+/** Gives an instruction its receipt, and answers the code. What had one in an earlier block, or is a settlement, is remembered anew from here. */
+export function conclude(books: Books, turn: Turn, asked: Asked, code: string): string {
+  const { digest, initiator, id, kind } = asked;
+  const record = books.records.get(nameOf(asked));
+  assert(record !== undefined && record.digest === digest, 'what has a result is recorded');
+  const until = Math.max(record.until, keptUntil(books, turn, []));
+  books.records.set(nameOf(asked), { digest, kind, until });
+  books.hours.add(Math.floor(until / HOUR_MS));
+  const isOpen = code === 'proposed' || code === 'waiting' || code === 'approved';
+  if ((kind === 'settle' || kind === 'govern') && !isOpen) {
+    books.open.delete(digest);
+    if (books.change?.digest === digest) books.change = null;
+    books.ended.set(digest, until);
+  }
+  turn.receipts.push({ digest, initiator, id, kind, code });
+  return code;
+}
+
+/** Hours that have passed are forgotten. */
+export const passedHours = (books: Books, turn: Turn): number[] =>
+  [...books.hours].filter((hour) => (hour + 1) * HOUR_MS <= turn.time);
+
+/** Why an item leaves no trace (ledger/SPEC.md, What leaves no trace), or null when it is to be recorded. */
+export function noTrace(books: Books, turn: Turn, { instruction, signed }: Item): string | null {
+  const { payload, digest, expiresMs } = instruction;
+  if (payload.network !== books.network) return 'wrong_network';
+  const remembered = rememberedOf(books, turn, payload);
+  if (remembered === digest) return 'repeat';
+  if (remembered !== null) return 'duplicate_id';
+  if (turn.time > expiresMs) return 'expired';
+  const isSigned =
+    payload.kind === 'ready'
+      ? signed.some((kid) => isNodeKey(books, turn, payload.initiator, kid))
+      : hasSigned(books, turn, payload.initiator, signed);
+  if (!isSigned) return 'initiator_signature_missing';
+  if (payload.kind === 'asset' && !books.assets.has(payload.asset)) {
+    const authority = authorityOf(books, payload.jurisdiction);
+    // Without an authority nobody can sign it into being: that is forbidden, and recorded.
+    if (authority !== undefined && !hasSigned(books, turn, authority, signed)) return 'authority_signature_missing';
+  }
+  return null;
+}
