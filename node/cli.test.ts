@@ -74,6 +74,47 @@ t.test('network create makes a network that its parts read, once', async (t) => 
   );
 });
 
+t.test("node create makes a participant's or a standby's folder that its parts read, once", async (t) => {
+  const create = (dir: string, party: string, ...more: readonly string[]) =>
+    causeway([
+      'node',
+      'create',
+      '--dir',
+      inFolder(dir),
+      '--party',
+      party,
+      '--peers-of',
+      config('cn'),
+      ...more,
+      '--json',
+    ]);
+  const [bank, standby] = await Promise.all([create('hsbc', 'HSBCHKHHXXX'), create('hk2', 'HKMAHKHHXXX', '--standby')]);
+  t.match(parsed(bank), { status: 0, said: { created: true, party: 'HSBCHKHHXXX', member: null } });
+  const participant = loadConfig(inFolder('hsbc', 'node.toml'), {});
+  t.match(participant, { ok: true, config: { keys: { vote: null }, genesis: inFolder('hsbc', 'genesis.json') } });
+  t.equal(participant.ok && participant.config.peers.length, 4, 'it knows where all validators are');
+  t.same(readFileSync(inFolder('hsbc', 'genesis.json')), readFileSync(join(net, 'genesis.json')));
+  const proof = JSON.parse(readFileSync(inFolder('hsbc', 'node.proof.json'), 'utf8')) as object;
+  t.match(proof, { jwk: { crv: 'Ed25519' }, possession: { protected: String, signature: String } });
+
+  t.match(parsed(standby), { status: 0, said: { created: true, member: inFolder('hk2', 'member.json') } });
+  const second = loadConfig(inFolder('hk2', 'node.toml'), {});
+  t.match(second, { ok: true, config: { keys: { vote: inFolder('hk2', 'keys', 'vote.pem') } } });
+  t.notOk(
+    second.ok && second.config.peers.some(({ party }) => party === 'HKMAHKHHXXX'),
+    'it does not dial its own party',
+  );
+  const member = JSON.parse(readFileSync(inFolder('hk2', 'member.json'), 'utf8')) as object;
+  t.match(member, { party: 'HKMAHKHHXXX', voteKey: /^[0-9a-f]{64}$/, possession: /^[0-9a-f]{128}$/ });
+  for (const file of [inFolder('hsbc', 'keys', 'network.pem'), inFolder('hk2', 'keys', 'vote.pem')])
+    t.equal(statSync(file).mode & 0o777, 0o600, `${file} is its owner's alone`);
+
+  const before = readFileSync(inFolder('hsbc', 'node.toml'), 'utf8');
+  t.match(parsed(await create('hsbc', 'HSBCHKHHXXX')), { status: 0, said: { created: false } });
+  t.equal(readFileSync(inFolder('hsbc', 'node.toml'), 'utf8'), before, 'nothing is overwritten');
+  t.match(parsed(await create('hsbc', 'BKKBTHBKXXX')), { status: 1, said: { error: { code: 'exists' } } });
+});
+
 t.test('keys are made, shown and never overwritten', async (t) => {
   const file = inFolder('bank.pem');
   const made = await causeway(['keys', 'generate', '--out', file, '--alg', 'ES256', '--json']);
@@ -92,6 +133,12 @@ t.test('each wrong use has a status, a code and a sentence', async (t) => {
   const key = ['--key', inFolder('bank.pem')];
   const pay = ['pay', ...key, '--from', 'HSBCHKHHXXX', '--to', 'BKKBTHBKXXX', '--asset', 'HKD'];
   const start = ['node', 'start', '--config', config('hk')];
+  const create = ['node', 'create', '--party', 'HSBCHKHHXXX'];
+  // A node in a container listens everywhere, which is nowhere to dial.
+  writeFileSync(
+    inFolder('alone.toml'),
+    'party = "HKMAHKHHXXX"\ngenesis = "genesis.json"\np2p = { listen = "/ip4/0.0.0.0/tcp/7000" }\n',
+  );
   const nobody = ['--node', 'http://127.0.0.1:9'];
   const text = inFolder('text.txt');
   const genesis = join(net, 'genesis.json');
@@ -117,6 +164,14 @@ t.test('each wrong use has a status, a code and a sentence', async (t) => {
     [['verify', inFolder('none.json'), '--genesis', genesis], 'file', /unreadable: .+none\.json/],
     [['verify', text, '--genesis', text], 'refused', /malformed_json: The genesis file/],
     [['verify', text, '--genesis', genesis], 'refused', /malformed_json: The receipt does not hold/],
+    [[...create, '--dir', folder, '--peers-of', config('hk')], 'refused', /not_empty: .+ no node's folder/],
+    [[...create, '--dir', inFolder('x'), '--peers-of', inFolder('broken.toml')], 'file', /unreadable: .+broken\.toml/],
+    [[...create, '--dir', inFolder('x'), '--peers-of', inFolder('alone.toml')], 'refused', /no_peers: .+alone\.toml/],
+    [
+      [...create, '--dir', inFolder('x'), '--peers-of', config('hk'), '--genesis', text],
+      'refused',
+      /malformed_json: .+text\.txt/,
+    ],
     [['node', 'start', '--config', inFolder('none.toml')], 'config_invalid', /there is no such file/],
     [['node', 'start', '--config', inFolder('broken.toml')], 'config_invalid', /line 1.+ not TOML/],
     [start, 'config_invalid', /http.port must be a port/, { CAUSEWAY_HTTP_PORT: '808O' }],
@@ -125,7 +180,7 @@ t.test('each wrong use has a status, a code and a sentence', async (t) => {
     [
       start,
       'not_a_validator',
-      /is not the vote key of HKMAHKHHXXX/,
+      /is the vote key of PBOCCNBJXXX, but .+ is not its network key/,
       { CAUSEWAY_KEYS_VOTE: join(net, 'cn', 'keys', 'vote.pem') },
     ],
     [
@@ -147,7 +202,8 @@ t.test('each wrong use has a status, a code and a sentence', async (t) => {
   const work = async (): Promise<void> => {
     for (let row = queue.shift(); row !== undefined; row = queue.shift()) {
       const [args, exit, says, env = {}] = row;
-      const ran = await causeway(args, { CAUSEWAY_DATA: mkdtempSync(inFolder('data-')), ...env });
+      const own = { CAUSEWAY_DATA: mkdtempSync(inFolder('data-')), CAUSEWAY_MARK: mkdtempSync(inFolder('mark-')) };
+      const ran = await causeway(args, { ...own, ...env });
       t.match(
         { status: ran.status, said: ran.stderr },
         { status: EXITS[exit].status, said: says },
@@ -165,6 +221,7 @@ t.test('each wrong use has a status, a code and a sentence', async (t) => {
 t.test('every command has help with an example, and the statuses stand under the help of all', async (t) => {
   const commands = [
     'network create',
+    'node create',
     'node start',
     'keys generate',
     'issue',

@@ -122,8 +122,31 @@ const bodies: readonly Message[] = [
   { type: 'submit', items: [Uint8Array.of(1, 2, 3), Uint8Array.of(4)] },
   { type: 'taken', digests: [hash('instruction') as InstructionDigest] },
   { type: 'follow', height: 5 as Height, push: true },
+  { type: 'wantSnapshot', minHeight: 5 as Height },
+  { type: 'snapshot', height: 6 as Height },
+  { type: 'wantChunk', name: { kind: 'state', height: 6 as Height, depth: 3, index: 5 }, part: 1 },
+  {
+    type: 'chunk',
+    name: { kind: 'ids', height: 6 as Height, hour: 490_000, chain: hash('chain') },
+    part: 0,
+    parts: 2,
+    bytes: Uint8Array.of(1, 2),
+  },
 ];
 const messages = bodies.map((body): Framed => ({ ...body, epoch: 3 as Epoch }));
+
+const GOLDEN_MESSAGES = {
+  statement: 'bc59e232138f92f174402b27b90500bc53f47a54aaa713a97ff1053c4d91ddc6',
+  wantHandOver: '9254b4b14343b74c5019ba628a6727417bbd3bd880ef132d5e65b214c91171bd',
+  handOver: '5ef28d95b968f82e98f448fdeb25e915810bd9f6d06925b5218067f34360119c',
+  submit: '8e2204e62d9f3142db31723d155a8e9626cbef7fbb22b04b60d0f6ab732bee49',
+  taken: 'a0f1e9ff849d21819b57b5e802ed0774615d808618728e41298785117171f502',
+  follow: '063c4a63114edec958ee01f922a4280d090a2c3f3fd40e82fcf242c26d0172d5',
+  wantSnapshot: 'badd133d4deda81a259441b88e04194fb55523baa68ad9c1346371b62ea82245',
+  snapshot: 'beebadcc01ca754da09d800937450320a47eac85ccf99f43db4599327b1c4e21',
+  wantChunk: 'e5eee4027c6c9768a31208b71e11a0f2ce90327dbcf0daf8cda3822fe5b6a28e',
+  chunk: '31d2b16bf7605067ab7fcee38438cc0ebeaec80e28d48a57fe6db1c3e4e81b77',
+} as const;
 
 t.test('golden: a change of format changes these, and comes with its reason', async (t) => {
   const voteHash = (kind: Ballot['kind']): Hash =>
@@ -180,6 +203,9 @@ t.test('golden: a change of format changes these, and comes with its reason', as
     ],
     ['message wantBlock', messageHash('wantBlock'), '672f21bd3cb5601a3d3e93a1b65b7bcaba4d8869e593c7b8e5e56ff071073229'],
     ['message wantFinal', messageHash('wantFinal'), 'febf1f5e49e2c9ff35d687a0390d91e8b5ff06f505ee68d8f141adc2d33a60fe'],
+    ...Object.entries(GOLDEN_MESSAGES).map(
+      ([type, expected]) => [`message ${type}`, messageHash(type as Message['type']), expected] as const,
+    ),
     ['message final', messageHash('final'), '509fb2f5a4908e24bbbf23b70bd63b353fb332a52d41ef2b9c61c42b0a0c82e7'],
   ];
   for (const [name, found, expected] of golden) t.equal(found, expected, name);

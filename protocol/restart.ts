@@ -229,6 +229,8 @@ export function readRestart(
   const refusal = validatorsRefusal(validators);
   if (refusal !== null) return refusal;
   const last = statement.last as Restart['last'];
+  if (last.epoch + 1 !== epoch)
+    return refuse('malformed', `epoch ${epoch} does not begin over a block of epoch ${last.epoch}`, '/statement/epoch');
   const votes = certificate === undefined ? null : readSignatures(certificate.signatures);
   if (certificate !== undefined && votes === null)
     return refuse('malformed', 'a signature is not strict base64url', '/statement/certificate/signatures');

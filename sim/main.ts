@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { fuzzCommand } from './fuzz/command.js';
 import { speedCommand } from './fuzz/speed.js';
+import { modelCommand } from './model/command.js';
 import { mutantsCommand } from './mutants/command.js';
 
 /** As everywhere on the command line: what was asked for wrongly ends with this status. */
@@ -13,6 +14,7 @@ const program = new Command('sim')
 fuzzCommand(program);
 mutantsCommand(program);
 speedCommand(program);
+modelCommand(program);
 for (const command of [program, ...program.commands]) {
   command.exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : USAGE_STATUS));
 }

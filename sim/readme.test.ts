@@ -148,7 +148,7 @@ t.test('npm start shows what the README says, and Ctrl-C ends it', { skip }, asy
 });
 
 t.test('the tour and the program of a stranger run as they stand', { skip }, async (t) => {
-  const port = await freeBlock(8);
+  const port = await freeBlock(12);
   t.match(tour[0], /^port=8101$/m);
   const script = ['set -euo pipefail', ...tour].join('\n').replace(/^port=8101$/m, `port=${port}`);
   const { status, printed } = await bash(script);

@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import Table from 'cli-table3';
 import type { Command } from 'commander';
-import { createClient } from '../api/client.js';
+import { type Client, createClient } from '../api/client.js';
 import { type NodeOptions, readBic, readDigest, withNode } from './arguments.js';
 import { done, failed, type Outcome, refusedBy } from './outcome.js';
 import type { Runner } from './runner.js';
@@ -42,14 +42,32 @@ async function status(digest: string | undefined, { node }: NodeOptions): Promis
   const [answer, set] = await Promise.all([client.getStatus(), client.getValidators()]);
   if (!answer.ok) return refusedBy(answer.problem);
   if (!set.ok) return refusedBy(set.problem);
-  const { name, party, version, height, time, view, ready, halted, network } = answer.value;
+  const { name, party, version, epoch, height, time, view, ready, halted, network } = answer.value;
   const table = new Table({ head: ['#', 'validator', 'connected'], style: { head: [], border: [] } });
   for (const { index, party: bic, self, connected } of set.value.validators) {
     table.push([index, bic, self ? 'this node' : connected ? 'yes' : 'no']);
   }
   const state = halted === null ? (ready ? 'ready' : 'not ready') : `halted: ${halted}`;
-  const head = `${party} of ${name} (version ${version}) is ${state}\nheight ${height}, view ${view}, time ${time}\nnetwork ${network}`;
-  return done({ ...answer.value, set: set.value.validators }, `${head}\n${table.toString()}`);
+  const head = `${party} of ${name} (version ${version}) is ${state}\nepoch ${epoch}, height ${height}, view ${view}, time ${time}\nnetwork ${network}`;
+  const text = [head, ...standingLines(answer.value), table.toString()].join('\n');
+  return done({ ...answer.value, set: set.value.validators }, text);
+}
+
+type Status = Extract<Awaited<ReturnType<Client['getStatus']>>, { ok: true }>['value'];
+type Standing = Pick<Status, 'role' | 'votes' | 'unfit' | 'change'>;
+
+/** What the node is in the set, and what changes there. A node of an earlier version does not say. */
+function standingLines({ role, votes, unfit, change }: Standing): string[] {
+  const lines: string[] = [];
+  if (role !== undefined) lines.push(`${role}, ${votes === true ? 'votes' : 'does not vote'}`);
+  if (typeof unfit === 'string')
+    lines.push(`its vote key never signs again (${unfit}): replace it with \`causeway govern\``);
+  if (typeof change === 'object' && change !== null) {
+    const { digest, approved, validators, ready } = change;
+    const stage = approved ? `approved; ready are ${ready.join(', ') || 'none yet'}` : 'not approved yet';
+    lines.push(`another set of validators is asked for, ${stage}: ${validators.join(', ')}`, `change ${digest}`);
+  }
+  return lines;
 }
 
 async function balances(bic: string, { node }: NodeOptions): Promise<Outcome> {

@@ -8,19 +8,58 @@ import { protectedTextOf, signingInput } from '../../protocol/jws.js';
 import {
   assert,
   type Bic,
+  type Hash,
   type InstructionDigest,
   type NetworkId,
   type PeerKey,
   type TimestampMs,
+  type ValidatorIndex,
 } from '../../protocol/types.js';
 import { formatTime } from '../../protocol/values.js';
-import type { Signer } from '../ports.js';
+import type { Ports, Signer } from '../ports.js';
+import type { Chain } from './chain.js';
 
-/** How long a statement may take to be ordered; then it is made again. */
-export const READY_VALIDITY_MS = 60_000;
+/** How long a statement is valid; when half of that has passed and it is not counted, it is made again. */
+const READY_VALIDITY_MS = 60_000;
+
+interface Deps extends Pick<Ports, 'clock' | 'signer'> {
+  readonly network: NetworkId;
+  /** This node's network key. */
+  readonly own: PeerKey;
+  /** By the vote keys that this node may vote with. */
+  readonly marks: ReadonlyMap<Hash, unknown>;
+  readonly chain: Chain;
+  readonly isFarBehind: () => boolean;
+  /** The door of this node itself. */
+  readonly submit: (instruction: Instruction) => Promise<unknown>;
+}
+
+export class Readiness {
+  readonly #deps: Deps;
+  #saidAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+  }
+
+  /** When this node is to vote in the next epoch and is up to date, it says so on the ledger, until that is counted. */
+  async say(): Promise<void> {
+    const { network, own, marks, chain, clock, signer, isFarBehind, submit } = this.#deps;
+    const { state, header } = chain.final;
+    const change = state.openChange();
+    const place = change?.members.findIndex(({ networkKey }) => networkKey === own) ?? -1;
+    const member = change?.members[place];
+    if (!change?.approved || member === undefined || change.ready.includes(place as ValidatorIndex)) return;
+    if (!marks.has(member.voteKey) || isFarBehind()) return;
+    if (clock.now() - this.#saidAtMs < READY_VALIDITY_MS / 2) return;
+    this.#saidAtMs = clock.now();
+    const said = { network, party: member.party, own, change: change.digest, issued: header.time };
+    await submit(await readyInstruction(said, signer));
+  }
+}
 
 /** The signed instruction. `issued` is a final block's time, so that no clock can make it come too early. */
-export async function readyInstruction(
+async function readyInstruction(
   {
     network,
     party,

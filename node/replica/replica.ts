@@ -3,25 +3,12 @@
  * a drain of the queue decides everything synchronously, one write makes it durable, and only then is anything said to
  * anyone. `succession.ts` begins the next epoch's when this one is over.
  */
-import { forgotten } from '../../ledger/memory.js';
-import {
-  type Core,
-  deadline,
-  type Effect,
-  type Input,
-  newCore,
-  ownVotes,
-  resume,
-  sameBallot,
-  step,
-} from '../../protocol/bft/core.js';
-import { blockId, voteSigningBytes } from '../../protocol/block.js';
+import { type Core, deadline, ownVotes } from '../../protocol/bft/core.js';
+import { voteSigningBytes } from '../../protocol/block.js';
 import { encodeMessage, type Message } from '../../protocol/envelope.js';
 import {
   assert,
   type Ballot,
-  type BlockId,
-  type Certificate,
   type Hash,
   type InstructionDigest,
   type LanePoint,
@@ -29,14 +16,15 @@ import {
   type PeerKey,
   type Proposal,
   unreachable,
-  type ValidatorIndex,
-  type View,
   type Vote,
 } from '../../protocol/types.js';
-import type { Operation, Ports, Purpose } from '../ports.js';
+import type { KeyLookup, Operation, Ports, Purpose } from '../ports.js';
 import { Admission, type Pending } from './admission.js';
-import { Chain, type Committed, type Expired } from './chain.js';
+import { Agreement } from './agreement.js';
+import { Alarm } from './alarm.js';
+import { Chain, type Committed } from './chain.js';
 import { Courier } from './courier.js';
+import { Expiry } from './expiry.js';
 import { Fetch } from './fetch.js';
 import { Inbox } from './inbox.js';
 import { type HeldBatch, Lanes } from './lanes.js';
@@ -44,7 +32,7 @@ import { Members } from './members.js';
 import { Opening } from './opening.js';
 import { Outbox, type OutboxItem } from './outbox.js';
 import { OwnLane } from './ownlane.js';
-import { READY_VALIDITY_MS, readyInstruction } from './ready.js';
+import { Readiness } from './ready.js';
 import { type FinalPointer, putBatch } from './records.js';
 import type { Recovered } from './recovery.js';
 import type { RestartGoal } from './restart.js';
@@ -98,8 +86,6 @@ const VOTES_ON_CONNECT_MAX = 16;
 const BLOCKS_BEHIND_MAX = 50;
 /** Instructions that a node without a lane has answered for and that are not final: past it the door says `lane_full`. */
 const OUTBOX_MAX = 20_000;
-/** Lists of forgotten ids, a block's each, that are deleted at once. */
-const EXPIRED_LISTS_AT_ONCE = 8;
 
 const digestsOf = (items: HeldBatch['items']): InstructionDigest[] =>
   items.flatMap((item) => (item === null ? [] : [item.instruction.digest]));
@@ -113,12 +99,15 @@ export class Replica {
   readonly admission: Admission;
   /** Why this node has stopped taking part for good, or null. */
   halted: string | null = null;
-  evidence = 0;
   readonly #ports: Ports;
   readonly #fetch: Fetch;
   readonly #inbox: Inbox;
   readonly #told: Told;
+  readonly #agreement: Agreement;
   readonly #log: VoteLog;
+  readonly #expiry: Expiry;
+  readonly #readiness: Readiness;
+  readonly #alarm: Alarm;
   readonly #outbox: Outbox;
   /** How this epoch was opened; null in the first. */
   readonly #opening: Opening | null;
@@ -128,28 +117,23 @@ export class Replica {
   #running: Promise<void> | null = null;
   #stopped = false;
   #decided = nothingDecided();
-  #building: { readonly view: View; readonly parent: BlockId; readonly parentView: View } | null = null;
-  /** The highest notarized block: what the next leader builds on. */
-  #head: { view: View; block: BlockId };
   readonly #own: OwnLane | null;
-  #expired: Expired | null = null;
   #tendAtMs = 0;
   #heldSaid: readonly LanePoint[] = [];
   #heldSaidAtMs = 0;
   #allowed: readonly unknown[] | null = null;
-  #readySaidAtMs = Number.NEGATIVE_INFINITY;
-  #timer: { readonly atMs: number; readonly cancel: () => void } | null = null;
 
   constructor(config: ReplicaConfig, ports: Ports, recovered: Recovered, told: Told) {
-    const { own, network, deltaMs, deltaMaxMs, skewMs } = config;
-    const { pointer, header, state, set, log, certificate, opening } = recovered;
-    const members = new Members(set, own, config.marks.keys());
+    const { own, network, deltaMs, skewMs, marks } = config;
+    const { pointer, header, state, set, log, opening } = recovered;
+    const members = new Members(set, own, marks.keys());
     const { self } = members;
     this.members = members;
     this.config = config;
     this.#ports = ports;
     this.#told = told;
     const wake = (): void => this.#enqueue({ type: 'wake' });
+    this.#alarm = new Alarm(ports.clock, wake);
     this.lanes = new Lanes(self, header.cut);
     const { upkeep } = told;
     const onDamage = upkeep.note.bind(upkeep);
@@ -160,32 +144,25 @@ export class Replica {
       state,
       config.goal,
     );
-    const { view, block, root } = pointer;
-    const restored = { final: { view, block, root, certificate }, votes: log.votes, certificates: log.certificates };
-    const voter = members.voteKey === null ? null : self;
-    this.core = newCore({ n: members.size, self: voter, deltaMs, deltaMaxMs }, restored);
     this.#log = new VoteLog(this.chain, set.epoch, log.keys);
     for (const proposal of log.proposals) this.chain.add(proposal.id, proposal.header, proposal);
     for (const held of recovered.batches) {
       this.lanes.add(held);
       this.lanes.stored(held);
     }
-    this.#head = { view, block };
-    for (const { ballot } of log.certificates) this.#raiseHead(ballot);
+    this.#agreement = this.#createAgreement(recovered);
+    this.core = this.#agreement.core;
     const parts = { ...ports, network, members, own, deltaMs, core: this.core, chain: this.chain, lanes: this.lanes };
     this.#own =
       self === null ? null : new OwnLane({ ...parts, self, set, batchMs: config.batchMs }, config.incarnation);
     this.#opening = opening === null ? null : new Opening(parts, opening);
     this.#outbox = new Outbox(ports.store, recovered.outbox);
     const say = (to: PeerKey, items: readonly Uint8Array[]): void =>
-      this.#send(to, 'batches', encodeMessage({ type: 'submit', items, epoch: set.epoch }));
+      this.#send(to, 'batches', this.#frame({ type: 'submit', items }));
     this.#courier = self === null ? new Courier({ ...parts, outbox: this.#outbox, say }) : null;
-    const send = (to: PeerKey | null, purpose: Purpose, message: Message): void => {
-      this.#decided.speech.push({ to, purpose, frame: encodeMessage({ ...message, epoch: set.epoch }) });
-    };
-    this.#fetch = new Fetch({ ...parts, send, onDamage });
-    const keyOf = (kid: Parameters<typeof state.publicKey>[0]): ReturnType<typeof state.publicKey> =>
-      this.chain.final.state.publicKey(kid);
+    this.#fetch = new Fetch({ ...parts, send: this.#say.bind(this), onDamage });
+    this.#expiry = new Expiry({ ...ports, onDamage });
+    const keyOf: KeyLookup = (kid) => this.chain.final.state.publicKey(kid);
     this.admission = new Admission({
       ...ports,
       network,
@@ -195,6 +172,8 @@ export class Replica {
       isLaneFull: () => this.#own?.isFull(this.chain.final.header.cut) ?? this.#outbox.size >= OUTBOX_MAX,
       wake,
     });
+    const submit = this.admission.submit.bind(this.admission);
+    this.#readiness = new Readiness({ ...parts, marks, submit, isFarBehind: () => this.isFarBehind });
     this.#inbox = new Inbox({
       ...parts,
       keyOf,
@@ -207,13 +186,41 @@ export class Replica {
     for (const [, copies] of this.#outbox.entries()) this.admission.carry(copies, self !== null);
   }
 
+  #createAgreement({ pointer, certificate, log }: Recovered): Agreement {
+    const { deltaMs, deltaMaxMs, marks, heartbeatMs } = this.config;
+    const { members, chain, lanes } = this;
+    const { view, block, root } = pointer;
+    return new Agreement(
+      {
+        ...this.#ports,
+        members,
+        chain,
+        lanes,
+        voteLog: this.#log,
+        marks,
+        heartbeatMs,
+        cast: (ballot) => void this.#decided.casts.push(ballot),
+        write: (operation) => void this.#decided.operations.push(operation),
+        say: (to, message) => this.#say(to, 'consensus', message),
+        halt: (reason, detail) => this.#halt(reason, detail),
+        isActive: () => this.#isActive(),
+      },
+      { n: members.size, self: members.voteKey === null ? null : members.self, deltaMs, deltaMaxMs },
+      { final: { view, block, root, certificate }, votes: log.votes, certificates: log.certificates },
+    );
+  }
+
+  get evidence(): number {
+    return this.#agreement.evidence;
+  }
+
   #closedBecause(): string | null {
     if (this.halted !== null) return `This node has halted: ${this.halted}.`;
     if (this.#stopped) return 'This node is stopping.';
     return this.chain.isOver ? 'The epoch has ended; the next begins.' : null;
   }
 
-  /** Begins to listen and to take part; what the vote log holds is said again, so that certificates lost with memory form anew. */
+  /** Begins to listen and to take part. */
   start(): void {
     const { bus } = this.#ports;
     this.#allow();
@@ -221,8 +228,7 @@ export class Replica {
       if (this.#isActive()) this.#inbox.receive(from, frame);
     });
     bus.onPeer((peer) => this.#enqueue({ type: 'peer', peer }));
-    this.#perform(resume(this.core));
-    for (const vote of ownVotes(this.core)) this.#sendVote(vote, null);
+    this.#agreement.resume();
     void this.#opening?.own().then((statement) => {
       if (statement !== null) this.#enqueue({ type: 'statement', statement });
     });
@@ -242,7 +248,7 @@ export class Replica {
   /** Stops taking part. Resolves when the last write is done. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    this.#timer?.cancel();
+    this.#alarm.cancel();
     this.admission.close();
     await this.#running;
   }
@@ -301,18 +307,18 @@ export class Replica {
   #take(turn: Turn): void {
     switch (turn.type) {
       case 'consensus':
-        if (turn.input.type === 'certificate') this.#recognise(turn.input.certificate);
-        if (this.#isActive()) this.#consensus(turn.input);
+        if (turn.input.type === 'certificate') this.#agreement.recognise(turn.input.certificate);
+        if (this.#isActive()) this.#agreement.take(turn.input);
         break;
       case 'echo':
-        this.#suspect(turn.ballot);
+        this.#agreement.suspect(turn.ballot);
         break;
       case 'proposal':
         this.#proposal(turn.message.proposal);
         break;
       case 'final':
         this.chain.catchUp(turn.message.headers, turn.message.certificate);
-        this.#consensus({ type: 'certificate', certificate: turn.message.certificate });
+        this.#agreement.take({ type: 'certificate', certificate: turn.message.certificate });
         break;
       case 'batch':
         if (this.lanes.has(turn.held.batch.author, turn.held.digest)) break;
@@ -325,7 +331,8 @@ export class Replica {
         break;
       case 'peer':
         this.#fetch.held(turn.peer);
-        for (const vote of ownVotes(this.core).slice(-VOTES_ON_CONNECT_MAX)) this.#sendVote(vote, turn.peer);
+        for (const vote of ownVotes(this.core).slice(-VOTES_ON_CONNECT_MAX))
+          this.#agreement.sendVote(vote, turn.peer);
         break;
       case 'statement': {
         const operation = this.#opening?.take(turn.statement) ?? null;
@@ -333,17 +340,17 @@ export class Replica {
         break;
       }
       case 'submitted':
-        this.#say(turn.from, { type: 'taken', digests: turn.digests });
+        this.#say(turn.from, 'consensus', { type: 'taken', digests: turn.digests });
         break;
       case 'taken':
         this.#courier?.taken(turn.from, turn.digests);
         break;
       case 'committed':
-        this.#expired = turn.expired ?? this.#expired;
+        if (turn.expired !== null) this.#expiry.begin(turn.expired);
         this.#committed(turn.blocks, turn.pointer);
         break;
       case 'forget':
-        this.#forget(turn.lists);
+        if (!this.chain.isWriting) this.#expiry.forget(turn.lists);
         break;
       case 'wake':
         break;
@@ -352,99 +359,17 @@ export class Replica {
     }
   }
 
-  #recognise({ ballot, signatures }: Certificate): void {
-    if (signatures.some(({ signer }) => signer === this.members.self)) this.#suspect(ballot);
-  }
-
-  /** A vote of this node's key that its log does not have: another machine signs with it. Neither may go on. */
-  #suspect(ballot: Ballot): void {
-    const { self, voteKey } = this.members;
-    if (self === null || voteKey === null || ballot.view <= this.core.final.view) return;
-    const own = this.core.rounds.get(ballot.view)?.votes[ballot.kind].get(self);
-    if (own !== undefined && sameBallot(own.ballot, ballot)) return;
-    void this.config.marks.get(voteKey)?.retire();
-    this.#halt(
-      'vote_key_elsewhere',
-      `a ${ballot.kind} of view ${ballot.view} bears this node's key and is not in its log`,
-    );
-  }
-
   /** A second proposal of a view is kept only when a quorum stands behind it; its vote is evidence all the same. */
   #proposal(proposal: Proposal): void {
     const { id, header, vote } = proposal;
     const first = this.core.rounds.get(header.view)?.proposal ?? null;
     const isKept = first === null || first.id === id || this.chain.wants.blocks.has(id);
     if (!isKept || this.chain.add(id, header, proposal) === null) {
-      this.#consensus({ type: 'vote', vote });
+      this.#agreement.take({ type: 'vote', vote });
       return;
     }
     const { view, parent, parentView, proposer } = header;
-    this.#consensus({ type: 'proposal', block: { id, view, parent, parentView, proposer }, vote });
-  }
-
-  #consensus(input: Input): void {
-    this.#perform(step(this.core, input, this.#ports.clock.now()));
-  }
-
-  #perform(effects: readonly Effect[]): void {
-    for (const effect of effects) this.#performOne(effect);
-  }
-
-  #performOne(effect: Effect): void {
-    const { log, metrics } = this.#ports;
-    switch (effect.type) {
-      case 'cast':
-        this.#decided.casts.push(effect.ballot);
-        break;
-      case 'build':
-        this.#building = effect;
-        break;
-      case 'validate':
-        if (this.chain.get(effect.block.id) !== undefined) this.chain.ask(effect.block.id);
-        else this.#consensus({ type: 'validated', view: effect.block.view, block: effect.block.id, valid: false });
-        break;
-      case 'apply': {
-        const executed = this.chain.get(effect.block)?.executed ?? null;
-        if (executed === null) this.chain.want(effect.block, effect.view);
-        else this.#consensus({ type: 'applied', view: effect.view, block: effect.block, root: executed.root });
-        break;
-      }
-      case 'certified':
-        this.#certified(effect.certificate);
-        break;
-      case 'finalized':
-        this.chain.finalize(effect.certificate);
-        this.#raiseHead(effect.certificate.ballot);
-        break;
-      case 'repeat':
-        for (const vote of effect.votes) this.#sendVote(vote, null);
-        for (const certificate of effect.certificates) this.#say(null, { type: 'certificate', certificate });
-        break;
-      case 'answer':
-        for (const certificate of effect.certificates)
-          this.#say(this.members.keyOf(effect.to), { type: 'certificate', certificate });
-        break;
-      case 'request':
-        this.#say(effect.to === null ? null : this.members.keyOf(effect.to), {
-          type: 'wantCertificates',
-          from: effect.from,
-          until: effect.until,
-        });
-        break;
-      case 'evidence':
-        this.evidence += 1;
-        metrics.count('evidence');
-        log.warn(
-          { validator: effect.first.signer, view: effect.first.ballot.view },
-          'a validator signed two votes that contradict each other',
-        );
-        break;
-      case 'halt':
-        this.#halt(effect.reason, effect.detail);
-        break;
-      default:
-        unreachable(effect);
-    }
+    this.#agreement.take({ type: 'proposal', block: { id, view, parent, parentView, proposer }, vote });
   }
 
   #halt(reason: string, detail: string): void {
@@ -453,44 +378,19 @@ export class Replica {
     this.#ports.log.error({ reason, detail }, 'halted: this node takes no further part until an operator has looked');
   }
 
-  #certified(certificate: Certificate): void {
-    const { ballot } = certificate;
-    // A finalization is kept with its block.
-    if (ballot.kind !== 'finalize') {
-      this.#decided.operations.push(this.#log.certificate(certificate));
-    }
-    this.#say(null, { type: 'certificate', certificate });
-    this.#raiseHead(ballot);
-    if (ballot.kind === 'nullify') this.#ports.metrics.count('nullifications');
+  /** Said once what is decided before it is durable. */
+  #say(to: PeerKey | null, purpose: Purpose, message: Message): void {
+    this.#decided.speech.push({ to, purpose, frame: this.#frame(message) });
   }
 
-  #raiseHead(ballot: Ballot): void {
-    if (ballot.block !== null && ballot.view > this.#head.view) this.#head = { view: ballot.view, block: ballot.block };
+  #frame(message: Message): Uint8Array {
+    return encodeMessage({ ...message, epoch: this.members.set.epoch });
   }
 
-  #say(to: PeerKey | null, message: Message): void {
-    const frame = encodeMessage({ ...message, epoch: this.members.set.epoch });
-    this.#decided.speech.push({ to, purpose: 'consensus', frame });
-  }
-
-  /** A leader's notarize vote travels with its block, whoever sends it. */
-  #sendVote(vote: Vote, to: PeerKey | null): void {
-    const proposal = vote.ballot.kind === 'notarize' ? (this.chain.get(vote.ballot.block)?.proposal ?? null) : null;
-    if (proposal !== null) this.#say(to, { type: 'proposal', proposal });
-    if (proposal?.vote.signer !== vote.signer) this.#say(to, { type: 'vote', vote });
-  }
-
-  /** Everything that follows from what was taken, until nothing more does. */
+  /** Everything that follows from what was taken. */
   #settle(): void {
     const now = this.#ports.clock.now();
-    this.#consensus({ type: 'tick' });
-    for (let moved = true; moved && this.#isActive(); ) {
-      const progress = this.chain.pump();
-      for (const input of progress) this.#consensus(input);
-      const hasWork = this.#hasWork();
-      if (hasWork !== this.core.work) this.#consensus({ type: 'work', has: hasWork });
-      moved = this.#build() || progress.length > 0;
-    }
+    this.#agreement.settle();
     if (!this.#isActive()) return;
     this.#makeFinal();
     if (this.admission.waiting > 0 && now >= (this.#own?.dueMs() ?? now)) {
@@ -499,36 +399,6 @@ export class Replica {
     this.#fetch.ask();
     this.#tend(now);
     this.#arm();
-  }
-
-  /** Batches that a quorum holds and the head does not order; something due; or an idle network's rare heartbeat. */
-  #hasWork(): boolean {
-    const now = this.#ports.clock.now();
-    const { final } = this.chain;
-    if (this.members.self === null || this.chain.ends(this.#head.block)) return false;
-    const head = this.chain.get(this.#head.block);
-    const header = head?.header ?? final.header;
-    if (this.lanes.hasWork(header.cut) || now - header.time >= this.config.heartbeatMs) return true;
-    const due = (head?.executed?.state ?? final.state).nextTrigger();
-    return due !== null && due <= now;
-  }
-
-  #build(): boolean {
-    if (this.#building === null || this.members.self === null) return false;
-    const { view, parent, parentView } = this.#building;
-    if (view !== this.core.view) {
-      this.#building = null;
-      return false;
-    }
-    const header = this.chain.build(parent, parentView, view, this.members.self);
-    if (header === null) return false;
-    this.#building = null;
-    const id = blockId(header);
-    this.#log.built(id, header);
-    this.chain.add(id, header, null);
-    this.chain.want(id, view);
-    this.#consensus({ type: 'built', block: { id, view, parent, parentView, proposer: this.members.self } });
-    return true;
   }
 
   #makeFinal(): void {
@@ -567,7 +437,7 @@ export class Replica {
     void this.#findExpired();
     this.#allow();
     this.#fetch.push(blocks);
-    void this.#sayReady();
+    void this.#readiness.say();
     for (const committed of blocks) {
       metrics.count('blocks_finalized');
       metrics.count('instructions_finalized', committed.executed.receipts.length);
@@ -580,46 +450,13 @@ export class Replica {
     metrics.gauge('peers', this.peers().filter(({ connected }) => connected).length);
     if (!this.chain.isOver) return;
     this.#stopped = true;
-    this.#timer?.cancel();
+    this.#alarm.cancel();
     this.#told.onOver();
   }
 
-  /** When this node is to vote in the next epoch and is up to date, it says so on the ledger, until that is counted. */
-  async #sayReady(): Promise<void> {
-    const { state, header } = this.chain.final;
-    const change = state.openChange();
-    const { own, network } = this.config;
-    const place = change?.members.findIndex(({ networkKey }) => networkKey === own) ?? -1;
-    const member = change?.members[place];
-    if (!change?.approved || member === undefined || change.ready.includes(place as ValidatorIndex)) return;
-    const { signer, clock } = this.#ports;
-    if (!this.config.marks.has(member.voteKey) || this.isFarBehind) return;
-    if (clock.now() - this.#readySaidAtMs < READY_VALIDITY_MS / 2) return;
-    this.#readySaidAtMs = clock.now();
-    const said = { network, party: member.party, own, change: change.digest, issued: header.time };
-    await this.admission.submit(await readyInstruction(said, signer));
-  }
-
-  /** A few expired lists at each commit, so that forgetting keeps up and never holds a block up. */
   async #findExpired(): Promise<void> {
-    if (this.#expired === null) return;
-    const lists: [Uint8Array, Uint8Array][] = [];
-    for await (const entry of this.#ports.store.scan('ids', { ...this.#expired, limit: EXPIRED_LISTS_AT_ONCE }))
-      lists.push(entry);
-    this.#enqueue({ type: 'forget', lists });
-  }
-
-  /** Not while a final write is under way: what it writes again must not be deleted after it. */
-  #forget(lists: readonly (readonly [Uint8Array, Uint8Array])[]): void {
-    if (this.chain.isWriting) return;
-    if (lists.length < EXPIRED_LISTS_AT_ONCE) this.#expired = null;
-    if (lists.length === 0) return;
-    const { store } = this.#ports;
-    const keys = lists.flatMap(([key, list]) => forgotten(key, list, { get: (id) => store.get('ids', id) }));
-    void store.write(
-      keys.map((key) => ({ type: 'delete', table: 'ids', key })),
-      { sync: false },
-    );
+    const lists = await this.#expiry.find();
+    if (lists !== null) this.#enqueue({ type: 'forget', lists });
   }
 
   /** Tells how far lanes are held whenever that moved, and once in a while all the same, since frames may be lost. */
@@ -645,7 +482,7 @@ export class Replica {
     if (this.#opening === null || this.#opening.isComplete) return;
     void this.#opening.own().then((statement) => {
       if (statement === null || !this.#isActive()) return;
-      this.#send(null, 'consensus', encodeMessage({ type: 'statement', statement, epoch: this.members.set.epoch }));
+      this.#send(null, 'consensus', this.#frame({ type: 'statement', statement }));
     });
   }
 
@@ -656,15 +493,7 @@ export class Replica {
       this.admission.waiting > 0 ? (this.#own?.dueMs() ?? null) : null,
       this.#courier?.dueMs() ?? null,
     ];
-    const atMs = Math.min(...times.filter((time) => time !== null));
-    if (this.#timer?.atMs === atMs) return;
-    this.#timer?.cancel();
-    const { clock } = this.#ports;
-    const cancel = clock.after(Math.max(0, atMs - clock.now()), () => {
-      this.#timer = null;
-      this.#enqueue({ type: 'wake' });
-    });
-    this.#timer = { atMs, cancel };
+    this.#alarm.setTo(Math.min(...times.filter((time) => time !== null)));
   }
 
   /** Sync first: a vote forgotten in a crash becomes equivocation, and a 202 for what is not durable a lie (SPEC, Persistence). */
@@ -684,8 +513,7 @@ export class Replica {
     if (own === null) {
       for (const { item, bytes } of decided.taken)
         decided.operations.push(...this.#outbox.put({ instruction: item.instruction, bytes }));
-    }
-    if (own !== null) {
+    } else {
       decided.operations.push(putBatch(own));
       decided.batches.push(own);
     }
@@ -698,14 +526,13 @@ export class Replica {
     for (const pending of decided.taken) pending.settle(true);
     if (!this.#isActive()) return;
     for (const vote of votes) {
-      this.#sendVote(vote, null);
+      this.#agreement.sendVote(vote, null);
       this.#turns.push({ type: 'consensus', input: { type: 'vote', vote } });
     }
     if (decided.batches.length > 0 || decided.taken.length > 0) this.#turns.push({ type: 'wake' });
     if (own !== null) {
       const { bytes, signature } = own;
-      const frame = encodeMessage({ type: 'batch', bytes, signature, epoch: this.members.set.epoch });
-      decided.speech.push({ to: null, purpose: 'batches', frame });
+      decided.speech.push({ to: null, purpose: 'batches', frame: this.#frame({ type: 'batch', bytes, signature }) });
     }
     for (const { to, purpose, frame } of [...decided.speech, ...this.#decided.speech.splice(0)])
       this.#send(to, purpose, frame);

@@ -13,7 +13,10 @@ import type { Deed, Links, Plan, Step } from './plan.js';
 type Timed = readonly [afterMs: number, deed: Deed];
 
 /** What a plan is made of before its steps are. */
-type Cast = Pick<Plan, 'validators' | 'liars' | 'twins'>;
+type Cast = Pick<Plan, 'validators' | 'joiners' | 'liars' | 'twins' | 'fragile' | 'snapshotBlocks' | 'retention'> & {
+  /** The validators change. */
+  readonly isChanging: boolean;
+};
 
 interface Ingredient {
   readonly name: string;
@@ -26,11 +29,35 @@ interface Ingredient {
 }
 
 const HOUR_MS = 3_600_000;
+/** Sizes of the sets that validators change to. */
+const SET_MIN = 4;
+const SET_MAX = 8;
+/** What is fetched again from peers when it is damaged. */
+const MENDED_TABLES = ['blocks', 'receipts', 'index', 'batches', 'state'] as const;
 
 const every = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
-const pickNode = (random: Random, { validators }: Cast): number => random.between(0, validators - 1);
-const othersThan = (node: number, { validators }: Cast): number[] =>
-  every(validators).filter((other) => other !== node);
+const everyNode = ({ validators, joiners }: Pick<Cast, 'validators' | 'joiners'>): number[] =>
+  every(validators + joiners);
+const pickNode = (random: Random, cast: Cast): number => random.pick(everyNode(cast));
+const othersThan = (node: number, cast: Cast): number[] => everyNode(cast).filter((other) => other !== node);
+
+/** As the seed has it. */
+const shuffled = (random: Random, nodes: readonly number[]): number[] =>
+  nodes
+    .map((node): [number, number] => [random.between(0, 1_000_000), node])
+    .sort((a, b) => a[0] - b[0])
+    .map(([, node]) => node);
+
+/** A set of validators in which no more than f lie, or may be without a vote; none if the seed draws no such set. */
+function nextSet(random: Random, cast: Cast): number[] {
+  const faulty = [...cast.liars, ...cast.twins, ...cast.fragile];
+  const nodes = shuffled(random, everyNode(cast));
+  const size = random.between(SET_MIN, Math.min(nodes.length, SET_MAX));
+  const sound = nodes.filter((node) => !faulty.includes(node));
+  const unsound = nodes.filter((node) => faulty.includes(node)).slice(0, random.between(0, faultsMax(size)));
+  const members = [...unsound, ...sound].slice(0, size);
+  return members.length === size ? shuffled(random, members) : [];
+}
 
 /** All pairs from one side to the other. */
 const across = (a: readonly number[], b: readonly number[]): Links =>
@@ -88,16 +115,19 @@ const MIX: readonly Ingredient[] = [
     name: 'all crash at once',
     perMille: 250,
     everyMs: [4000, 20_000],
-    make: (random, { validators }) => [
-      [0, { do: 'crash', nodes: every(validators), how: 'power' }],
-      ...every(validators).map((node): Timed => [random.between(1, 3000), { do: 'start', node }]),
+    make: (random, cast) => [
+      [0, { do: 'crash', nodes: everyNode(cast), how: 'power' }],
+      ...everyNode(cast).map((node): Timed => [random.between(1, 3000), { do: 'start', node }]),
     ],
   },
   {
     name: 'an outage of hours',
-    perMille: 80,
+    perMille: 120,
     everyMs: [5000, 20_000],
-    make: (random) => [[0, { do: 'outage', forMs: random.between(1, 30) * HOUR_MS }]],
+    make: (random, { retention }) => [
+      // What is kept is kept for days.
+      [0, { do: 'outage', forMs: (retention === null ? random.between(1, 30) : 100) * HOUR_MS }],
+    ],
   },
   {
     name: 'a link fails one way',
@@ -129,8 +159,8 @@ const MIX: readonly Ingredient[] = [
     name: 'two sides',
     perMille: 400,
     everyMs: [3000, 12_000],
-    make: (random, { validators }) => [
-      [0, { do: 'cut', links: apart(random, every(validators)) }],
+    make: (random, cast) => [
+      [0, { do: 'cut', links: apart(random, everyNode(cast)) }],
       [random.between(500, 10_000), { do: 'mend' }],
     ],
   },
@@ -139,9 +169,10 @@ const MIX: readonly Ingredient[] = [
     name: 'two sides that liars go between',
     perMille: 600,
     everyMs: [4000, 12_000],
-    make: (random, { validators, liars, twins }) => {
-      const honest = every(validators).filter((node) => !liars.includes(node) && !twins.includes(node));
-      if (honest.length === validators) return [];
+    make: (random, cast) => {
+      const { liars, twins } = cast;
+      const honest = everyNode(cast).filter((node) => !liars.includes(node) && !twins.includes(node));
+      if (liars.length + twins.length === 0) return [];
       const forMs = random.between(2000, 10_000);
       const lies = ['votes_for_everything', random.pick([...LIES.keys()])];
       return [
@@ -233,6 +264,64 @@ const MIX: readonly Ingredient[] = [
     ],
   },
   {
+    name: 'a data folder is lost',
+    perMille: 400,
+    everyMs: [4000, 20_000],
+    make: (random, { fragile }) => {
+      if (fragile.length === 0) return [];
+      const node = random.pick(fragile);
+      return [
+        [0, { do: 'wipe', node }],
+        [random.between(1, 6000), { do: 'start', node }],
+      ];
+    },
+  },
+  {
+    name: 'a data folder is brought back from a copy',
+    perMille: 400,
+    everyMs: [4000, 20_000],
+    make: (random, { fragile }) => {
+      if (fragile.length === 0) return [];
+      const node = random.pick(fragile);
+      const laterMs = random.between(500, 6000);
+      return [
+        [0, { do: 'keep', node }],
+        [laterMs, { do: 'rollBack', node }],
+        [laterMs + random.between(1, 3000), { do: 'start', node }],
+      ];
+    },
+  },
+  {
+    name: 'records are damaged',
+    perMille: 400,
+    everyMs: [500, 6000],
+    make: (random, { fragile }) => {
+      if (fragile.length === 0) return [];
+      const damage: Deed = {
+        do: 'damage',
+        node: random.pick(fragile),
+        table: random.pick(MENDED_TABLES),
+        isMisdirected: random.chance(300),
+      };
+      return [[0, damage]];
+    },
+  },
+  {
+    name: 'the validators change',
+    perMille: 1000,
+    everyMs: [3000, 9000],
+    make: (random, cast) => {
+      if (!cast.isChanging) return [];
+      const members = nextSet(random, cast);
+      const ends = random.chance(500) ? [] : shuffled(random, everyNode(cast)).slice(0, random.between(1, 4));
+      return [
+        [0, { do: 'govern', members }],
+        ...ends.map((node): Timed => [0, { do: 'crashAtEpochEnd', node, calls: random.between(1, 40) }]),
+        ...ends.map((node): Timed => [random.between(2000, 9000), { do: 'start', node }]),
+      ];
+    },
+  },
+  {
     name: 'lies',
     perMille: 1000,
     everyMs: [1000, 6000],
@@ -260,37 +349,60 @@ const MIX: readonly Ingredient[] = [
   },
 ];
 
+/** Who there is, and what is wrong with whom: never more of a set than it bears. */
+function castOf(random: Random): Cast {
+  const validators = random.chance(120) ? 7 : 4;
+  const most = faultsMax(validators);
+  const nodes = shuffled(random, every(validators));
+  const liesCount = random.chance(600) ? random.between(1, most) : 0;
+  const faulty = nodes.slice(0, liesCount);
+  const areTwins = random.chance(200);
+  const joiners = random.chance(350) ? random.between(1, 3) : 0;
+  const lostCount = random.chance(500) ? most - liesCount : 0;
+  const lost = [
+    ...nodes.slice(liesCount, liesCount + lostCount),
+    // One of the nodes that only follow may lose everything at any time.
+    ...(joiners > 0 && random.chance(400) ? [validators] : []),
+  ];
+  return {
+    validators,
+    joiners,
+    liars: areTwins ? [] : faulty,
+    twins: areTwins ? faulty : [],
+    fragile: lost,
+    snapshotBlocks: random.pick([10_000, 10_000, 30, 12]),
+    retention: random.chance(250) ? { blocks: random.between(1, 20), days: 3 } : null,
+    isChanging: random.chance(joiners > 0 ? 700 : 150),
+  };
+}
+
 /** The plan of a seed. */
 export function planOf(seed: number): Plan {
   // Another stream than the world's own.
   const random = new Random(seed ^ 0x504c_414e);
-  const validators = random.chance(120) ? 7 : 4;
-  const faulty = every(validators)
-    .map((node): [number, number] => [random.between(0, 1_000_000), node])
-    .sort((a, b) => a[0] - b[0])
-    .slice(0, random.chance(600) ? random.between(1, faultsMax(validators)) : 0)
-    .map(([, node]) => node);
-  const areTwins = random.chance(200);
-  const cast: Cast = { validators, liars: areTwins ? [] : faulty, twins: areTwins ? faulty : [] };
+  const { isChanging, ...cast } = castOf(random);
   const faultMs = random.between(3000, 20_000);
   const steps: Step[] = [];
   for (const { perMille, everyMs, make } of MIX) {
     if (!random.chance(perMille)) continue;
     const gapMs = random.between(...everyMs);
     for (let atMs = random.between(0, gapMs); atMs < faultMs; atMs += random.between(1, 2 * gapMs)) {
-      for (const [afterMs, deed] of make(random, cast)) steps.push({ atMs: atMs + afterMs, deed });
+      for (const [afterMs, deed] of make(random, { ...cast, isChanging }))
+        steps.push({ atMs: atMs + afterMs, deed });
     }
   }
   const sent = Math.ceil((faultMs / 1000) * random.pick([2, 5, 10, 20]));
   for (let i = 0; i < sent; i++) {
-    const deed: Deed = { do: 'submit', node: pickNode(random, cast), chance: random.between(0, 0x7fff_ffff) };
+    const node = random.pick(everyNode(cast));
+    const deed: Deed = { do: 'submit', node, chance: random.between(0, 0x7fff_ffff) };
     steps.push({ atMs: random.between(0, faultMs), deed });
   }
   return {
     seed,
     ...cast,
     realSignatures: random.chance(20),
-    profile: random.pick(['light', 'full', 'hostile']),
+    // In the others banks' workloads ask for changes of their own, and take back the key of a node that left the set.
+    profile: isChanging ? 'full' : random.pick(['light', 'full', 'hostile']),
     faultMs,
     steps: steps.sort((a, b) => a.atMs - b.atMs),
   };

@@ -1,4 +1,6 @@
 /** A run of the virtual world as data: what it is made of, what is done to it, and when. Made from a seed, or cut down. */
+import type { Table } from '../../node/ports.js';
+import type { Retention } from '../../node/replica/prune.js';
 import type { SyncTimes } from '../disk.js';
 import type { CrashPoint } from '../process.js';
 import type { Profile } from '../workload.js';
@@ -31,6 +33,18 @@ export type Deed =
   /** The wall clock is set, by so much. */
   | { readonly do: 'jump'; readonly node: number; readonly byMs: number }
   | { readonly do: 'drift'; readonly node: number; readonly ppm: number }
+  /** A node loses its data folder with its process; the mark beside it is kept. */
+  | { readonly do: 'wipe'; readonly node: number }
+  /** A copy of a node's data folder is made. */
+  | { readonly do: 'keep'; readonly node: number }
+  /** That copy takes the place of the folder, the process having ended. */
+  | { readonly do: 'rollBack'; readonly node: number }
+  /** A stored record changes in a bit, or comes to hold another's value. */
+  | { readonly do: 'damage'; readonly node: number; readonly table: Table; readonly isMisdirected: boolean }
+  /** The authorities have these nodes validate from the next epoch on. */
+  | { readonly do: 'govern'; readonly members: readonly number[] }
+  /** The next time that a node sees an epoch end, its process ends at the so-many-th call of a port after. */
+  | { readonly do: 'crashAtEpochEnd'; readonly node: number; readonly calls: number }
   /** A liar begins some lies, or ends them. */
   | { readonly do: 'lie'; readonly node: number; readonly lies: readonly string[]; readonly on: boolean }
   /** Twins share their peers out anew. */
@@ -48,9 +62,16 @@ export interface Plan {
   /** Decides what the plan leaves open: latencies, which frames are lost, what of a write survives a crash. */
   readonly seed: number;
   readonly validators: number;
+  /** Nodes beyond the genesis set: banks' own, which follow until they are made validators. */
+  readonly joiners: number;
   /** Those whose replica sits behind a lying bus, or runs twice; at most f in all. */
   readonly liars: readonly number[];
   readonly twins: readonly number[];
+  /** Whose disk may lose what it held: with the liars and twins at most f of any set of validators. */
+  readonly fragile: readonly number[];
+  /** A node that is more blocks behind than this fetches a snapshot. */
+  readonly snapshotBlocks: number;
+  readonly retention: Retention | null;
   readonly realSignatures: boolean;
   readonly profile: Profile;
   /** Virtual time under faults. */
@@ -63,8 +84,12 @@ export interface Plan {
 export const CALM_PLAN: Plan = {
   seed: 1,
   validators: 4,
+  joiners: 0,
   liars: [],
   twins: [],
+  fragile: [],
+  snapshotBlocks: 10_000,
+  retention: null,
   realSignatures: false,
   profile: 'light',
   faultMs: 0,

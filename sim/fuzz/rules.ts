@@ -19,10 +19,12 @@ export class Rules {
   }
 
   /** Its view's leader made it, time goes on, and no quorum of honest clocks was that far behind. */
-  onFinal({ block: { header } }: Committed, validators: number): void {
-    const { height, view, proposer, time } = header;
+  onFinal({ block: { header } }: Committed): void {
+    const { height, view, proposer, time, cut } = header;
     if (this.#blocks.has(height)) return;
     this.#blocks.set(height, { time });
+    // A cut has a point for each lane, and each validator a lane.
+    const validators = cut.length;
     if (proposer !== view % validators)
       this.#report(`leader: ${proposer} of ${validators} made the final block of view ${view}`);
     const parent = this.#blocks.get(height - 1);
