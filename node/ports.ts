@@ -249,6 +249,13 @@ export interface BlockView {
   /** The instructions as JWS, in the order in which the cut holds them. */
   readonly instructions: readonly object[];
 }
+/** A change of validators under way: parties of the whole next set in its order, and those of them that are ready. */
+export interface ChangeView {
+  readonly digest: string;
+  readonly approved: boolean;
+  readonly validators: readonly string[];
+  readonly ready: readonly string[];
+}
 export interface StatusView {
   readonly network: string;
   readonly name: string;
@@ -262,6 +269,12 @@ export interface StatusView {
   readonly peers: number;
   readonly validators: number;
   readonly ready: boolean;
+  /** Who has no place in the set follows: a standby holds a vote key for a place in a later one, a participant none. */
+  readonly role: 'validator' | 'standby' | 'participant';
+  readonly votes: boolean;
+  /** Why its vote key must never sign again, if that is so. */
+  readonly unfit: string | null;
+  readonly change: ChangeView | null;
   readonly halted: string | null;
   readonly evidence: number;
 }

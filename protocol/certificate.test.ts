@@ -7,9 +7,9 @@ import { resultRoot, validatorSet, voteSigningBytes } from './block.js';
 import { type Bundle, encodeBundle, verifyBundle } from './bundle.js';
 import { canonicalBytes } from './canonical.js';
 import {
+  type ChangeHandOver,
   certificateChecks,
   type Finalization,
-  type ChangeHandOver,
   handOverSigningBytes,
   judgeSigners,
   type SignatureJudge,

@@ -94,7 +94,7 @@ const authorities: RestartAuthority[] = KEYS.map((keys, i) => ({
   keys: keys.map(({ jwk }) => jwk),
 }));
 type AuthorityKey = (typeof KEYS)[number][number];
-const [a0, b0, b1, b2, c0, d0] = KEYS.flat() as [
+const [a0, b0, b1, , c0, d0] = KEYS.flat() as [
   AuthorityKey,
   AuthorityKey,
   AuthorityKey,
@@ -207,8 +207,6 @@ t.test(
       'another file',
     );
     t.equal(verdictOf(stated(good), { set: after.set }), 'wrong_epoch', 'replayed in a later epoch');
-    void b2;
-    void c0;
     t.end();
   },
 );
@@ -236,7 +234,7 @@ function bundle(handOver: RestartHandOver | ChangeHandOver) {
 function* bent(value: unknown): Generator {
   if (typeof value === 'number') yield* [value + 1, value - 1];
   else if (typeof value === 'string') {
-    for (let i = 0; i < value.length; i += 3) {
+    for (let i = 0; i < value.length; i += 5) {
       const digit = value[i] as string;
       yield value.slice(0, i) +
         (digit === 'a' ? 'b' : digit === 'A' ? 'B' : /[A-Z]/.test(digit) ? 'A' : 'a') +
@@ -259,7 +257,7 @@ function* bent(value: unknown): Generator {
 
 t.test('a receipt is proven over a restart, and by nothing bent', (t) => {
   const trusted = { network, validators: before.set, authorities };
-  const good = bundle(stated(restart()));
+  const good = bundle(stated(restart({}, [a0, c0, d0])));
   t.match(verifyBundle(utf8(JSON.stringify(good)), trusted, check), { ok: true, epoch: 1, receipt });
   t.match(verifyBundle(good, { network, validators: before.set }, check), {
     code: 'unknown_authority_key',
@@ -285,12 +283,14 @@ t.test('as bytes it is one thing only', (t) => {
   t.equal(decodeHandOver(bytes.slice(0, -1)), null, 'cut short');
   t.equal(decodeHandOver(Uint8Array.of(2, ...bytes.slice(1))), null, 'of an unknown kind');
   const text = new TextDecoder().decode(statementBytes(good.restart));
-  const spaced = utf8(text.replace('{', '{ '));
   const moved = bytes.slice();
   moved.set(utf8(text.replace('"epoch":1', '"epoch":7')), 5);
   t.equal(decodeHandOver(moved), null, 'epochs that do not fit');
-  t.ok(spaced.length === text.length + 1);
-  t.equal(hashOf(statementBytes(good.restart)), 'GOLDEN', 'golden: what authorities sign');
+  t.equal(
+    hashOf(statementBytes(good.restart)),
+    '4846d58cafa738895ea8c10db8bbb81eb14dec4664b0d549ec875e616562809d',
+    'golden: what authorities sign',
+  );
   t.end();
 });
 

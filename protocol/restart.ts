@@ -199,6 +199,8 @@ export function parseRestartFile(
   const read = readRestart(shaped.value.statement, shaped.value.signatures);
   if (!read.ok) return read;
   const { restart } = read;
+  const weak = weakKeyRefusal(restart.set.validators);
+  if (weak !== null) return weak;
   const headers: BlockHeader[] = [];
   for (const [at, text] of shaped.value.headers.entries()) {
     const raw = fromBase64url(text);
@@ -219,14 +221,14 @@ export function parseRestartFile(
   return { ok: true, file: { restart, headers } };
 }
 
-/** A restart from its JSON parts, whose shape was checked. Keys must be good ones, and distinct. */
+/** A restart from its JSON parts, whose shape was checked. Parties and keys must be distinct; that keys are good points is judged where files are made and read. */
 export function readRestart(
   statement: RestartStatement,
   written: RestartSignaturesText,
 ): { readonly ok: true; readonly restart: Restart } | RestartRefusal<RestartFormCode> {
   const { network, epoch, certificate } = statement;
   const validators = statement.validators as unknown as readonly Validator[];
-  const refusal = validatorsRefusal(validators);
+  const refusal = repeatedRefusal(validators);
   if (refusal !== null) return refusal;
   const last = statement.last as Restart['last'];
   if (last.epoch + 1 !== epoch)
@@ -273,8 +275,8 @@ function readSignature(
   return { ok: true, signature: { protectedText: written.protected, alg, kid: kid as Thumbprint, signature } };
 }
 
-/** Parties stand in the set once, and every key is good and stands in it once. */
-function validatorsRefusal(validators: readonly Validator[]): RestartRefusal<RestartFormCode> | null {
+/** Parties and keys stand in the set once. */
+function repeatedRefusal(validators: readonly Validator[]): RestartRefusal<RestartFormCode> | null {
   const parties = new Set<string>();
   const keys = new Set<string>();
   for (const [at, validator] of validators.entries()) {
@@ -283,11 +285,20 @@ function validatorsRefusal(validators: readonly Validator[]): RestartRefusal<Res
       return refuse('duplicate_party', 'this party has a seat already', `${pointer}/party`);
     parties.add(validator.party);
     for (const role of ['voteKey', 'networkKey'] as const) {
-      const key = validator[role];
-      if (keys.has(key)) return refuse('duplicate_key', 'this key stands in the set already', `${pointer}/${role}`);
-      keys.add(key);
-      const weak = judgeEd25519(fromHex(key));
-      if (weak !== null) return refuse(weak.code, weak.detail, `${pointer}/${role}`);
+      if (keys.has(validator[role]))
+        return refuse('duplicate_key', 'this key stands in the set already', `${pointer}/${role}`);
+      keys.add(validator[role]);
+    }
+  }
+  return null;
+}
+
+/** A key of the set that is no good point; it takes milliseconds a key to find out, so this is not asked of what comes from a peer. */
+export function weakKeyRefusal(validators: readonly Validator[]): RestartRefusal<RestartFormCode> | null {
+  for (const [at, validator] of validators.entries()) {
+    for (const role of ['voteKey', 'networkKey'] as const) {
+      const weak = judgeEd25519(fromHex(validator[role]));
+      if (weak !== null) return refuse(weak.code, weak.detail, `/statement/validators/${at}/${role}`);
     }
   }
   return null;

@@ -67,6 +67,9 @@ export type SnapshotMessage =
     };
 export const SNAPSHOT_MESSAGES = ['wantSnapshot', 'snapshot', 'wantChunk', 'chunk'] as const;
 
+/** Hours since 1970, far past any that a bucket has. */
+const HOURS_END = 2 ** 40;
+
 const KINDS = ['manifest', 'state', 'ids', 'record'] as const satisfies readonly ChunkName['kind'][];
 
 /** The body of a message, after the byte of its type. */
@@ -130,7 +133,7 @@ function readName(reader: Reader): ChunkName {
       return { kind, height, depth, index: below(reader.u32(), 2 ** depth) };
     }
     case 'ids':
-      return { kind, height, hour: reader.u64(), chain: reader.hash() };
+      return { kind, height, hour: below(reader.u64(), HOURS_END), chain: reader.hash() };
     case undefined:
       throw new DecodeError('an unknown kind of chunk');
     default:

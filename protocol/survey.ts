@@ -32,6 +32,7 @@ import {
   type RestartFormCode,
   readRestart,
   statementOf,
+  weakKeyRefusal,
 } from './restart.js';
 import { parseShape } from './shape.js';
 import {
@@ -252,7 +253,8 @@ export function proposeRestart(
     signatures: [],
   };
   const read = readRestart(statementOf(restart), []);
-  return read.ok ? { ok: true, file: { restart: read.restart, headers: way } } : read;
+  if (!read.ok) return read;
+  return weakKeyRefusal(next) ?? { ok: true, file: { restart: read.restart, headers: way } };
 }
 
 /** The headers after `base` up to the notarized block, oldest first. */

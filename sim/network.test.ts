@@ -430,6 +430,8 @@ t.test('under load a standby takes the place of a validator, and votes', async (
   await registerNode(cn, standby, [authorityOf(network, 'HK')]);
   await network.start([standby]);
   await untilFollowing([standby], cn);
+  t.match(need(await standby.client.getStatus()), { role: 'standby', votes: false, unfit: null });
+  t.match(need(await network.homeOf(hsbc).client.getStatus()), { role: 'participant', votes: false });
   const ends = new AbortController();
   const loads = [cn, network.homeOf(hsbc)].map((member) => load(member, ends.signal));
   const authorities = (['HK', 'CN', 'TH'] as const).flatMap((jurisdiction) => [
@@ -441,6 +443,7 @@ t.test('under load a standby takes the place of a validator, and votes', async (
   const govern = ['govern', 'validators', '--add', member, ...authorities, '--node', cn.url, '--json'];
   t.match(parsed(await runCli(...govern)), { status: 0, said: { status: 'final', code: 'applied' } });
   t.comment(`applied ${Math.round(performance.now() - sentMs)} ms after the command began`);
+  t.match(need(await cn.client.getStatus()), { role: 'validator', votes: true, unfit: null, change: null, epoch: 1 });
   const set = need(await cn.client.getValidators());
   t.match(set, { epoch: 1, validators: [{ party: hk.party }, { self: true }, {}, {}] });
   const next = await pay(cn);
@@ -494,6 +497,7 @@ t.test('a copy of a validator started a second time does not vote, and says so',
   t.match(third.lastLines().join('\n'), /never signs again/, 'alone it starts, and knows that it forgot votes');
   t.match(third.lastLines().join('\n'), /vote_log_rolled_back/);
   const client = createClient(url);
+  t.match(need(await client.getStatus()), { role: 'validator', votes: false, unfit: 'vote_log_rolled_back' });
   const { digest } = await pay(cn);
   t.match(need(await client.waitFinal(digest, FINAL_MS_MAX)), { code: 'settled' }, 'it follows');
   t.same(await third.stop(), { status: 0, signal: null });

@@ -3,16 +3,18 @@ import { utf8 } from '../protocol/codec.js';
 import type { Genesis } from '../protocol/genesis.js';
 import { hashOf } from '../protocol/hash.js';
 import type { JwsJson } from '../protocol/instruction.js';
-import { type PeerKey, unreachable, type ValidatorIndex } from '../protocol/types.js';
-import type { Liar } from './byzantine/liar.js';
+import { assert, type Hash, type PeerKey, unreachable, type ValidatorSet } from '../protocol/types.js';
+import type { Liar, Seat } from './byzantine/liar.js';
 import { newLiar } from './byzantine/lies.js';
 import { Twins } from './byzantine/twins.js';
 import { cheapFact, realFact } from './checkers/signatures.js';
-import { QUICK_SYNCS } from './disk.js';
+import { QUICK_SYNCS, type SimDisk } from './disk.js';
+import { DamageDone } from './fuzz/damage.js';
+import { Membership } from './fuzz/membership.js';
 import type { Deed, Plan } from './fuzz/plan.js';
 import { Recorder } from './fuzz/recorder.js';
 import { Rules } from './fuzz/rules.js';
-import { SIM_TIMING, SimNode } from './node.js';
+import { SIM_TIMING, SimNode, type SimNodeOptions } from './node.js';
 import { Random } from './random.js';
 import { readJws, simGenesis, Workload } from './workload.js';
 import { World } from './world.js';
@@ -36,6 +38,9 @@ const SETTLE_MS = 180_000;
 const SETTLE_STEP_MS = 500;
 /** A node that starts has its disk to read. */
 const START_MS_MAX = 60_000;
+/** Reads of all that a damaged node has, with time to mend between two. */
+const MENDING_ROUNDS = 40;
+const MENDING_MS = 1500;
 
 /** Carries out a plan. What happens is decided by the plan alone. `traceLines` asks for that much of a trace. */
 export async function run(plan: Plan, traceLines = 0): Promise<RunResult> {
@@ -56,12 +61,19 @@ class Stage {
   readonly #recorder: Recorder;
   readonly #rules: Rules;
   readonly #genesis: Genesis;
-  /** By their place in the set; a liar too, and one of two twins. */
+  /** By their place in the genesis set, and those beyond it; a liar too, and one of two twins. */
   readonly #nodes: readonly SimNode[];
   readonly #secondTwins: readonly SimNode[];
   readonly #liars = new Map<number, Liar>();
   readonly #twins: Twins[] = [];
   readonly #workload: Workload;
+  readonly #membership: Membership;
+  readonly #damage = new DamageDone();
+  /** Copies of data folders, by node. */
+  readonly #copies = new Map<SimNode, SimDisk>();
+  /** By node: at which call of a port after an epoch's end its process ends. */
+  readonly #doomed = new Map<number, number>();
+  #epoch = 0;
   readonly #startedMs: number;
   /** What clients draw from: set anew for each instruction, so that leaving one out of a plan changes no other. */
   #chance: Random;
@@ -79,11 +91,9 @@ class Stage {
     const signatures = realSignatures ? realFact : cheapFact;
     this.#recorder = new Recorder(world, { honest, genesis, signatures }, isTracing);
     this.#rules = new Rules((violation) => this.violate(violation), genesis.parameters.skewMs);
-    const places = Array.from({ length: validators }, (_, self) => self as ValidatorIndex);
-    this.#nodes = places.map((self) => this.#made(self));
-    this.#secondTwins = plan.twins.map((self, i) => this.#twin(self as ValidatorIndex, i));
     const stage = this;
     const around = {
+      realSignatures,
       get random(): Random {
         return stage.#chance;
       },
@@ -92,40 +102,52 @@ class Stage {
       },
     };
     this.#workload = new Workload(around, genesis, profile);
+    this.#membership = new Membership(around, genesis);
+    const places = Array.from({ length: validators + plan.joiners }, (_, self) => self);
+    this.#nodes = places.map((self) => this.#made(self));
+    this.#secondTwins = plan.twins.map((self, i) => this.#twin(self, i));
   }
 
   #isHonest(node: number): boolean {
     return !this.#plan.liars.includes(node) && !this.#plan.twins.includes(node);
   }
 
-  #made(self: ValidatorIndex): SimNode {
-    const world = this.#world;
+  #made(self: number): SimNode {
     const parts = {
       network: this.#genesis.network,
-      seat: () => ({ set: this.#genesis.validators, self }),
+      seat: () => this.#seatOf(self),
       deltaMs: SIM_TIMING.deltaMs,
       random: new Random(this.#plan.seed ^ (0x4c49_4152 + self)),
-      met: (name: string) => world.met(name),
+      met: (name: string) => this.#world.met(name),
     };
-    const judge = this.#judge(self);
     if (this.#plan.liars.includes(self)) {
       const liar = newLiar(parts);
       this.#liars.set(self, liar);
-      return this.#watched(new SimNode(world, this.#genesis, self, judge, { wrap: (ports) => liar.wrap(ports) }));
+      return this.#watched(this.#machine(self, { wrap: (ports) => liar.wrap(ports) }));
     }
     if (this.#plan.twins.includes(self)) {
       const twins = new Twins(parts);
       this.#twins.push(twins);
-      return this.#watched(
-        new SimNode(world, this.#genesis, self, judge, { wrap: twins.wrap(0), name: `${self}/twin 0` }),
-      );
+      return this.#watched(this.#machine(self, { wrap: twins.wrap(0), name: `${self}/twin 0` }));
     }
-    return this.#watched(new SimNode(world, this.#genesis, self, judge));
+    return this.#watched(this.#machine(self));
   }
 
-  #twin(self: ValidatorIndex, which: number): SimNode {
-    const wrap = (this.#twins[which] as Twins).wrap(1);
-    return new SimNode(this.#world, this.#genesis, self, this.#judge(self), { wrap, name: `${self}/twin 1` });
+  #twin(self: number, which: number): SimNode {
+    return this.#machine(self, { wrap: (this.#twins[which] as Twins).wrap(1), name: `${self}/twin 1` });
+  }
+
+  #machine(self: number, options: SimNodeOptions = {}): SimNode {
+    const { snapshotBlocks, retention } = this.#plan;
+    const identity = this.#membership.identity(self);
+    const all = { snapshotBlocks, retention, ...options };
+    return new SimNode(this.#world, this.#genesis, identity, this.#judge(self), all);
+  }
+
+  /** Where a node sits now, if it does. */
+  #seatOf(self: number): Seat | null {
+    const members = this.#nodes[self]?.running?.replica.members;
+    return members === undefined || members.self === null ? null : { set: members.set, self: members.self };
   }
 
   /** What a node says and finds final, seen by the checkers; a liar's is judged by nobody, a bug of its process neither. */
@@ -135,9 +157,10 @@ class Stage {
     return {
       onFinal: (node, committed) => {
         recorder.onFinal(node, committed);
+        if (committed.executed.state.validators.epoch > committed.block.header.epoch) this.#onEpochEnd(node.self);
         if (!isHonest) return;
         this.#tick();
-        this.#rules.onFinal(committed, this.#plan.validators);
+        this.#rules.onFinal(committed);
       },
       onSend: (node, disk, frame) => {
         recorder.onSend(node, disk, frame);
@@ -155,8 +178,39 @@ class Stage {
     return node;
   }
 
+  /** A node has made the last block of an epoch final. */
+  #onEpochEnd(self: number): void {
+    const calls = this.#doomed.get(self);
+    if (calls === undefined) return;
+    this.#doomed.delete(self);
+    this.#node(self).crashAt(null, calls);
+    this.#world.met('epoch_end_crash');
+  }
+
   #tick(): void {
+    this.#followEpochs();
     this.#rules.tick(this.#nodes.filter(({ self }) => this.#isHonest(self)));
+  }
+
+  /** Who came and who went when an epoch began. */
+  #followEpochs(): void {
+    const set = this.#present();
+    if (set.epoch <= this.#epoch) return;
+    this.#epoch = set.epoch;
+    const world = this.#world;
+    world.met('epoch_change');
+    const isMember = ({ key }: SimNode): boolean => set.validators.some(({ networkKey }) => networkKey === key);
+    if (this.#nodes.some((node) => !node.isUp && !isMember(node))) world.met('standby_took_over');
+  }
+
+  /** The set of the latest epoch that an honest node is in. */
+  #present(): ValidatorSet {
+    let latest = this.#genesis.validators;
+    for (const { self, running } of this.#nodes) {
+      const set = running?.replica.members.set;
+      if (set !== undefined && this.#isHonest(self) && set.epoch > latest.epoch) latest = set;
+    }
+    return latest;
   }
 
   violate(violation: string): void {
@@ -165,14 +219,21 @@ class Stage {
 
   /** Starts the nodes, and has the network opened for business. */
   async open(): Promise<void> {
-    for (const node of [...this.#nodes, ...this.#secondTwins]) node.boot();
-    await this.#allRun();
-    const honest = this.#nodes.filter(({ self }) => this.#isHonest(self));
+    const { validators } = this.#plan;
+    const first = this.#nodes.slice(0, validators);
+    const joiners = this.#nodes.slice(validators);
+    await this.#allRun([...first, ...this.#secondTwins]);
+    const honest = first.filter(({ self }) => this.#isHonest(self));
     for (const stage of await this.#workload.opening()) {
       for (const jws of stage) this.#submit(this.#chance.pick(honest), jws);
       await this.#world.run(this.#world.nowMs + 200);
-      await this.#settle('the opening');
+      await this.#settle('the opening', first);
     }
+    // Nobody talks to a node whose key is not registered.
+    for (const { self } of joiners) this.#submit(this.#chance.pick(honest), await this.#membership.registration(self));
+    if (joiners.length === 0) return;
+    await this.#settle('the registration of participants', first);
+    await this.#allRun(joiners);
   }
 
   /** The plan, step by step. */
@@ -189,7 +250,7 @@ class Stage {
       if (deed.do === 'outage') openedMs += world.nowMs - beforeMs;
     }
     await world.run(openedMs + this.#plan.faultMs);
-    await this.#recorder.observe(this.#nodes);
+    await this.#recorder.observe(this.#nodes.filter((node) => !this.#damage.isOn(node)));
   }
 
   /** Faults end, lies do not: all nodes come back, finish what they have, and are judged. */
@@ -197,6 +258,7 @@ class Stage {
     this.#recorder.note(null, 'faults end');
     const world = this.#world;
     world.heal();
+    this.#doomed.clear();
     for (const node of [...this.#nodes, ...this.#secondTwins]) {
       node.disk.full = false;
       node.disk.syncTimes = QUICK_SYNCS;
@@ -208,9 +270,38 @@ class Stage {
     await this.#allRun();
     this.#recorder.onHealed(world.nowMs, this.#nodes);
     await this.#settle('what was left when faults ended');
-    for (const { self, running } of this.#nodes)
-      if (this.#isHonest(self) && (running?.replica.evidence ?? 0) > 0) world.met('evidence');
+    await this.#mend();
+    for (const { self, running } of this.#nodes) this.#meetAtEnd(self, running);
     await this.#recorder.atEnd(this.#nodes);
+  }
+
+  /** What is read is noticed when it is damaged, and what is noticed comes back from peers. */
+  async #mend(): Promise<void> {
+    if (!this.#damage.isAny) return;
+    const world = this.#world;
+    const digests = this.#recorder.acknowledged.map(({ digest }) => digest);
+    for (let round = 0; !(await this.#damage.read(digests)); round++) {
+      if (round === MENDING_ROUNDS) {
+        this.violate(`unmended: a damaged record is not mended after ${MENDING_ROUNDS * MENDING_MS} ms`);
+        return;
+      }
+      await world.run(world.nowMs + MENDING_MS);
+    }
+    if (this.#damage.mended > 0) world.met('record_mended');
+    // What was mended by a snapshot goes on from there.
+    await this.#settle('what was left when records were mended');
+  }
+
+  #meetAtEnd(self: number, running: SimNode['running']): void {
+    if (running === null || !this.#isHonest(self)) return;
+    const { replica, succession } = running;
+    const world = this.#world;
+    if (replica.evidence > 0) world.met('evidence');
+    for (const reason of succession.unfit.values()) world.met(reason);
+    if (succession.upkeep.floor > 1) world.met('blocks_pruned');
+    const { self: place, set } = replica.members;
+    if (place === null && self < this.#plan.validators && set.epoch > 0) world.met('removed_validator_follows');
+    if (place !== null && self >= this.#plan.validators) world.met('participant_validates');
   }
 
   result(traceLines: number): RunResult {
@@ -242,7 +333,7 @@ class Stage {
         await this.#ask(this.#node(deed.node), deed.chance);
         break;
       case 'crash':
-        for (const node of deed.nodes) this.#node(node).crash(deed.how);
+        for (const node of deed.nodes) this.#crash(this.#node(node), deed.how);
         break;
       case 'crashAt':
         this.#node(deed.node).crashAt(deed.point, deed.calls);
@@ -254,7 +345,7 @@ class Stage {
         this.#start(this.#node(deed.node));
         break;
       case 'outage':
-        for (const node of this.#nodes) node.crash();
+        for (const node of this.#nodes) this.#crash(node, 'power');
         await world.run(world.nowMs + deed.forMs);
         for (const node of this.#nodes) this.#start(node);
         world.met('outage');
@@ -283,6 +374,26 @@ class Stage {
       case 'drift':
         this.#node(deed.node).time.driftPpm = deed.ppm;
         break;
+      case 'wipe':
+        this.#crash(this.#node(deed.node), 'power');
+        this.#node(deed.node).wipe();
+        this.#recorder.wiped(this.#node(deed.node));
+        break;
+      case 'keep':
+        this.#copies.set(this.#node(deed.node), this.#node(deed.node).disk.fork());
+        break;
+      case 'rollBack':
+        this.#rollBack(this.#node(deed.node));
+        break;
+      case 'damage':
+        this.#harm(this.#node(deed.node), deed);
+        break;
+      case 'govern':
+        await this.#govern(deed.members);
+        break;
+      case 'crashAtEpochEnd':
+        this.#doomed.set(this.#node(deed.node).self, deed.calls);
+        break;
       case 'lie':
         for (const lie of deed.lies) this.#liars.get(deed.node)?.tell(lie, deed.on);
         break;
@@ -301,6 +412,41 @@ class Stage {
     return this.#node(index).key;
   }
 
+  #crash(node: SimNode, how: 'power' | 'kill'): void {
+    const { running } = node;
+    const isOwed = running?.replica.members.self === null && this.#recorder.isOwed(node);
+    if (isOwed) this.#world.met('participant_crash_after_202');
+    node.crash(how);
+  }
+
+  #rollBack(node: SimNode): void {
+    const copy = this.#copies.get(node);
+    if (copy === undefined) return;
+    this.#copies.delete(node);
+    this.#crash(node, 'power');
+    node.rollBack(copy);
+    this.#recorder.wiped(node);
+  }
+
+  #harm(node: SimNode, { table, isMisdirected }: Extract<Deed, { do: 'damage' }>): void {
+    const { disk } = node;
+    this.#damage.note(node, isMisdirected ? disk.misdirect(table) : disk.corrupt(table));
+    // The only copy of a batch may be gone with it, and a state that is damaged is fetched again from its beginning.
+    if (table === 'batches' || table === 'state') this.#recorder.wiped(node);
+  }
+
+  /** Through a node that is up, as a client of it. */
+  async #govern(members: readonly number[]): Promise<void> {
+    const isFit = (at: number, key: Hash): boolean => {
+      const running = this.#node(at).running;
+      return running !== null && !running.succession.unfit.has(key);
+    };
+    const through = this.#nodes.find(({ self, running }) => running !== null && this.#isHonest(self));
+    if (members.length === 0 || through === undefined) return;
+    this.#chance = new Random(this.#plan.seed ^ members.length);
+    this.#submit(through, await this.#membership.change(members, this.#present(), isFit));
+  }
+
   #slow(pair: string, bytesPerSecond: number | null): void {
     if (bytesPerSecond === null) this.#world.slow.delete(pair);
     else this.#world.slow.set(pair, bytesPerSecond);
@@ -312,9 +458,8 @@ class Stage {
     this.#recorder.note(node.self, 'starts');
   }
 
-  async #allRun(): Promise<void> {
+  async #allRun(all: readonly SimNode[] = [...this.#nodes, ...this.#secondTwins]): Promise<void> {
     const world = this.#world;
-    const all = [...this.#nodes, ...this.#secondTwins];
     const isStopping = (): boolean => all.some(({ isUp, running }) => isUp && running === null);
     await world.run(world.nowMs + 1000);
     for (const node of all) this.#start(node);
@@ -326,6 +471,7 @@ class Stage {
     void node.handle('submitInstruction', { body: utf8(JSON.stringify(jws)) }).then((answer) => {
       if (answer?.ok !== true || !this.#isHonest(node.self)) return;
       const { digest } = answer.value;
+      if (node.running?.replica.members.self === null) this.#world.met('participant_accepted');
       const name = `${payload.initiator}/${payload.id}`;
       this.#recorder.acknowledged.push({ digest: digest as never, name, node: node.self, expiresMs });
     });
@@ -337,17 +483,22 @@ class Stage {
     const service = node.running?.service;
     if (service === undefined || accepted.length === 0) return;
     const { digest, node: by } = new Random(chance).pick(accepted);
-    const status = await service.status(digest);
+    // A client of a node that mends its disk asks again later.
+    const status = await service.status(digest).catch((error: unknown) => {
+      assert(this.#damage.isOn(node), String(error));
+      return null;
+    });
+    if (status === null) return;
     if (by === node.self && status.status === 'unknown' && this.#isHonest(by))
       this.violate(`202: ${digest} is unknown to node ${by}, which accepted it`);
     this.#recorder.onShown(node, digest, status);
   }
 
-  async #settle(what: string): Promise<void> {
+  async #settle(what: string, nodes: readonly SimNode[] = this.#nodes): Promise<void> {
     const world = this.#world;
     for (const untilMs = world.nowMs + SETTLE_MS; world.nowMs < untilMs; ) {
       await world.run(world.nowMs + SETTLE_STEP_MS);
-      if (this.#recorder.isSettled(this.#nodes, world.nowMs)) return;
+      if (this.#recorder.isSettled(nodes, world.nowMs)) return;
     }
     this.violate(`stalled: ${what} is not final after ${SETTLE_MS} ms`);
   }

@@ -185,22 +185,18 @@ export const SCHEMAS = {
     peers: IndexNumber,
     validators: IndexNumber,
     ready: Type.Boolean(),
-    role: Type.Optional(
-      Type.Union([Type.Literal('validator'), Type.Literal('standby'), Type.Literal('participant')], {
-        description:
-          'a validator has a place in the set of the epoch; others follow: a standby has a vote key for a place in a later set, a participant has none',
-      }),
-    ),
-    votes: Type.Optional(Type.Boolean({ description: 'whether it votes' })),
-    unfit: Type.Optional(
-      Type.Union([Type.String(), Type.Null()], {
-        description:
-          'why its vote key must never sign again, if that is so: vote_log_missing, vote_log_rolled_back, vote_mark_missing, vote_key_retired; `causeway govern` replaces such a key',
-      }),
-    ),
-    change: Type.Optional(
-      Type.Union([ChangeSchema, Type.Null()], { description: 'the change of validators under way, if there is one' }),
-    ),
+    role: Type.Union([Type.Literal('validator'), Type.Literal('standby'), Type.Literal('participant')], {
+      description:
+        'a validator has a place in the set of the epoch; others follow: a standby has a vote key for a place in a later set, a participant has none',
+    }),
+    votes: Type.Boolean({ description: 'whether it votes' }),
+    unfit: Type.Union([Type.String(), Type.Null()], {
+      description:
+        'why its vote key must never sign again, if that is so: vote_log_missing, vote_log_rolled_back, vote_mark_missing, vote_key_retired; `causeway govern` replaces such a key',
+    }),
+    change: Type.Union([ChangeSchema, Type.Null()], {
+      description: 'the change of validators under way, if there is one',
+    }),
     halted: Type.Union([Type.String(), Type.Null()], { description: 'why the node stopped taking part, if it did' }),
     evidence: Type.Integer({ minimum: 0, description: 'conflicting votes seen and kept' }),
   }),

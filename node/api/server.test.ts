@@ -32,6 +32,10 @@ const STATUS: StatusView = {
   peers: 3,
   validators: 4,
   ready: true,
+  role: 'validator',
+  votes: true,
+  unfit: null,
+  change: null,
   halted: null,
   evidence: 0,
 };

@@ -2,7 +2,7 @@
  * Brings a participant's instructions to validators: each to one of them first, and to the next when that one is slow,
  * silent, or does not let it through. Which validator says what is never believed: only a final block ends the trying.
  */
-import { type InstructionDigest, type PeerKey, unreachable } from '../../protocol/types.js';
+import { assert, type InstructionDigest, type PeerKey } from '../../protocol/types.js';
 import type { Bus, Clock } from '../ports.js';
 import type { Members } from './members.js';
 import type { Outbox } from './outbox.js';
@@ -39,6 +39,8 @@ export class Courier {
   readonly #trips = new Map<InstructionDigest, Trip>();
   /** Where new instructions go first: moves on from a validator that does not answer. */
   #first: number;
+  /** No validator was connected: none is tried before. */
+  #restUntilMs = 0;
 
   constructor(deps: Deps) {
     this.#deps = deps;
@@ -50,13 +52,13 @@ export class Courier {
   dueMs(): number | null {
     const { outbox, clock } = this.#deps;
     if (outbox.size === 0) return null;
-    let due: number | null = null;
+    let due = Number.POSITIVE_INFINITY;
     for (const [digest] of outbox.entries()) {
       const trip = this.#trips.get(digest);
-      if (trip === undefined || trip.state === 'unsent') return clock.now();
-      due = due === null ? trip.dueMs : Math.min(due, trip.dueMs);
+      if (trip === undefined || trip.state === 'unsent') return Math.max(clock.now(), this.#restUntilMs);
+      due = Math.min(due, trip.dueMs);
     }
-    return due;
+    return Math.max(due, this.#restUntilMs);
   }
 
   /** A validator says that these are durable in its lane. */
@@ -76,15 +78,20 @@ export class Courier {
 
   /** Sends what is new or overdue. */
   tend(): void {
-    const { outbox, clock, say } = this.#deps;
+    const { outbox, clock, say, deltaMs } = this.#deps;
     const now = clock.now();
+    const connected = this.#connected();
+    if (connected.size === 0) {
+      this.#restUntilMs = now + deltaMs;
+      return;
+    }
     const frames = new Map<PeerKey, { items: Uint8Array[]; bytes: number }>();
     for (const digest of this.#trips.keys()) if (!outbox.has(digest)) this.#trips.delete(digest);
     for (const [digest, copies] of outbox.entries()) {
       const trip = this.#tripOf(digest);
       if (trip.state !== 'unsent' && now < trip.dueMs) continue;
-      const to = this.#next(trip);
-      if (to === null) return;
+      const tries = trip.state === 'unsent' ? trip.tries : trip.tries + 1;
+      const to = this.#next(trip, tries, connected);
       const frame = frames.get(to) ?? { items: [], bytes: 0 };
       if (frame.items.length >= SUBMIT_ITEMS_MAX || frame.bytes >= SUBMIT_BYTES_MAX) continue;
       for (const { bytes } of copies) {
@@ -93,6 +100,7 @@ export class Courier {
       }
       frames.set(to, frame);
       trip.to = to;
+      trip.tries = tries;
       trip.state = 'sent';
       trip.dueMs = now + this.#patienceMs(trip, TAKEN_DELTAS);
     }
@@ -107,29 +115,21 @@ export class Courier {
     return trip;
   }
 
-  /** The validator for the next try: one that is connected, and another than the last. */
-  #next(trip: Trip): PeerKey | null {
+  #connected(): ReadonlySet<PeerKey> {
     const { members, bus } = this.#deps;
-    switch (trip.state) {
-      case 'unsent':
-        break;
-      case 'sent':
-        // It did not even answer: others are not given to it first.
-        if (members.others[this.#first % members.others.length] === trip.to) this.#first += 1;
-        trip.tries += 1;
-        break;
-      case 'taken':
-        trip.tries += 1;
-        break;
-      default:
-        return unreachable(trip.state);
-    }
-    const connected = new Set(bus.peers().flatMap(({ peer, connected: is }) => (is ? [peer] : [])));
-    const { others } = members;
-    for (let at = 0; at < others.length; at++) {
-      const peer = others[(this.#first + trip.tries + at) % others.length] as PeerKey;
-      if (connected.has(peer) && (peer !== trip.to || others.length === 1)) return peer;
-    }
-    return others.find((peer) => connected.has(peer)) ?? null;
+    const peers = bus.peers().flatMap(({ peer, connected }) => (connected ? [peer] : []));
+    return new Set(peers.filter((peer) => members.placeOf(peer) !== null));
+  }
+
+  /** The validator for the next try: a connected one, and another than the last if there is another. */
+  #next(trip: Trip, tries: number, connected: ReadonlySet<PeerKey>): PeerKey {
+    const { others } = this.#deps.members;
+    // It did not even answer: others are not given to it first.
+    if (trip.state === 'sent' && others[this.#first % others.length] === trip.to) this.#first += 1;
+    const at = (this.#first + tries) % others.length;
+    const turn = [...others.slice(at), ...others.slice(0, at)].filter((peer) => connected.has(peer));
+    const to = turn.find((peer) => peer !== trip.to) ?? turn[0];
+    assert(to !== undefined, 'somebody is connected');
+    return to;
   }
 }

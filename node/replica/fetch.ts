@@ -29,12 +29,14 @@ const ANSWER_BYTES_MAX = 4 * 1024 * 1024;
 const ASKING_BYTES = 128 * 1024;
 const RESEND_BYTES_MAX = 2 * 1024 * 1024;
 const CERTIFICATES_MAX = 64;
+/** Nodes that a follower asks while no validator that it knows is connected. */
+const FOLLOWED_ELSEWHERE_MAX = 8;
 /** How many Δ a follower is remembered that does not say again that it follows. */
 const FOLLOWED_DELTAS = 20;
 /** How many Δ a batch of another author may lie uncut before its holders send it on to who lacks it. */
 const FORWARD_DELTAS = 8;
 
-interface Deps extends Pick<Ports, 'clock' | 'store'> {
+interface Deps extends Pick<Ports, 'clock' | 'store' | 'bus'> {
   readonly members: Members;
   readonly deltaMs: number;
   readonly core: Core;
@@ -79,8 +81,10 @@ export class Fetch {
   /** How far this node holds each lane, for those who build cuts and those who lag. */
   held(to: PeerKey | null = null): void {
     const { lanes, chain, members } = this.#deps;
-    if (members.self === null) return this.follow();
-    this.#say(to, 'consensus', { type: 'held', lanes: lanes.tips(), finalHeight: chain.final.header.height });
+    if (members.self === null && to === null) return this.follow();
+    // Who has no vote tells its height all the same: it may be one that others left behind can learn it from.
+    const points = members.self === null ? [] : lanes.tips();
+    this.#say(to, 'consensus', { type: 'held', lanes: points, finalHeight: chain.final.header.height });
   }
 
   /** Asks for everything that `chain` wants. Cheap when nothing is wanted. */
@@ -105,8 +109,18 @@ export class Fetch {
   }
 
   #any(times: number): PeerKey | null {
-    const { others } = this.#deps.members;
-    return others[times % others.length] ?? null;
+    const sources = this.#sources();
+    return sources[times % sources.length] ?? null;
+  }
+
+  /** Whom to ask for what is final: the validators of this epoch first, then whoever says that it is further. */
+  #sources(): PeerKey[] {
+    const { chain, members } = this.#deps;
+    const { height } = chain.final.header;
+    const further = [...this.#finalHeights].flatMap(([peer, told]) =>
+      told > height && members.placeOf(peer) === null ? [peer] : [],
+    );
+    return [...members.others, ...further];
   }
 
   /** How often it was asked before, when it is time to ask again; null when it is not. */
@@ -128,7 +142,7 @@ export class Fetch {
     const { height } = chain.final.header;
     const stands = height === this.#finalSeen;
     this.#finalSeen = height;
-    const ahead = members.others.filter((peer) => (this.#finalHeights.get(peer) ?? 0) > height);
+    const ahead = this.#sources().filter((peer) => (this.#finalHeights.get(peer) ?? 0) > height);
     if (ahead.length > 0 && stands) {
       // A follower's own validator lets it fall behind: the next one is asked to push.
       if (members.self === null) this.#home += 1;
@@ -189,8 +203,7 @@ export class Fetch {
     switch (message.type) {
       case 'held': {
         const place = members.placeOf(from);
-        if (place === null) break;
-        if (message.lanes.length === members.size) lanes.acknowledge(place, message.lanes);
+        if (place !== null && message.lanes.length === members.size) lanes.acknowledge(place, message.lanes);
         this.#finalHeights.set(from, message.finalHeight);
         break;
       }
@@ -212,7 +225,9 @@ export class Fetch {
         break;
       case 'wantHandOver': {
         const handOver = getHandOver(this.#deps.store, message.to);
-        if (handOver !== null) this.#say(from, 'sync', { type: 'handOver', handOver });
+        // One that still lacks the new set's statements proves nothing to others.
+        if (handOver !== null && handOver.statements.length > 0)
+          this.#say(from, 'sync', { type: 'handOver', handOver });
         break;
       }
       case 'follow':
@@ -284,8 +299,12 @@ export class Fetch {
   follow(): void {
     const { chain, members } = this.#deps;
     const { height } = chain.final.header;
-    const home = this.#any(this.#home);
-    for (const peer of members.others) this.#say(peer, 'consensus', { type: 'follow', height, push: peer === home });
+    const connected = this.#deps.bus.peers().flatMap(({ peer, connected: isUp }) => (isUp ? [peer] : []));
+    const validators = members.others.filter((peer) => connected.includes(peer));
+    // Of a set that is long gone, others know what became of it.
+    const heard = validators.length > 0 ? validators : connected.slice(0, FOLLOWED_ELSEWHERE_MAX);
+    const home = heard[this.#home % Math.max(1, heard.length)];
+    for (const peer of heard) this.#say(peer, 'consensus', { type: 'follow', height, push: peer === home });
   }
 
   /** Final blocks from a height on, up to a certified one: as many as one answer may hold, within what a lane may be ahead. */
@@ -296,6 +315,7 @@ export class Fetch {
       const record = getBlock(this.#deps.store, height);
       if (record === null) break;
       if (record.header.epoch !== (headers[0] ?? record.header).epoch) break;
+      if (headers.length + 1 + record.closing.length > SYNC_BLOCKS_MAX && whole !== null) break;
       headers.push(record.header);
       const ahead = record.header.cut.some(
         (point, i) => point.number - (headers[0]?.cut[i]?.number ?? 0) > BLOCK_BATCHES_MAX,

@@ -45,10 +45,10 @@ interface Deps extends Pick<Ports, 'bus' | 'verifier' | 'clock' | 'metrics'> {
 }
 
 /**
- * Whose messages of a type are taken: any registered node's; a validator's in whatever epoch it is, since what it brings is
- * judged by its own content; or those of the validators of this epoch among themselves.
+ * Whose messages of a type are taken: any registered node's, since what it brings is judged by its own content, and who
+ * leaves the set still brings others up to date; or those of the validators of this epoch among themselves.
  */
-const TAKEN_FROM: Readonly<Record<Message['type'], 'anyone' | 'validator' | 'same epoch'>> = {
+const TAKEN_FROM: Readonly<Record<Message['type'], 'anyone' | 'same epoch'>> = {
   submit: 'anyone',
   wantBatches: 'anyone',
   wantFinal: 'anyone',
@@ -56,13 +56,13 @@ const TAKEN_FROM: Readonly<Record<Message['type'], 'anyone' | 'validator' | 'sam
   follow: 'anyone',
   wantSnapshot: 'anyone',
   wantChunk: 'anyone',
-  snapshot: 'validator',
-  chunk: 'validator',
-  held: 'validator',
-  final: 'validator',
-  batch: 'validator',
-  taken: 'validator',
-  handOver: 'validator',
+  snapshot: 'anyone',
+  chunk: 'anyone',
+  held: 'anyone',
+  final: 'anyone',
+  batch: 'anyone',
+  taken: 'anyone',
+  handOver: 'anyone',
   proposal: 'same epoch',
   vote: 'same epoch',
   certificate: 'same epoch',
@@ -73,8 +73,8 @@ const TAKEN_FROM: Readonly<Record<Message['type'], 'anyone' | 'validator' | 'sam
 
 export class Inbox {
   readonly #deps: Deps;
-  readonly #underWay = new Map<PeerKey, number>();
-  readonly #submits = new Map<PeerKey, number>();
+  readonly #checks = new UnderWay(CHECKS_UNDER_WAY_MAX);
+  readonly #submits = new UnderWay(SUBMITS_UNDER_WAY_MAX);
   /** Batches whose author's signature is being checked. */
   readonly #batches = new Set<string>();
 
@@ -92,7 +92,7 @@ export class Inbox {
     const isOfEpoch = message.epoch === this.#deps.members.set.epoch;
     const taken = TAKEN_FROM[message.type];
     // Who is behind or ahead by an epoch is no liar: it catches up, or is caught up with, by final blocks.
-    if (taken !== 'anyone' && (!isValidator || (taken === 'same epoch' && !isOfEpoch))) return;
+    if (taken !== 'anyone' && (!isValidator || !isOfEpoch)) return;
     this.#take(from, message, isOfEpoch);
   }
 
@@ -162,12 +162,10 @@ export class Inbox {
   /** Instructions of a node without a lane: judged one by one as at the door, and answered once they are durable here. */
   #submit(from: PeerKey, items: readonly Uint8Array[]): void {
     const { admission, members, enqueue } = this.#deps;
-    const underWay = this.#submits.get(from) ?? 0;
-    if (members.self === null || underWay >= SUBMITS_UNDER_WAY_MAX) return;
+    if (members.self === null || !this.#submits.begin(from)) return;
     const instructions = laneItems(items).flatMap((item) => (item === null ? [] : [item.instruction]));
-    this.#submits.set(from, underWay + 1);
     void Promise.all(instructions.map((instruction) => admission.submit(instruction))).then((verdicts) => {
-      this.#submits.set(from, (this.#submits.get(from) ?? 1) - 1);
+      this.#submits.end(from);
       const digests = instructions.filter((_, i) => verdicts[i]?.accepted).map(({ digest }) => digest);
       if (digests.length > 0) enqueue({ type: 'submitted', from, digests });
     });
@@ -247,7 +245,7 @@ export class Inbox {
   #verify(from: PeerKey, checks: readonly SignatureCheck[], turn: Turn): void {
     if (!this.#begin(from)) return;
     void this.#deps.verifier.verify(checks).then((verdicts) => {
-      this.#end(from);
+      this.#checks.end(from);
       if (verdicts.every((verdict) => verdict)) this.#deps.enqueue(turn);
       else this.#deps.bus.punish(from, 'a signature that does not hold');
     });
@@ -273,7 +271,7 @@ export class Inbox {
     this.#batches.add(name);
     const key = fromHex(author.networkKey);
     void this.#deps.verifier.batch({ network, key, bytes, signature }).then(({ digest, valid }) => {
-      this.#end(from);
+      this.#checks.end(from);
       this.#batches.delete(name);
       if (!valid) this.#deps.bus.punish(from, 'a batch that its author did not sign');
       // Past the bounds of a lane only what a block needs is taken, by its very digest: an author cannot fill memory with more.
@@ -301,18 +299,32 @@ export class Inbox {
   }
 
   #begin(from: PeerKey): boolean {
-    const underWay = this.#underWay.get(from) ?? 0;
-    if (underWay >= CHECKS_UNDER_WAY_MAX) {
-      this.#deps.metrics.count('frames_dropped');
-      return false;
-    }
-    this.#underWay.set(from, underWay + 1);
+    const begun = this.#checks.begin(from);
+    if (!begun) this.#deps.metrics.count('frames_dropped');
+    return begun;
+  }
+}
+
+/** How much is under way for each peer, up to a bound. */
+class UnderWay {
+  readonly #max: number;
+  readonly #counts = new Map<PeerKey, number>();
+
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  /** False when the bound is reached; else `end` must follow. */
+  begin(peer: PeerKey): boolean {
+    const count = this.#counts.get(peer) ?? 0;
+    if (count >= this.#max) return false;
+    this.#counts.set(peer, count + 1);
     return true;
   }
 
-  #end(from: PeerKey): void {
-    const left = (this.#underWay.get(from) ?? 1) - 1;
-    if (left === 0) this.#underWay.delete(from);
-    else this.#underWay.set(from, left);
+  end(peer: PeerKey): void {
+    const left = (this.#counts.get(peer) ?? 1) - 1;
+    if (left === 0) this.#counts.delete(peer);
+    else this.#counts.set(peer, left);
   }
 }

@@ -3,8 +3,10 @@
  * epoch's end left unordered. They are durable here until a final block has them, or they have expired.
  */
 import { decodeItem, type Instruction } from '../../protocol/instruction.js';
+import { LANE_UNORDERED_BYTES_MAX } from '../../protocol/limits.js';
 import type { Bic, InstructionDigest, TimestampMs, Uetr } from '../../protocol/types.js';
 import type { Operation, Store } from '../ports.js';
+import { Corrupt } from './checked.js';
 import { deleteOutbox, getPlace, putOutbox, putPlace } from './records.js';
 
 export interface OutboxItem {
@@ -13,18 +15,24 @@ export interface OutboxItem {
   readonly bytes: Uint8Array;
 }
 
-/** What has expired is looked for once in so many blocks. */
-const SWEEP_BLOCKS = 16;
+/** Instructions at most; in bytes it may hold what a lane may. */
+const INSTRUCTIONS_MAX = 20_000;
+/** What has expired is looked for once in so many writes of final blocks. */
+const SWEEP_WRITES = 16;
 
 const areSame = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, i) => byte === b[i]);
 
 export class Outbox {
   readonly #store: Pick<Store, 'get'>;
   readonly #items = new Map<InstructionDigest, OutboxItem[]>();
-  #blocks = 0;
+  readonly #onDamage: (corrupt: Corrupt) => void;
+  #bytes = 0;
+  #writes = 0;
 
-  constructor(store: Pick<Store, 'get'>, stored: readonly Uint8Array[]) {
+  /** `stored` is what the store holds of it; `onDamage` is told of a record that the disk has damaged. */
+  constructor(store: Pick<Store, 'get'>, stored: readonly Uint8Array[], onDamage: (corrupt: Corrupt) => void) {
     this.#store = store;
+    this.#onDamage = onDamage;
     for (const bytes of stored) {
       const read = decodeItem(bytes);
       if (read.ok) this.#keep({ instruction: read.instruction, bytes });
@@ -34,6 +42,7 @@ export class Outbox {
   #keep(item: OutboxItem): void {
     const { digest } = item.instruction;
     this.#items.set(digest, [...(this.#items.get(digest) ?? []), item]);
+    this.#bytes += item.bytes.length;
   }
 
   /** Keeps an instruction; it is durable once the operations are; none when it is there already. A copy with further signatures is kept beside the first. */
@@ -53,30 +62,58 @@ export class Outbox {
     return this.#items.size;
   }
 
+  /** Past it the door says `lane_full`. */
+  get isFull(): boolean {
+    return this.size >= INSTRUCTIONS_MAX || this.#bytes >= LANE_UNORDERED_BYTES_MAX;
+  }
+
   /** Everything in it, oldest first: the copies of an instruction differ in their signatures. */
   entries(): IterableIterator<[InstructionDigest, readonly OutboxItem[]]> {
     return this.#items.entries();
   }
 
-  /** Blocks became final: what they ordered leaves, and so does what can be ordered no more, which is told as expired. */
-  onFinal(ordered: Iterable<InstructionDigest>, time: TimestampMs): Operation[] {
+  /**
+   * Blocks are about to become final, up to this time. What they ordered leaves with the operations, and so does what can
+   * be ordered no more: the expired ones, which nobody waits for any longer.
+   */
+  onFinal(
+    ordered: Iterable<InstructionDigest>,
+    time: TimestampMs,
+  ): { readonly operations: Operation[]; readonly expired: readonly Instruction[] } {
     const operations: Operation[] = [];
+    const expired: Instruction[] = [];
     for (const digest of ordered) operations.push(...this.#remove(digest));
-    this.#blocks += 1;
-    if (this.#blocks % SWEEP_BLOCKS !== 0) return operations;
+    this.#writes += 1;
+    if (this.#writes % SWEEP_WRITES !== 0) return { operations, expired };
     for (const [digest, [first]] of this.#items) {
       if (first === undefined || time <= first.instruction.expiresMs) continue;
+      const hasPlace = this.#hasPlace(digest);
+      // Until a damaged place is mended nothing is written over it.
+      if (hasPlace === null) continue;
       const { payload, expiresMs } = first.instruction;
       const place = { expires: expiresMs, initiator: payload.initiator as Bic, id: payload.id as Uetr };
-      if (getPlace(this.#store, digest) === null) operations.push(putPlace(digest, { type: 'dropped', ...place }));
+      if (!hasPlace) operations.push(putPlace(digest, { type: 'dropped', ...place }));
       operations.push(...this.#remove(digest));
+      expired.push(first.instruction);
     }
-    return operations;
+    return { operations, expired };
+  }
+
+  /** Whether the index knows what became of an instruction; null when that record is damaged. */
+  #hasPlace(digest: InstructionDigest): boolean | null {
+    try {
+      return getPlace(this.#store, digest) !== null;
+    } catch (error) {
+      if (!(error instanceof Corrupt)) throw error;
+      this.#onDamage(error);
+      return null;
+    }
   }
 
   #remove(digest: InstructionDigest): Operation[] {
     const copies = this.#items.get(digest) ?? [];
     this.#items.delete(digest);
+    for (const { bytes } of copies) this.#bytes -= bytes.length;
     return copies.map((_, copy) => deleteOutbox(digest, copy));
   }
 }

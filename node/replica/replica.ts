@@ -1,8 +1,9 @@
 /**
  * The replica of one epoch: one loop that decides, persists, then speaks. Frames, submissions and timers queue as turns;
  * a drain of the queue decides everything synchronously, one write makes it durable, and only then is anything said to
- * anyone. `succession.ts` begins the next epoch's when this one is over.
+ * anyone. What consensus decides is in `agreement.ts`; `succession.ts` begins the next epoch's when this one is over.
  */
+import { isOpen } from '../../ledger/codes.js';
 import { type Core, deadline, ownVotes } from '../../protocol/bft/core.js';
 import { voteSigningBytes } from '../../protocol/block.js';
 import { encodeMessage, type Message } from '../../protocol/envelope.js';
@@ -10,7 +11,6 @@ import {
   assert,
   type Ballot,
   type Hash,
-  type InstructionDigest,
   type LanePoint,
   type NetworkId,
   type PeerKey,
@@ -25,6 +25,7 @@ import { Alarm } from './alarm.js';
 import { Chain, type Committed } from './chain.js';
 import { Courier } from './courier.js';
 import { Expiry } from './expiry.js';
+import { laneItem } from './facts.js';
 import { Fetch } from './fetch.js';
 import { Inbox } from './inbox.js';
 import { type HeldBatch, Lanes } from './lanes.js';
@@ -84,11 +85,6 @@ const nothingDecided = (): Decided => ({ operations: [], casts: [], batches: [],
 const VOTES_ON_CONNECT_MAX = 16;
 /** Blocks that a node which is ready may be behind what others say. */
 const BLOCKS_BEHIND_MAX = 50;
-/** Instructions that a node without a lane has answered for and that are not final: past it the door says `lane_full`. */
-const OUTBOX_MAX = 20_000;
-
-const digestsOf = (items: HeldBatch['items']): InstructionDigest[] =>
-  items.flatMap((item) => (item === null ? [] : [item.instruction.digest]));
 
 export class Replica {
   readonly config: ReplicaConfig;
@@ -156,7 +152,7 @@ export class Replica {
     this.#own =
       self === null ? null : new OwnLane({ ...parts, self, set, batchMs: config.batchMs }, config.incarnation);
     this.#opening = opening === null ? null : new Opening(parts, opening);
-    this.#outbox = new Outbox(ports.store, recovered.outbox);
+    this.#outbox = new Outbox(ports.store, recovered.outbox, onDamage);
     const say = (to: PeerKey, items: readonly Uint8Array[]): void =>
       this.#send(to, 'batches', this.#frame({ type: 'submit', items }));
     this.#courier = self === null ? new Courier({ ...parts, outbox: this.#outbox, say }) : null;
@@ -169,7 +165,7 @@ export class Replica {
       state: () => this.chain.final.state,
       finalTime: () => this.chain.final.header.time,
       closed: () => this.#closedBecause(),
-      isLaneFull: () => this.#own?.isFull(this.chain.final.header.cut) ?? this.#outbox.size >= OUTBOX_MAX,
+      isLaneFull: () => this.#own?.isFull(this.chain.final.header.cut) ?? this.#outbox.isFull,
       wake,
     });
     const submit = this.admission.submit.bind(this.admission);
@@ -235,13 +231,13 @@ export class Replica {
     this.#enqueue({ type: 'wake' });
   }
 
-  /** Validators talk with every registered node, others with validators alone. */
+  /** Every registered node may connect: who leaves the set is among them, and brings others up to date. */
   #allow(): void {
     const keys = this.chain.final.state.nodeKeys();
     if (keys === this.#allowed) return;
     this.#allowed = keys;
     const validators = this.members.set.validators.map(({ networkKey, party }) => ({ peer: networkKey, party }));
-    const others = this.members.self === null ? [] : keys.map(({ key, party }) => ({ peer: key, party }));
+    const others = keys.map(({ key, party }) => ({ peer: key, party }));
     this.#ports.bus.allow([...validators, ...others.filter(({ peer }) => this.members.placeOf(peer) === null)]);
   }
 
@@ -331,8 +327,7 @@ export class Replica {
         break;
       case 'peer':
         this.#fetch.held(turn.peer);
-        for (const vote of ownVotes(this.core).slice(-VOTES_ON_CONNECT_MAX))
-          this.#agreement.sendVote(vote, turn.peer);
+        for (const vote of ownVotes(this.core).slice(-VOTES_ON_CONNECT_MAX)) this.#agreement.sendVote(vote, turn.peer);
         break;
       case 'statement': {
         const operation = this.#opening?.take(turn.statement) ?? null;
@@ -415,15 +410,20 @@ export class Replica {
       this.#halt(finality.code, finality.detail);
       return;
     }
-    const { operations, blocks, pointer, expired } = finality;
+    const { operations, blocks, pointer } = finality;
     // One write behind: what this drain still adds to the log of a view must not come after it was pruned.
     const pruned = this.#log.prune(this.chain.pointer.view);
-    const ordered = blocks.flatMap(({ executed }) => executed.lanes.flat().flatMap(({ items }) => digestsOf(items)));
-    const left = this.#outbox.onFinal(ordered, (blocks.at(-1)?.block ?? this.chain.final).header.time);
-    const committed: Turn = { type: 'committed', blocks, pointer, expired };
-    void this.#ports.store
-      .write([...operations, ...pruned, ...left], { sync: true })
-      .then(() => this.#enqueue(committed));
+    // What ended. A copy that was ordered without a trace, or leaves it open, may have been another than this node's.
+    const ordered = blocks.flatMap(({ executed }) =>
+      executed.receipts.flatMap(({ digest, code }) => (isOpen(code) ? [] : [digest])),
+    );
+    const { time } = (blocks.at(-1)?.block ?? this.chain.final).header;
+    const { operations: left, expired } = this.#outbox.onFinal(ordered, time);
+    const committed: Turn = { type: 'committed', blocks, pointer, expired: finality.expired };
+    void this.#ports.store.write([...operations, ...pruned, ...left], { sync: true }).then(() => {
+      this.admission.ordered(expired.map(laneItem));
+      this.#enqueue(committed);
+    });
   }
 
   #committed(blocks: readonly Committed[], pointer: FinalPointer): void {
@@ -459,7 +459,7 @@ export class Replica {
     if (lists !== null) this.#enqueue({ type: 'forget', lists });
   }
 
-  /** Tells how far lanes are held whenever that moved, and once in a while all the same, since frames may be lost. */
+  /** What is to be done now and then. How far lanes are held is told whenever that moved, too. */
   #tend(now: number): void {
     const { deltaMs } = this.config;
     const tips = this.lanes.tips();
@@ -468,11 +468,11 @@ export class Replica {
       this.#heldSaid = tips;
       this.#heldSaidAtMs = now;
       this.#fetch.held();
-      this.#sayStatement();
     }
     if (this.#courier !== null && now >= (this.#courier.dueMs() ?? Number.POSITIVE_INFINITY)) this.#courier.tend();
     if (now < this.#tendAtMs) return;
     this.#told.upkeep.tend();
+    this.#sayStatement();
     const isBusy = this.#fetch.tend() || this.core.work;
     this.#tendAtMs = now + (isBusy ? deltaMs : 4 * deltaMs);
   }

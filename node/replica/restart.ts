@@ -20,7 +20,7 @@ import {
   type View,
   ZERO_HASH,
 } from '../../protocol/types.js';
-import type { Operation, Ports } from '../ports.js';
+import type { Operation, Ports, SignatureCheck } from '../ports.js';
 import type { Block, Executed } from './chain.js';
 import { type FinalPointer, putBlock, putFinal, putHandOver, putReceipts } from './records.js';
 
@@ -67,9 +67,21 @@ export class RestartGoal {
     return this.file.restart.last;
   }
 
-  /** What is wrong with it whatever this node holds. */
-  get refusal(): NotTaken | null {
+  /** What is wrong with it whatever this node holds and whoever signed it. */
+  async refusal(): Promise<NotTaken | null> {
+    const refusal = this.#form();
+    if (refusal !== null) return refusal;
+    const verdicts = await this.#verifier.verify(this.#votes());
+    return verdicts.every((isValid) => isValid) ? null : BAD_VOTE;
+  }
+
+  #form(): NotTaken | null {
     return judgeRestart(this.file.restart, { network: this.#network, set: this.#before });
+  }
+
+  #votes(): SignatureCheck[] {
+    const { certificate } = this.file.restart;
+    return certificate === null ? [] : certificateChecks(certificate, this.#network, this.#before);
   }
 
   /** Refuses a restart that leaves out what is final here: a survivor was not asked. */
@@ -89,7 +101,7 @@ export class RestartGoal {
     const owed = authorityChecks(restart, authoritiesOf(state));
     const key = takenKey(state, this.#before.validators, restart.set);
     const refusal =
-      this.refusal ??
+      this.#form() ??
       (header.height === this.last.height ? null : wrongHeight(header, this.last.height)) ??
       (key === null ? null : keyTaken(key)) ??
       (owed.ok ? null : { code: owed.code, detail: owed.detail });
@@ -97,14 +109,12 @@ export class RestartGoal {
       this.#verdict = refusal as NotTaken;
       return this.#verdict;
     }
-    const { certificate } = restart;
-    const votes = certificate === null ? [] : certificateChecks(certificate, this.#network, this.#before);
+    const votes = this.#votes();
     this.#verdict = 'pending';
     void this.#verifier.verify([...votes, ...owed.checks]).then((verdicts) => {
       const bad = verdicts.findIndex((isValid) => !isValid);
       if (bad < 0) this.#verdict = 'good';
-      else if (bad < votes.length)
-        this.#verdict = { code: 'bad_signature', detail: 'A vote of the certificate does not hold.' };
+      else if (bad < votes.length) this.#verdict = BAD_VOTE;
       else this.#verdict = { code: 'bad_authority_signature', detail: "An authority's signature does not hold." };
       wake();
     });
@@ -122,6 +132,7 @@ export class RestartGoal {
   }
 }
 
+const BAD_VOTE: NotTaken = { code: 'bad_signature', detail: 'A vote of the certificate does not hold.' };
 const wrongHeight = ({ height }: BlockHeader, said: number): NotTaken => ({
   code: 'wrong_height',
   detail: `The last block has height ${height}, and the statement says ${said}.`,

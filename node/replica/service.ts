@@ -136,7 +136,7 @@ export class Service implements NodeService {
 
   /** Resolves with the status as it stands when it is final, when `timeoutMs` have passed, or when the signal fires. */
   async waitFinal(digest: InstructionDigest, timeoutMs: number, signal: AbortSignal): Promise<InstructionStatus> {
-    const now = this.#status(digest);
+    const now = this.#noting(() => this.#status(digest));
     if (now.status === 'final' || timeoutMs <= 0 || signal.aborted) return now;
     await new Promise<void>((resolve) => {
       const done = (): void => {
@@ -152,7 +152,7 @@ export class Service implements NodeService {
       const waiters = this.#waiters.get(digest) ?? new Set();
       this.#waiters.set(digest, waiters.add(done));
     });
-    return this.#status(digest);
+    return this.#noting(() => this.#status(digest));
   }
 
   #receipt(digest: InstructionDigest): { readonly receipt: Receipt; readonly position: number } | null {
@@ -348,8 +348,34 @@ export class Service implements NodeService {
       peers,
       validators,
       ready,
+      ...this.#roleView(),
       halted,
       evidence,
+    };
+  }
+
+  /** What this node is in the set, whether it votes there, and the change of the set under way. */
+  #roleView(): Pick<StatusView, 'role' | 'votes' | 'unfit' | 'change'> {
+    const { succession } = this.#parts;
+    const { members, chain, halted } = this.#replica;
+    const { self, set, voteKey } = members;
+    const named = self === null ? undefined : set.validators[self]?.voteKey;
+    const unfit = named === undefined ? [...succession.unfit.values()][0] : succession.unfit.get(named);
+    const open = chain.final.state.openChange();
+    const parties = open?.members.map(({ party }) => party) ?? [];
+    return {
+      role: self !== null ? 'validator' : succession.holdsVoteKey ? 'standby' : 'participant',
+      votes: voteKey !== null && halted === null,
+      unfit: unfit ?? null,
+      change:
+        open === null
+          ? null
+          : {
+              digest: open.digest,
+              approved: open.approved,
+              validators: parties,
+              ready: open.ready.map((place) => parties[place] as string),
+            },
     };
   }
 }

@@ -202,8 +202,9 @@ export class SnapshotServer {
         const asked = this.#queue.shift();
         if (asked !== undefined) await this.#answer(asked);
       } catch (error) {
-        if (!(error instanceof Corrupt)) throw error;
-        this.#deps.onDamage(error);
+        // Whoever asked gets no answer; what is asked must never end the node.
+        if (error instanceof Corrupt) this.#deps.onDamage(error);
+        else this.#deps.log.error({ error }, 'a snapshot could not be served');
         this.#keep(() => false);
         this.#waiting = null;
       }

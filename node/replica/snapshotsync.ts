@@ -38,7 +38,7 @@ interface Deps extends Pick<Ports, 'store' | 'clock' | 'log' | 'verifier'> {
   readonly setOf: (epoch: Epoch) => ValidatorSet | null;
   readonly send: (to: PeerKey, message: SnapshotMessage) => void;
   readonly punish: (peer: PeerKey, reason: string) => void;
-  /** The snapshot of this height is whole and marked: `finishInstall` is to be called when nothing else uses the store. */
+  /** The snapshot of this height is whole: when nothing else uses the store, `seal` marks it and `finishInstall` takes it up. */
   readonly onReady: (height: Height) => void;
 }
 
@@ -89,12 +89,25 @@ export class SnapshotSync {
   begin(minHeight: Height): void {
     if (this.#minHeight === null) {
       this.#then(async () => {
-        await this.#staging.load();
+        if (!this.#loaded) await this.#staging.load();
         this.#loaded = true;
         await this.#finish();
       });
     }
     this.#minHeight = minHeight;
+  }
+
+  /** The node has caught up otherwise. What is staged stays, for the next time. */
+  end(): void {
+    if (this.#done) return;
+    this.#minHeight = null;
+    this.#asked.clear();
+    this.#offers.clear();
+  }
+
+  /** Marks what is staged to be installed; false when it is not whole, or of no use any more. Once all is settled. */
+  seal(): Promise<boolean> {
+    return this.#staging.seal();
   }
 
   /** Asks for what is missing, and again for what did not come. */
@@ -179,7 +192,6 @@ export class SnapshotSync {
   #fill(holders: readonly PeerKey[]): void {
     const manifest = this.#manifest;
     if (manifest === null || holders.length === 0) return;
-    this.#callsInVain = 0;
     const now = this.#deps.clock.now();
     for (const name of this.#missing(manifest)) {
       if (this.#asked.size >= UNDER_WAY_MAX) return;
@@ -222,10 +234,12 @@ export class SnapshotSync {
       assert(node !== undefined && depth === manifest.depth, 'a chunk that was asked for is of the manifest');
       if (checkedEntries(bytes, { depth, index, hash: hashOfNode(node) }, this.#deps.hasher) === null) return 'state';
       await this.#staging.addState(index, bytes);
+      this.#callsInVain = 0;
     } else if (name.kind === 'ids') {
       const lists = checkedLists(bytes, name.chain);
       if (lists === null) return 'ids';
       await this.#staging.addLists(name.hour, lists, bytes);
+      this.#callsInVain = 0;
     }
     return null;
   }
@@ -254,9 +268,9 @@ export class SnapshotSync {
 
   async #finish(): Promise<void> {
     const manifest = this.#manifest;
-    if (this.#done || manifest === null || !this.#staging.isStateWhole || this.#staging.missingHours().length > 0)
+    if (!this.isActive || manifest === null || !this.#staging.isStateWhole || this.#staging.missingHours().length > 0)
       return;
-    if (!(await this.#staging.seal())) return;
+    if (!(await this.#staging.isWhole())) return;
     this.#done = true;
     this.#deps.onReady(manifest.header.height);
   }

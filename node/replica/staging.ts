@@ -174,16 +174,21 @@ export class Staging {
     await this.#store.write([{ type: 'put', table: 'snapshot', key, value }], { sync: false });
   }
 
+  /** Whether all is there; read once more, for what was staged for an earlier manifest may still lie among it. */
+  async isWhole(): Promise<boolean> {
+    if (this.#manifest === null) return false;
+    await this.#takeUp(this.#manifest);
+    return this.isStateWhole && this.missingHours().length === 0;
+  }
+
   /**
    * From this write on the snapshot takes the place of what the node had, through any crash. False when what is staged
-   * turns out not to be whole: what is missing is to be fetched first.
+   * turns out not to be whole, or the node has meanwhile come as far by itself: nothing final is ever undone.
+   * Called when nothing makes blocks final any more.
    */
   async seal(): Promise<boolean> {
     const manifest = this.#manifest;
-    assert(manifest !== null, 'what is installed has its manifest');
-    // Read once more, for what was staged for an earlier manifest may still lie among it.
-    await this.#takeUp(manifest);
-    if (!this.isStateWhole || this.missingHours().length > 0) return false;
+    if (manifest === null || !isPast(manifest, getFinal(this.#store)) || !(await this.isWhole())) return false;
     await this.#store.write([{ type: 'put', table: 'snapshot', key: MARK, value: new Uint8Array(0) }], { sync: true });
     return true;
   }
@@ -193,6 +198,10 @@ const range = (kind: number): { from: Uint8Array; to: Uint8Array } => ({
   from: Uint8Array.of(kind),
   to: Uint8Array.of(kind + 1),
 });
+
+/** Whether a snapshot is of a later block than the node's last final one. */
+const isPast = ({ header }: Manifest, pointer: FinalPointer | null): boolean =>
+  pointer === null || (header.epoch >= pointer.epoch && header.height > pointer.height);
 
 /** Collects operations and writes them a bounded number at a time. */
 class Slices {
@@ -244,7 +253,7 @@ export async function finishInstall(store: Store): Promise<boolean> {
 
 async function install(store: Store): Promise<void> {
   const manifest = stagedManifest(store);
-  assert(manifest !== null, 'what is installed has its manifest');
+  assert(manifest !== null && isPast(manifest, getFinal(store)), 'what is installed is past what there is');
   const slices = new Slices(store);
   // The state goes first, and wholly: a node whose installation fails must not take the rest for its own.
   for (const table of ['state', 'ids'] as const) {

@@ -75,11 +75,13 @@ export class Succession {
     let recovery = await recover(store, clock, genesis, hasher);
     if (!recovery.ok && recovery.code === 'state_corrupt') {
       log.error({ detail: recovery.detail }, 'the stored ledger is damaged: check the disk; it is fetched again');
+      // What the final pointer says of views that are over goes with it: without that no log of votes can be trusted.
+      for (const key of signer.voteKeys) await new VoteMark(key, store, marks).retire();
       await forgetLedger(store);
       recovery = await recover(store, clock, genesis, hasher);
     }
     if (!recovery.ok) return recovery;
-    const refusal = restartRefusal(config, ports, recovery.recovered);
+    const refusal = await restartRefusal(config, ports, recovery.recovered);
     if (refusal !== null)
       return {
         ok: false,
@@ -119,6 +121,11 @@ export class Succession {
     this.unfit = keys.unfit;
     this.#upkeep = this.#createUpkeep();
     this.#replica = this.#create(recovered);
+  }
+
+  /** Whether it holds a vote key that it may use. */
+  get holdsVoteKey(): boolean {
+    return this.#marks.size > 0;
   }
 
   /** The replica of the present epoch. */
@@ -166,9 +173,10 @@ export class Succession {
   }
 
   #createUpkeep(): Upkeep {
-    const { genesis, hasher, deltaMs, snapshotBlocks, retention } = this.#config;
+    const { genesis, hasher, deltaMs, snapshotBlocks, retention, restart } = this.#config;
     const { network, validators: genesisSet } = genesis;
-    const config = { network, genesisSet, hasher, deltaMs, snapshotBlocks, retention };
+    const vouched = restart === null ? [] : [restart.restart];
+    const config = { network, genesisSet, hasher, deltaMs, snapshotBlocks, retention, vouched };
     return new Upkeep(
       config,
       this.#ports,
@@ -268,14 +276,15 @@ export class Succession {
   async #leftOf(old: Replica, epoch: Epoch): Promise<Operation[]> {
     const { store } = this.#ports;
     const votes = (await loggedBefore(store, epoch)).map(deleteLogged);
-    const outbox = new Outbox(store, await loadOutbox(store));
+    const onDamage = this.#upkeep.note.bind(this.#upkeep);
+    const outbox = new Outbox(store, await loadOutbox(store, onDamage), onDamage);
     return [...votes, ...old.unordered().flatMap((item) => outbox.put(item))];
   }
 
   async #enter(begun: Pick<Recovered, 'pointer' | 'header' | 'state' | 'set' | 'opening'>): Promise<void> {
     const { store } = this.#ports;
     const log = await loadVoteLog(store, begun.set.epoch);
-    const outbox = await loadOutbox(store);
+    const outbox = await loadOutbox(store, (corrupt) => this.#upkeep.note(corrupt));
     this.#begin(this.#create({ ...begun, certificate: null, log, batches: [], outbox, damaged: [] }));
   }
 
@@ -285,6 +294,7 @@ export class Succession {
     await this.#replica.stop();
     await this.#upkeep.stop();
     if (this.#stopped) return;
+    await this.#upkeep.seal();
     const recovery = await recover(store, clock, this.#config.genesis, this.#config.hasher);
     assert(recovery.ok, 'a snapshot that was checked piece by piece can be taken up');
     if (this.#stopped) return;
@@ -319,14 +329,14 @@ function goalOf(
 }
 
 /** What is wrong with the restart file, as far as it can be told before anything is executed. */
-function restartRefusal(config: NodeConfig, ports: Ports, recovered: Recovered): NotTaken | null {
+async function restartRefusal(config: NodeConfig, ports: Ports, recovered: Recovered): Promise<NotTaken | null> {
   const restart = config.restart?.restart;
   if (restart === undefined) return null;
   const { pointer, set } = recovered;
   if (restart.network !== config.genesis.network) return { code: 'wrong_network', detail: 'It is of another network.' };
   if (restart.set.epoch > set.epoch) {
     const goal = goalOf(config, ports, recovered);
-    return goal === null || goal.isTaken ? null : (goal.refusal ?? goal.against(pointer));
+    return goal === null || goal.isTaken ? null : (goal.against(pointer) ?? (await goal.refusal()));
   }
   const known = getHandOver(ports.store, restart.set.epoch);
   if (known?.kind === 'restart' && isSameRestart(known.restart, restart)) return null;

@@ -7,6 +7,7 @@ import { type HandOver, verifyHandOver } from '../../protocol/certificate.js';
 import { encodeMessage, type Message } from '../../protocol/envelope.js';
 import { openingId } from '../../protocol/handover.js';
 import type { PairHasher } from '../../protocol/hash.js';
+import type { Restart } from '../../protocol/restart.js';
 import {
   type BlockHeader,
   type BlockId,
@@ -24,6 +25,7 @@ import { Pruner, type Retention } from './prune.js';
 import { getHandOver, putHandOver } from './records.js';
 import { Repair } from './repair.js';
 import type { Replica } from './replica.js';
+import { authoritiesOf } from './restart.js';
 import { SnapshotServer } from './snapshot.js';
 import { SnapshotSync } from './snapshotsync.js';
 import type { UpkeepMessage, UpkeepPort } from './turn.js';
@@ -38,7 +40,12 @@ export interface UpkeepConfig {
   readonly snapshotBlocks: number;
   /** What is kept of history; null keeps everything. */
   readonly retention: Retention | null;
+  /** Restarts whose files the operator has put there. */
+  readonly vouched: readonly Restart[];
 }
+
+/** A node so few blocks behind needs no snapshot. */
+const CAUGHT_UP_BLOCKS = 8;
 
 export class Upkeep implements UpkeepPort {
   readonly #config: UpkeepConfig;
@@ -49,10 +56,15 @@ export class Upkeep implements UpkeepPort {
   readonly #repair: Repair;
   readonly #pruner: Pruner | null;
   #isPruning = false;
+  /** Hand-overs up to this epoch are whole here. */
+  #wholeUntil: Epoch;
+  /** Whether only a snapshot brings back what the disk has damaged. */
+  #lacksIds = false;
 
   /** `current` is the present replica; `onSnapshot` is told when a snapshot is whole and waits to be installed. */
   constructor(config: UpkeepConfig, ports: Ports, current: () => Replica, onSnapshot: () => void) {
     this.#config = config;
+    this.#wholeUntil = config.genesisSet.epoch;
     this.#ports = ports;
     this.#current = current;
     const { store, bus } = ports;
@@ -79,7 +91,9 @@ export class Upkeep implements UpkeepPort {
         ),
       onLost: (what) => {
         ports.log.error({ what }, 'a damaged record cannot be mended from peers');
-        if (what === 'ids') this.#sync.begin((current().chain.final.header.height + 1) as Height);
+        if (what !== 'ids') return;
+        this.#lacksIds = true;
+        this.#sync.begin((current().chain.final.header.height + 1) as Height);
       },
     });
     this.#pruner = config.retention === null ? null : new Pruner(store, config.retention, note);
@@ -108,7 +122,7 @@ export class Upkeep implements UpkeepPort {
         break;
       case 'snapshot':
         // A peer that no longer has what this node asked for says what it has.
-        if (message.height > this.#current().chain.final.header.height) this.#behind();
+        if (this.#current().isFarBehind) this.#behind();
         this.#sync.receive(from, message);
         break;
       case 'chunk':
@@ -132,15 +146,26 @@ export class Upkeep implements UpkeepPort {
   tend(): void {
     const { chain, highestFinal } = this.#current();
     this.#server.tend();
-    if (highestFinal - chain.final.header.height > this.#config.snapshotBlocks) this.#behind();
+    const { height } = chain.final.header;
+    if (highestFinal - height > this.#config.snapshotBlocks) this.#behind();
+    if (this.#sync.isActive) {
+      // Blocks come meanwhile: a snapshot of what is final here by now is of no use, and none is when the node is there.
+      if (highestFinal - height <= CAUGHT_UP_BLOCKS && !this.#lacksIds) this.#sync.end();
+      else this.#sync.begin((height + 1) as Height);
+    }
     this.#sync.tick();
-    if (this.#sync.isActive && this.#sync.unknownEpoch !== null) this.#wantHandOver(this.#sync.unknownEpoch);
+    this.#wantHandOver();
     if (this.#repair.open > 0) this.#repair.tick();
     void this.#prune();
   }
 
   #behind(): void {
     if (!this.#sync.isActive) this.#sync.begin((this.#current().chain.final.header.height + 1) as Height);
+  }
+
+  /** Marks a whole snapshot to be installed. Only when it has been stopped, and nothing makes blocks final. */
+  seal(): Promise<boolean> {
+    return this.#sync.seal();
   }
 
   /** Resolves when nothing of it uses the store any more. */
@@ -156,14 +181,29 @@ export class Upkeep implements UpkeepPort {
 
   /** The id by which the next block names one: its own, or the opening of the next epoch over it. */
   #idFor(header: BlockHeader, root: Root, next: BlockHeader): BlockId {
-    const set = next.epoch === header.epoch ? null : this.#setOf(next.epoch);
-    return set === null ? blockId(header) : openingId(set, blockId(header), root);
+    const handOver = next.epoch === header.epoch ? null : getHandOver(this.#ports.store, next.epoch);
+    if (handOver === null) return blockId(header);
+    // A restart's own block names the last one as it is.
+    return handOver.kind === 'restart' ? handOver.block : openingId(handOver.set, blockId(header), root);
   }
 
-  /** The first hand-over on the way to an epoch that is not known here. */
-  #wantHandOver(until: Epoch): void {
-    for (let to = this.#config.genesisSet.epoch + 1; to <= until; to++) {
-      if (this.#setOf(to as Epoch) !== null) continue;
+  /** Whether a hand-over is here with the new set's statements, so that it can be shown to others. */
+  #isWhole(epoch: Epoch): boolean {
+    return (getHandOver(this.#ports.store, epoch)?.statements.length ?? 0) > 0;
+  }
+
+  /**
+   * Asks for the first hand-over that is not whole here: on the way to a snapshot's epoch, or because this node follows,
+   * or was away, and did not hear the new set's statements. Receipts of that epoch could not be shown without.
+   */
+  #wantHandOver(): void {
+    const { epoch } = this.#current().members.set;
+    const until = Math.max(epoch, this.#sync.isActive ? (this.#sync.unknownEpoch ?? 0) : 0);
+    for (let to = this.#wholeUntil + 1; to <= until; to++) {
+      if (this.#isWhole(to as Epoch)) {
+        this.#wholeUntil = to as Epoch;
+        continue;
+      }
       for (const peer of this.#current().members.others) this.#send(peer, { type: 'wantHandOver', to: to as Epoch });
       return;
     }
@@ -172,19 +212,24 @@ export class Upkeep implements UpkeepPort {
   #handOver(from: PeerKey, handOver: HandOver): void {
     const { epoch } = handOver.set;
     const before = epoch === 0 ? null : this.#setOf((epoch - 1) as Epoch);
-    if (before === null || this.#setOf(epoch) !== null || !this.#sync.isActive) return;
+    if (before === null || this.#isWhole(epoch)) return;
+    if (this.#setOf(epoch) === null && !this.#sync.isActive) return;
     const { network } = this.#config;
     const { verifier, store, bus } = this.#ports;
     // Its shape is judged here, its signatures on the threads.
     const owed: SignatureCheck[] = [];
-    const verdict = verifyHandOver(handOver, { network, set: before }, (check) => owed.push(check) > 0);
+    const authorities = authoritiesOf(this.#current().chain.final.state);
+    const trust = { network, set: before, authorities, vouched: this.#config.vouched };
+    const verdict = verifyHandOver(handOver, trust, (check) => owed.push(check) > 0);
+    // Authorities may have changed their keys in blocks that are still to come here.
+    if (!verdict.ok && verdict.code === 'unknown_authority_key') return;
     if (!verdict.ok) {
       bus.punish(from, `a hand-over that is none: ${verdict.code}`);
       return;
     }
     void verifier.verify(owed).then(async (verdicts) => {
       if (!verdicts.every((isValid) => isValid)) bus.punish(from, 'a hand-over whose signatures do not hold');
-      else if (this.#setOf(epoch) === null) await store.write([putHandOver(handOver)], { sync: true });
+      else if (!this.#isWhole(epoch)) await store.write([putHandOver(handOver)], { sync: true });
     });
   }
 

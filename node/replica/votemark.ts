@@ -7,7 +7,7 @@ import { assert, type Hash } from '../../protocol/types.js';
 import type { Operation, Store } from '../ports.js';
 import { getVoteCount, putVoteCount } from './records.js';
 
-/** Why a key must not vote: `missing` no log, though the key has voted; `rolled_back` an old copy of it; `unmarked` a log without its mark; `retired` found so before. */
+/** Why a key must not vote: there is no log, though it has voted; the log is an old copy; the log's mark is gone; or it was found so before. */
 export type Unfit = 'vote_log_missing' | 'vote_log_rolled_back' | 'vote_mark_missing' | 'vote_key_retired';
 
 interface MarkRecord {

@@ -11,6 +11,7 @@ import {
   type Ballot,
   type BatchDigest,
   type BlockHeader,
+  type Epoch,
   type NetworkId,
   type PeerKey,
   type Proposal,
@@ -88,6 +89,7 @@ export class Liar {
   readonly #choices = new Remembered<string, unknown>(CHOICES_MAX);
   readonly #turns = new Map<string, number>();
   #wires: Wires | null = null;
+  #epoch = 0 as Epoch;
 
   constructor(parts: LiarParts, lies: ReadonlyMap<string, Lie>) {
     this.parts = parts;
@@ -160,7 +162,7 @@ export class Liar {
 
   /** Something chosen once and then kept to: what it told a peer of a view it tells it again. */
   choice<T>(name: string, choose: () => T): T {
-    return this.#choices.made(name, choose) as T;
+    return this.#choices.made(`${this.#epoch}/${name}`, choose) as T;
   }
 
   /** The author whose lane it would keep out: one for good, as the seed has it. */
@@ -314,7 +316,13 @@ export class Liar {
     return this.signed(rival !== null && this.isLiedTo(`fork/${fork}`, to) ? rival : main);
   }
 
-  #follow(message: Message): void {
+  #follow(message: Message & { readonly epoch?: Epoch }): void {
+    const { epoch } = message;
+    if (epoch !== undefined && epoch > this.#epoch) {
+      // Views are counted anew in each epoch.
+      this.#epoch = epoch;
+      this.view = 1 as View;
+    }
     if (message.type === 'vote' && this.isOwnVote(message.vote)) this.#raise(message.vote.ballot.view);
     if (message.type === 'proposal' || message.type === 'vote' || message.type === 'certificate')
       this.overheard.note(message);

@@ -5,10 +5,11 @@ import { JOINING } from './joining.js';
 import { LEADING } from './leading.js';
 import { Liar, type LiarParts, type Lie } from './liar.js';
 import { NOISE } from './noise.js';
+import { PLOTTING } from './plotting.js';
 import { VOTING } from './voting.js';
 
 export const LIES: ReadonlyMap<string, Lie> = new Map(
-  Object.entries({ ...LEADING, ...VOTING, ...CERTIFYING, ...AUTHORING, ...JOINING, ...NOISE }),
+  Object.entries({ ...LEADING, ...VOTING, ...CERTIFYING, ...AUTHORING, ...JOINING, ...PLOTTING, ...NOISE }),
 );
 
 /** A liar that knows all lies and tells none yet. */

@@ -33,7 +33,7 @@ const HOUR_MS = 3_600_000;
 const SET_MIN = 4;
 const SET_MAX = 8;
 /** What is fetched again from peers when it is damaged. */
-const MENDED_TABLES = ['blocks', 'receipts', 'index', 'batches', 'state'] as const;
+const MENDED_TABLES = ['blocks', 'receipts', 'index', 'state'] as const;
 
 const every = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
 const everyNode = ({ validators, joiners }: Pick<Cast, 'validators' | 'joiners'>): number[] =>
@@ -387,8 +387,7 @@ export function planOf(seed: number): Plan {
     if (!random.chance(perMille)) continue;
     const gapMs = random.between(...everyMs);
     for (let atMs = random.between(0, gapMs); atMs < faultMs; atMs += random.between(1, 2 * gapMs)) {
-      for (const [afterMs, deed] of make(random, { ...cast, isChanging }))
-        steps.push({ atMs: atMs + afterMs, deed });
+      for (const [afterMs, deed] of make(random, { ...cast, isChanging })) steps.push({ atMs: atMs + afterMs, deed });
     }
   }
   const sent = Math.ceil((faultMs / 1000) * random.pick([2, 5, 10, 20]));

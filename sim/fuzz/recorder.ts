@@ -1,11 +1,13 @@
 /** Watches a run: which situations it met, and, when asked to, what each node did when, to be read afterwards. */
 import { decodeMessage } from '../../protocol/envelope.js';
 import type { Ballot } from '../../protocol/types.js';
-import type { CheckerOptions } from '../checkers/watched.js';
+import type { CheckerOptions, Watched } from '../checkers/watched.js';
 import { Checkers } from '../checkers.js';
 import type { SimBus, World } from '../world.js';
 
 const LINES_MAX = 20_000;
+/** A snapshot leaves out at least so many blocks, whatever a plan says. */
+const SNAPSHOT_BLOCKS_MIN = 8;
 
 interface Line {
   readonly atMs: number;
@@ -22,6 +24,8 @@ export class Recorder extends Checkers {
   readonly #isTracing: boolean;
   readonly #views = new Map<number, number>();
   readonly #said = new Map<number, { sent: number; received: number }>();
+  /** By node: the last height that it told of. */
+  readonly #heights = new Map<number, number>();
   readonly #once = new Set<string>();
   readonly #buses = new Set<unknown>();
   readonly #world: World;
@@ -55,9 +59,25 @@ export class Recorder extends Checkers {
     };
   }
 
+  /** Whether a node has answered 202 for something that is not ordered yet. */
+  isOwed({ self, running }: Watched): boolean {
+    return this.acknowledged.some(
+      ({ node, digest }) => node === self && running?.replica.admission.isPending(digest) === true,
+    );
+  }
+
+  override wiped(node: Watched): void {
+    super.wiped(node);
+    this.#heights.set(node.self, 0);
+  }
+
   override onFinal(...[node, committed]: OnFinal): void {
     super.onFinal(node, committed);
     const { header, id } = committed.block;
+    const last = this.#heights.get(node.self) ?? 0;
+    this.#heights.set(node.self, header.height);
+    // One that it died before it told of may be missing, so many are not.
+    if (header.height > last + SNAPSHOT_BLOCKS_MIN) this.met('snapshot_installed');
     const { receipts } = committed.executed;
     if (this.#isFirst(`final/${header.height}`)) {
       for (const { code } of receipts) this.met(`outcome_${code}`);

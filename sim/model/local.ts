@@ -10,6 +10,7 @@ import {
   type BlockId,
   type Root,
   type TimestampMs,
+  unreachable,
   type ValidatorIndex,
   type View,
   type Vote,
@@ -112,7 +113,7 @@ export function copyCore(core: Core): Core {
 }
 
 /** Most maps are empty, and an empty one is quickest made anew. */
-const copyMap = <K, V>(map: ReadonlyMap<K, V>): Map<K, V> => (map.size === 0 ? new Map() : new Map(map));
+const copyMap = <K, V>(map: ReadonlyMap<K, V>): Map<K, V> => (map.size === 0 ? new Map<K, V>() : new Map(map));
 
 /**
  * Equal keys mean equal futures. Left out is what no vote depends on: timers, who was heard or answered, evidence,
@@ -148,7 +149,8 @@ export function ownHappenings({ self, core }: Local, rules: Rules, views: number
     if (rules.leaderOf(core.view, N) === self && round?.building !== true) found.push({ type: 'work' });
   }
   for (const { view, verdict, applied, notarization, finalization } of core.rounds.values()) {
-    if (verdict === 'asked') found.push({ type: 'validated', view, valid: true });
+    if (verdict === 'asked')
+      found.push({ type: 'validated', view, valid: true }, { type: 'validated', view, valid: false });
     if ((notarization ?? finalization) !== null && applied === null) found.push({ type: 'applied', view });
   }
   return found;
@@ -200,6 +202,8 @@ function inputsOf(core: Core, happening: Exclude<Happening, { type: 'restart' }>
         [{ type: 'work', has: true }, START_MS],
         [{ type: 'tick' }, LATE_MS],
       ];
+    default:
+      return unreachable(happening);
   }
 }
 

@@ -1,5 +1,5 @@
 /** The local states of one honest node, and what it can do next that the others see. */
-import type { Ballot } from '../../protocol/types.js';
+import { type Ballot, unreachable } from '../../protocol/types.js';
 import {
   firstLocal,
   type Happening,
@@ -191,6 +191,8 @@ function numberOf(happening: Happening): number {
       return 3 * happening.view + 3;
     case 'message':
       return 3 * VIEWS_MAX + 4 + happening.id;
+    default:
+      return unreachable(happening);
   }
 }
 
@@ -218,5 +220,7 @@ const describe = (happening: Happening): string => {
       return happening.log === 'kept'
         ? 'is killed and restarts with all it knew'
         : 'is killed and restarts with its votes alone';
+    default:
+      return unreachable(happening);
   }
 };

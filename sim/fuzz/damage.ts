@@ -1,0 +1,58 @@
+/** Damage done to the disks of a run: what it was, whether it is mended, and reads that find it, as a node's use does in time. */
+import type { Service } from '../../node/replica/service.js';
+import type { InstructionDigest } from '../../protocol/types.js';
+import type { Damage } from '../disk.js';
+import type { SimNode } from '../node.js';
+
+interface Done extends Damage {
+  readonly node: SimNode;
+  readonly value: Uint8Array;
+}
+
+export class DamageDone {
+  readonly #done: Done[] = [];
+
+  note(node: SimNode, damage: Damage | null): void {
+    const value = damage === null ? undefined : node.disk.table(damage.table).get(damage.key);
+    if (damage !== null && value !== undefined) this.#done.push({ ...damage, node, value });
+  }
+
+  /** Whether a node's disk was ever damaged: its reads may fail. */
+  isOn(node: SimNode): boolean {
+    return this.#done.some((damage) => damage.node === node);
+  }
+
+  get isAny(): boolean {
+    return this.#done.length > 0;
+  }
+
+  /** Reads what damaged nodes have stored; false when something could not be read. */
+  async read(digests: readonly InstructionDigest[]): Promise<boolean> {
+    let isWhole = true;
+    for (const node of new Set(this.#done.map((damage) => damage.node))) {
+      const { running } = node;
+      if (running === null) continue;
+      const reads: ((service: Service) => Promise<unknown>)[] = digests.map((digest) => async (service) => {
+        await service.status(digest);
+        await service.receipt(digest);
+      });
+      const last = running.replica.chain.final.header.height;
+      for (let height = 1; height <= last; height++) reads.push((service) => service.block(height));
+      for (const read of reads) {
+        isWhole = await read(running.service).then(
+          () => isWhole,
+          () => false,
+        );
+      }
+    }
+    return isWhole;
+  }
+
+  /** How many of the damaged records hold something else again. */
+  get mended(): number {
+    return this.#done.filter(({ node, table, key, value }) => {
+      const now = node.disk.table(table).get(key);
+      return now !== undefined && Buffer.compare(now, value) !== 0;
+    }).length;
+  }
+}
