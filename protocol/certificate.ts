@@ -243,7 +243,7 @@ function verifyChange(
  * authorities. Refuses as `judgeRestart` does, then with `bad_signature`, then with the codes of `authorityChecks` and
  * with `bad_authority_signature`.
  */
-export function verifyRestart(
+function verifyRestart(
   restart: Restart,
   { network, set, authorities = [], vouched = [] }: HandOverTrust,
   check: SignatureJudge,

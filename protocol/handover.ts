@@ -22,7 +22,6 @@ import {
   type Bic,
   type BlockId,
   type Epoch,
-  type Hash,
   type PeerKey,
   type Root,
   unreachable,
@@ -38,10 +37,10 @@ export const openingId = (set: Pick<ValidatorSet, 'epoch' | 'digest'>, last: Blo
 const SIBLINGS_MAX = 256;
 const BIC_BYTES = 11;
 
-export function writeValidators(writer: Writer, validators: readonly Validator[]): void {
+function writeValidators(writer: Writer, validators: readonly Validator[]): void {
   writer.list(validators, (w, { party, voteKey, networkKey }) => w.text(party).hash(voteKey).hash(networkKey));
 }
-export const readValidators = (reader: Reader): Validator[] =>
+const readValidators = (reader: Reader): Validator[] =>
   reader.list(VALIDATORS_MAX, (r) => ({
     party: r.text(BIC_BYTES) as Bic,
     voteKey: r.hash(),
@@ -90,7 +89,7 @@ function readChange(reader: Reader): HandOver {
   const finalization = readCertificate(reader);
   if (finalization.ballot.kind !== 'finalize') throw new DecodeError('a hand-over has a finalization');
   const roots = [reader.hash(), reader.hash(), reader.hash()] as unknown as [Root, Root, Root];
-  const siblings = reader.list(SIBLINGS_MAX, (r) => r.hash() as Hash);
+  const siblings = reader.list(SIBLINGS_MAX, (r) => r.hash());
   return {
     kind: 'change',
     set,

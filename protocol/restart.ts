@@ -6,7 +6,7 @@
 import { type Static, Type } from 'typebox';
 import { fromBase64url, toBase64url } from './base64url.js';
 import { blockId, encodeHeader, laneStart, readHeader, validatorSet } from './block.js';
-import { canonicalBytes, type Json } from './canonical.js';
+import { canonicalBytes } from './canonical.js';
 import { decode, fromHex, utf8 } from './codec.js';
 import { judgeEd25519, type PublicKey, rawKeyOf } from './crypto.js';
 import { AUTHORITIES_MAX } from './genesis.js';
@@ -38,7 +38,7 @@ import {
   type View,
 } from './types.js';
 
-export const RESTART_SIGNATURES_MAX = AUTHORITIES_MAX * KEYS_PER_PARTY_MAX;
+const RESTART_SIGNATURES_MAX = AUTHORITIES_MAX * KEYS_PER_PARTY_MAX;
 /** Notarized blocks that may lie between the last final one that was surveyed and the one that is gone on from. */
 export const RESTART_HEADERS_MAX = 1024;
 export const RESTART_BYTES_MAX = 16 * 1024 * 1024;
@@ -89,7 +89,7 @@ const HeaderSchema = Type.Object(
   strict,
 );
 
-export const RestartFileSchema = Type.Object(
+const RestartFileSchema = Type.Object(
   {
     statement: RestartStatementSchema,
     signatures: RestartSignaturesSchema,
@@ -167,7 +167,7 @@ const kindOf = ({ ballot }: Certificate): 'notarize' | 'finalize' =>
   ballot.kind === 'finalize' ? 'finalize' : 'notarize';
 
 export const statementBytes = (restart: Omit<Restart, 'signatures'>): Uint8Array =>
-  canonicalBytes(statementOf(restart) as Json);
+  canonicalBytes(statementOf(restart));
 
 /** What an authority's key signs under its protected header (RFC 7515, section 5.1). */
 export const restartSigningInput = (restart: Omit<Restart, 'signatures'>, protectedText: string): Uint8Array =>

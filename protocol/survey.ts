@@ -35,23 +35,23 @@ import {
   weakKeyRefusal,
 } from './restart.js';
 import { parseShape } from './shape.js';
-import {
-  type BlockHeader,
-  type BlockId,
-  type Certificate,
-  type Epoch,
-  type Height,
-  type NetworkId,
-  type Root,
-  type Validator,
-  type ValidatorSet,
-  type View,
+import type {
+  BlockHeader,
+  BlockId,
+  Certificate,
+  Epoch,
+  Height,
+  NetworkId,
+  Root,
+  Validator,
+  ValidatorSet,
+  View,
 } from './types.js';
 
 const strict = { additionalProperties: false } as const;
 const HEADER_TEXT_MAX = 8 * 1024;
 
-export const SurveySchema = Type.Object(
+const SurveySchema = Type.Object(
   {
     format: Type.Literal('causeway-survey/1'),
     network: HashText,

@@ -177,9 +177,10 @@ class Stage {
   /** Signed by these authorities, through the file. */
   async sign({ restart, headers }: RestartFile, parties: readonly string[]): Promise<RestartFile> {
     const signatures = await Promise.all(
-      this.desk.signersOf(parties).map(async ({ alg, kid, sign }) => {
+      this.desk.signersOf(parties).map(async (signer) => {
+        const { alg, kid } = signer;
         const protectedText = restartProtected(alg, kid);
-        const signature = await sign(restartSigningInput(restart, protectedText));
+        const signature = await signer.sign(restartSigningInput(restart, protectedText));
         return { protectedText, alg, kid: kid as never, signature };
       }),
     );
@@ -250,7 +251,7 @@ for (const { seed, validators, lost } of [
     for (const node of survivors) node.restart = file;
     const live = stage.nodes.filter((_, place) => !lost.includes(place));
     for (const node of live) node.boot();
-    t.ok(await stage.play(40, () => live.every((node) => epochOf(node) === 1)), `epochs ${live.map(epochOf)}`);
+    t.ok(await stage.play(40, () => live.every((node) => epochOf(node) === 1)), `epochs ${live.map(epochOf).join()}`);
     t.equal(
       live.map(({ running }) => running?.replica.halted ?? null).find((halted) => halted !== null),
       undefined,
@@ -401,7 +402,7 @@ t.test('what is no true end of the epoch is refused', async (t) => {
     node.restart = good;
     node.boot();
   }
-  t.ok(await stage.play(40, () => live.every((node) => epochOf(node) === 1)), `epochs ${live.map(epochOf)}`);
+  t.ok(await stage.play(40, () => live.every((node) => epochOf(node) === 1)), `epochs ${live.map(epochOf).join()}`);
   await left.stop();
   t.match(await told(left, good), /^epoch 1$/, 'the same file again is passed over');
   const rival = await stage.sign(changed({ set: epoch1(oldKey) }), authorities);

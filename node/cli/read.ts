@@ -59,7 +59,7 @@ type Standing = Pick<Status, 'role' | 'votes' | 'unfit' | 'change'>;
 /** What the node is in the set, and what changes there. A node of an earlier version does not say. */
 function standingLines({ role, votes, unfit, change }: Standing): string[] {
   const lines: string[] = [];
-  if (role !== undefined) lines.push(`${role}, ${votes === true ? 'votes' : 'does not vote'}`);
+  if (role !== undefined) lines.push(`${role}, ${votes ? 'votes' : 'does not vote'}`);
   if (typeof unfit === 'string')
     lines.push(`its vote key never signs again (${unfit}): replace it with \`causeway govern\``);
   if (typeof change === 'object' && change !== null) {

@@ -3,7 +3,7 @@
  * Synchronous but for signature facts and the write that makes blocks final; both come back to the replica as a turn.
  */
 import { applyBlock } from '../../ledger/apply.js';
-import { packReceipts, type Receipt } from '../../ledger/receipt.js';
+import { packReceipts } from '../../ledger/receipt.js';
 import type { Changes, State } from '../../ledger/state.js';
 import { blockId, resultRoot } from '../../protocol/block.js';
 import { BLOCK_BATCHES_MAX, SYNC_BLOCKS_MAX, UNFINALIZED_BLOCKS_MAX } from '../../protocol/limits.js';
@@ -24,34 +24,12 @@ import {
   type View,
 } from '../../protocol/types.js';
 import type { Operation, Ports } from '../ports.js';
+import type { Block, Executed } from './block.js';
 import { Corrupt } from './checked.js';
 import { areFactsKnown, learnFacts, ordered } from './facts.js';
 import { fitsBlock, type HeldBatch, isOnward, type Lanes, samePoint } from './lanes.js';
 import { type FinalPointer, getPlace, putBlock, putFinal, putPlace, putReceipts } from './records.js';
 import type { RestartGoal } from './restart.js';
-
-/** A block executed on its branch. */
-export interface Executed {
-  readonly state: State;
-  readonly receipts: readonly Receipt[];
-  readonly receiptsRoot: Root;
-  readonly stateRoot: Root;
-  readonly parentRoot: Root;
-  readonly root: Root;
-  readonly lanes: readonly (readonly HeldBatch[])[];
-}
-
-export interface Block {
-  readonly id: BlockId;
-  readonly header: BlockHeader;
-  proposal: Proposal | null;
-  executed: Executed | null;
-  /** Whether anyone waits for its execution: a vote, a child, finality. */
-  wanted: boolean;
-  /** Consensus asked whether it may be voted for, and was not yet answered. */
-  asked: boolean;
-  learning: boolean;
-}
 
 /**
  * Whether a block ended its epoch: its execution named another set. In its epoch only closing blocks extend it, which

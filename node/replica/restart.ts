@@ -1,28 +1,17 @@
 /**
  * A restart on its way (protocol/SPEC.md, The restart ceremony): the node signs nothing more in the epoch that is over,
- * brings itself to the last block that the authorities have named, judges what they signed by the state it finds there,
- * and begins the next epoch over it.
+ * brings itself to the last block that the authorities have named, and judges what they signed by the state it finds
+ * there. `restartblock.ts` begins the next epoch over it.
  */
-import { packReceipts } from '../../ledger/receipt.js';
-import { restartState, takenKey } from '../../ledger/restart.js';
+import { takenKey } from '../../ledger/restart.js';
 import type { State } from '../../ledger/state.js';
-import { blockId, resultRoot } from '../../protocol/block.js';
+import { blockId } from '../../protocol/block.js';
 import { certificateChecks, judgeRestart, restartHandOver } from '../../protocol/certificate.js';
 import { jwkOf } from '../../protocol/crypto.js';
-import { authorityChecks, type RestartAuthority, type RestartFile, restartHeader } from '../../protocol/restart.js';
-import {
-  type BlockHeader,
-  type BlockId,
-  type Hash,
-  type NetworkId,
-  type Root,
-  type ValidatorSet,
-  type View,
-  ZERO_HASH,
-} from '../../protocol/types.js';
+import { authorityChecks, type RestartAuthority, type RestartFile } from '../../protocol/restart.js';
+import type { BlockHeader, BlockId, Hash, NetworkId, ValidatorSet, View } from '../../protocol/types.js';
 import type { Operation, Ports, SignatureCheck } from '../ports.js';
-import type { Block, Executed } from './chain.js';
-import { type FinalPointer, putBlock, putFinal, putHandOver, putReceipts } from './records.js';
+import { putHandOver } from './records.js';
 
 /** Why a restart is not taken: a stable code and a sentence. */
 export interface NotTaken {
@@ -94,7 +83,7 @@ export class RestartGoal {
   }
 
   /** The verdict on the restart by the state of its last block; null while signatures are being checked, and `wake` is called after. */
-  judge(header: BlockHeader, { state }: Executed, wake: () => void): 'good' | NotTaken | null {
+  judge(header: BlockHeader, { state }: { readonly state: State }, wake: () => void): 'good' | NotTaken | null {
     if (this.#verdict === 'pending') return null;
     if (this.#verdict !== 'unknown') return this.#verdict;
     const { restart } = this.file;
@@ -152,40 +141,3 @@ export const authoritiesOf = (state: State): RestartAuthority[] =>
     });
     return { party, threshold, keys };
   });
-
-export interface Restarted {
-  readonly pointer: FinalPointer;
-  readonly block: Block;
-  readonly executed: Executed;
-  /** What one write begins the epoch with; the state is to be committed after it. */
-  readonly operations: readonly Operation[];
-}
-
-/** The block that begins the epoch over the last one, `final` here with everything before it. */
-export function restarted(
-  { file: { restart } }: RestartGoal,
-  final: { readonly header: BlockHeader; readonly state: State; readonly root: Root },
-): Restarted {
-  const header = restartHeader(restart, final.header.time);
-  const { network, epoch, height, view } = header;
-  const state = restartState(final.state, restart.set, height);
-  const receiptsRoot = ZERO_HASH as string as Root;
-  const root = resultRoot(final.root, receiptsRoot, state.root);
-  const id = blockId(header);
-  const pointer: FinalPointer = { network, epoch, height, view, block: id, root };
-  const roots = { parentRoot: final.root, receiptsRoot, stateRoot: state.root, root };
-  const operations: Operation[] = [
-    putBlock({ header, ...roots, certificate: null, closing: [] }),
-    putReceipts(height, packReceipts([])),
-    ...state
-      .changes()
-      .state.map(
-        ({ key, value }): Operation =>
-          value === null ? { type: 'delete', table: 'state', key } : { type: 'put', table: 'state', key, value },
-      ),
-    putFinal(pointer),
-  ];
-  const executed: Executed = { state, receipts: [], lanes: [], ...roots };
-  const block: Block = { id, header, proposal: null, executed, wanted: true, asked: false, learning: false };
-  return { pointer, block, executed, operations };
-}

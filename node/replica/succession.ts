@@ -34,7 +34,8 @@ import {
 } from './records.js';
 import { forgetLedger, openingHeader, type Recovered, recover } from './recovery.js';
 import { Replica, type ReplicaConfig, type Told } from './replica.js';
-import { type NotTaken, RestartGoal, restarted } from './restart.js';
+import { type NotTaken, RestartGoal } from './restart.js';
+import { restarted } from './restartblock.js';
 import { getSurveyed, putSurveyed } from './survey.js';
 import { Upkeep, type UpkeepConfig } from './upkeep.js';
 import { type Unfit, VoteMark } from './votemark.js';
@@ -260,7 +261,7 @@ export class Succession {
   async #restart(old: Replica, goal: RestartGoal): Promise<void> {
     const { store, log } = this.#ports;
     const { set } = goal.file.restart;
-    const { pointer, block, executed, operations } = restarted(goal, old.chain.final);
+    const { pointer, block, executed, operations } = restarted(goal.file.restart, old.chain.final);
     const opening = restartHandOver(goal.file.restart);
     const left = await this.#leftOf(old, set.epoch);
     await store.write([...left, putHandOver(opening), putSurveyed(null), ...operations], { sync: true });

@@ -11,7 +11,6 @@ import { hexKey, jurisdictionsOf } from '../workload/parties.js';
 
 /** Whose the nodes beyond the genesis set are: banks that every world has. */
 const PARTICIPANTS = ['ALFAHKHHXXX', 'GAMACNBJXXX', 'DELTTHBKXXX', 'ZETAAEAAXXX'] as const;
-export const JOINERS_MAX = PARTICIPANTS.length;
 
 /** Keys between those that nodes begin with and those of the parties: vote keys that a node may come to use. */
 const FIRST_SPARE_KEY = 30;

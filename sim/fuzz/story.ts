@@ -2,7 +2,7 @@
 import type { Deed, Plan } from './plan.js';
 
 /** One line for a deed. */
-export function describeDeed(deed: Deed): string {
+function describeDeed(deed: Deed): string {
   const { do: name, ...rest } = deed;
   const parts = Object.entries(rest).map(([member, value]) => `${member} ${JSON.stringify(value)}`);
   return [name, ...parts].join(', ');

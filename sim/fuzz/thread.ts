@@ -12,7 +12,7 @@ export interface Job {
 export type Done = RunResult;
 
 /** The program of a thread, as it is built. */
-export const WORKER = new URL(
+const WORKER = new URL(
   import.meta.url.endsWith('.ts') ? '../../dist/sim/fuzz/worker.js' : './worker.js',
   import.meta.url,
 );

@@ -3,7 +3,9 @@ import { parentPort } from 'node:worker_threads';
 import { run } from '../run.js';
 import type { Done, Job } from './thread.js';
 
-parentPort?.on('message', async ({ plan, traceLines }: Job) => {
+async function carryOut({ plan, traceLines }: Job): Promise<void> {
   const done: Done = await run(plan, traceLines);
   parentPort?.postMessage(done);
-});
+}
+
+parentPort?.on('message', (job: Job) => void carryOut(job));

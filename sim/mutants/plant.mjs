@@ -30,8 +30,8 @@ export async function plant({ root, changed, outfile }) {
     plugins: [
       {
         name: 'plant',
-        setup({ onLoad }) {
-          onLoad({ filter: /\.ts$/ }, ({ path }) => {
+        setup(build) {
+          build.onLoad({ filter: /\.ts$/ }, ({ path }) => {
             const contents = changed.get(relative(root, path).replaceAll('\\', '/'));
             if (contents === undefined) return null;
             used += 1;
