@@ -107,6 +107,8 @@ export class Chain {
   /** The highest finalization known, and the highest of those that came with the blocks this node was behind by. */
   #target: Certificate | null = null;
   #synced: Certificate | null = null;
+  /** How far the blocks caught up on order each lane. */
+  #syncedCut: Cut | null = null;
   #writing = false;
   readonly wants: Wants = { blocks: new Map(), batches: new Map() };
 
@@ -200,6 +202,7 @@ export class Chain {
    */
   catchUp(headers: readonly BlockHeader[], certificate: Certificate): void {
     for (const header of headers) this.add(blockId(header), header, null);
+    this.#syncedCut = headers.at(-1)?.cut ?? null;
     if (this.#synced === null || this.#synced.ballot.view < certificate.ballot.view) this.#synced = certificate;
     if (certificate.ballot.block !== null) this.want(certificate.ballot.block, certificate.ballot.view);
   }
@@ -267,7 +270,10 @@ export class Chain {
       if (path.ok) lanes.push([...path.batches]);
       else {
         whole = false;
-        this.wants.batches.set(lane, { after, point: path.missing });
+        // Of blocks that are final elsewhere all batches are asked for at once: one by one would be a round trip each.
+        const last = this.#syncedCut?.[i];
+        const isFurther = last?.incarnation === path.missing.incarnation && last.number > path.missing.number;
+        this.wants.batches.set(lane, { after, point: isFurther ? last : path.missing });
       }
     });
     return whole ? lanes : null;

@@ -2,6 +2,7 @@
  * Instructions that this node has answered for and that stand in no lane of its own: a participant's, and those that an
  * epoch's end left unordered. They are durable here until a final block has them, or they have expired.
  */
+import { isOpen } from '../../ledger/codes.js';
 import { decodeItem, type Instruction } from '../../protocol/instruction.js';
 import { LANE_UNORDERED_BYTES_MAX } from '../../protocol/limits.js';
 import type { Bic, InstructionDigest, TimestampMs, Uetr } from '../../protocol/types.js';
@@ -35,7 +36,19 @@ export class Outbox {
     this.#onDamage = onDamage;
     for (const bytes of stored) {
       const read = decodeItem(bytes);
-      if (read.ok) this.#keep({ instruction: read.instruction, bytes });
+      if (read.ok && !this.#hasEnded(read.instruction.digest)) this.#keep({ instruction: read.instruction, bytes });
+    }
+  }
+
+  /** Whether a snapshot brought its end, in a block that this node never saw. */
+  #hasEnded(digest: InstructionDigest): boolean {
+    try {
+      const place = getPlace(this.#store, digest);
+      return place?.type === 'remembered' && !isOpen(place.code);
+    } catch (error) {
+      if (!(error instanceof Corrupt)) throw error;
+      this.#onDamage(error);
+      return false;
     }
   }
 
