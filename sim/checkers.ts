@@ -86,6 +86,11 @@ export class Checkers {
     if (this.#honest(node.self)) this.#promises.onShown(node, digest, status);
   }
 
+  /** A node's state was damaged: it makes all blocks final anew, and still owes what it answered for. */
+  refetches(node: Watched): void {
+    this.#agreement.wiped(node.self);
+  }
+
   /** A node lost its disk: of what it said and held it knows nothing more. */
   wiped(node: Watched): void {
     this.#agreement.wiped(node.self);

@@ -431,8 +431,9 @@ class Stage {
   #harm(node: SimNode, { table, isMisdirected }: Extract<Deed, { do: 'damage' }>): void {
     const { disk } = node;
     this.#damage.note(node, isMisdirected ? disk.misdirect(table) : disk.corrupt(table));
-    // The only copy of a batch may be gone with it, and a state that is damaged is fetched again from its beginning.
-    if (table === 'batches' || table === 'state') this.#recorder.wiped(node);
+    // The only copy of a batch may be gone with it.
+    if (table === 'batches') this.#recorder.wiped(node);
+    if (table === 'state') this.#recorder.refetches(node);
   }
 
   /** Through a node that is up, as a client of it. */

@@ -35,7 +35,8 @@ export class Stage {
       (self) => new SimNode(this.world, this.genesis, self as ValidatorIndex, this.checkers, options),
     );
     this.desk = new Desk(this.world, this.genesis, jurisdictionsOf(4));
-    this.workload = new Workload(this.world, this.genesis, 'light');
+    // Other profiles revoke the node keys of who has left the set, which may then not even follow.
+    this.workload = new Workload(this.world, this.genesis, 'full');
   }
 
   /** The i-th node beyond the genesis set. */

@@ -1,28 +1,123 @@
 /** A node that is far behind, new, or whose disk lies: it comes back by a snapshot or by repair while the others go on. */
 import t from 'tap';
+import { laneOfBatchKey } from '../node/replica/records.js';
+import { decodeMessage } from '../protocol/envelope.js';
+import type { SimNode, SimNodeOptions } from './node.js';
 import { Stage } from './stage.test-helper.js';
 
+/** The newest batch of a node's own lane, on its disk. */
+function damageOwnBatch(node: SimNode): void {
+  const table = node.disk.table('batches');
+  const place = node.running?.replica.members.self ?? node.self;
+  for (let at = table.size - 1; at >= 0; at--) {
+    const [key, value] = table.at(at);
+    if (laneOfBatchKey(key).lane !== place) continue;
+    table.set(
+      key,
+      value.map((byte, i) => (i === 40 ? byte ^ 1 : byte)),
+    );
+    return;
+  }
+}
+
+/** While it is so, no block of the past is to be had from validators, as when they have let go of it. */
+let isForgotten = true;
+const withoutHistory: NonNullable<SimNodeOptions['wrap']> = (ports) => ({
+  ...ports,
+  bus: {
+    send: (to, purpose, frame) => {
+      if (!isForgotten || decodeMessage(frame)?.type !== 'final') ports.bus.send(to, purpose, frame);
+    },
+    onFrame: (handler) => ports.bus.onFrame(handler),
+    onPeer: (handler) => ports.bus.onPeer(handler),
+    punish: (peer, reason) => ports.bus.punish(peer, reason),
+    allow: (peers) => ports.bus.allow(peers),
+    peers: () => ports.bus.peers(),
+  },
+});
+
+t.test('a wiped validator comes back by a snapshot, never votes with its old key, and loses nothing', async (t) => {
+  const stage = new Stage(31, { snapshotBlocks: 40, wrap: withoutHistory });
+  await stage.open();
+  const late = stage.node(3);
+  await stage.until(() => stage.heightOf(stage.node(0)) > 30);
+  late.crash();
+  const voteKey = stage.genesis.validators.validators[3]?.voteKey;
+  late.wipe();
+  stage.checkers.wiped(late);
+  await stage.until(() => stage.heightOf(stage.node(0)) > 120, 120);
+  await late.start();
+  t.ok(await stage.until(() => stage.heightOf(late) > 100, 120), 'a snapshot is there');
+  isForgotten = false;
+  t.ok(await stage.until(() => stage.heightOf(late) > stage.heightOf(stage.node(0)) - 5, 120), 'it caught up');
+  t.strictSame([...(late.running?.succession.unfit ?? [])], [[voteKey, 'vote_log_missing']]);
+  t.equal(late.running?.replica.members.voteKey, null);
+  t.equal(await late.running?.service.block(60), null, 'by a snapshot, not block by block');
+  t.ok(await stage.settle(), 'all that was answered for is final');
+  await stage.checkers.atEnd(stage.nodes);
+  t.strictSame(stage.checkers.violations, []);
+});
+
 t.test(
-  'a wiped validator comes back, by blocks or a snapshot, never votes with its old key, and loses nothing',
+  'who may have lost its lane begins a later incarnation, in whatever epoch, and what it answers for gets in',
   async (t) => {
-    const stage = new Stage(31, { snapshotBlocks: 40 });
+    const losses = [
+      ['the folder is lost', (node: SimNode) => node.wipe()],
+      ['the folder is lost again, its key retired already', (node: SimNode) => node.wipe()],
+      ['the state is damaged', (node: SimNode) => void node.disk.corrupt('state')],
+      ['its last batch is damaged', damageOwnBatch],
+      ['the mark is lost', (node: SimNode) => node.markDisk.wipe()],
+    ] as const;
+    const stage = new Stage(36);
     await stage.open();
-    const late = stage.node(3);
-    await stage.until(() => stage.heightOf(stage.node(0)) > 30);
-    late.crash();
-    const voteKey = stage.genesis.validators.validators[3]?.voteKey;
-    late.wipe();
-    stage.checkers.wiped(late);
-    await stage.until(() => stage.heightOf(stage.node(0)) > 120, 120);
-    await late.start();
-    t.ok(await stage.until(() => stage.heightOf(late) > stage.heightOf(stage.node(0)) - 5, 120), 'it caught up');
-    t.strictSame([...(late.running?.succession.unfit ?? [])], [[voteKey, 'vote_log_missing']]);
-    t.equal(late.running?.replica.members.voteKey, null);
-    t.ok(await stage.settle(), 'all that was answered for is final');
+    await stage.registerNode(0);
+    await stage.join(0).start();
+    await stage.until(() => stage.node(0).running?.replica.chain.final.state.nodeKeys().length === 5);
+    await stage.govern([0, 1, 2, 3, 4], [0, 1, 2, 3]);
+    t.ok(await stage.until(() => stage.nodes.every((node) => stage.epochOf(node) === 1)), 'the second epoch');
+    const node = stage.node(3);
+    for (const [loss, lose] of losses) {
+      await stage.until(() => false, 3);
+      node.crash('kill');
+      lose(node);
+      if (loss.startsWith('the folder')) stage.checkers.wiped(node);
+      if (loss === 'the state is damaged') stage.checkers.refetches(node);
+      await node.start();
+      t.ok(await stage.until(() => stage.heightOf(node) > stage.heightOf(stage.node(0)) - 3, 60), loss);
+      const before = stage.checkers.acknowledged.length;
+      await stage.until(() => false, 3);
+      const own = stage.checkers.acknowledged.slice(before).filter(({ node: at }) => at === node.self);
+      t.ok(own.length > 0 && (await stage.settle()), `${loss}: ${own.length} answered for, and all of them in`);
+    }
     await stage.checkers.atEnd(stage.nodes);
     t.strictSame(stage.checkers.violations, []);
   },
 );
+
+t.test('an old copy that misses no vote but a batch is known for one, too', async (t) => {
+  const stage = new Stage(37);
+  await stage.open();
+  t.ok(await stage.settle());
+  const restored = stage.node(1);
+  // Nobody votes while a quorum is away; what is taken in meanwhile is held by one other.
+  for (const away of [stage.node(2), stage.node(3)]) away.crash('kill');
+  await stage.world.run(stage.world.nowMs + 5000);
+  const backup = restored.disk.fork();
+  stage.submit(restored, await stage.workload.next());
+  await stage.world.run(stage.world.nowMs + 2000);
+  restored.crash('kill');
+  restored.rollBack(backup);
+  stage.checkers.wiped(restored);
+  for (const node of [restored, stage.node(2), stage.node(3)]) await node.start();
+  await stage.until(() => false, 5);
+  t.ok(await stage.settle(), 'all that was answered for since is final');
+  t.ok(
+    stage.checkers.acknowledged.some(({ node }) => node === restored.self),
+    'and it has answered for something',
+  );
+  await stage.checkers.atEnd(stage.nodes);
+  t.strictSame(stage.checkers.violations, []);
+});
 
 t.test(
   'a validator whose folder is an old copy knows it, votes no more, and its key is replaced in the next epoch',

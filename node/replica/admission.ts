@@ -6,9 +6,10 @@ import { isOpen } from '../../ledger/codes.js';
 import { countsForInitiator, recordAgainst } from '../../ledger/rights.js';
 import type { State } from '../../ledger/state.js';
 import { encodeItem, type Instruction } from '../../protocol/instruction.js';
-import { BATCH_BYTES_MAX, BATCH_ITEMS_MAX } from '../../protocol/limits.js';
+import { BATCH_BYTES_MAX, BATCH_ITEMS_MAX, SIGNATURES_MAX } from '../../protocol/limits.js';
 import type { Bic, InstructionDigest, NetworkId, TimestampMs, Uetr } from '../../protocol/types.js';
 import type { AdmissionCode, Ports } from '../ports.js';
+import { Corrupt } from './checked.js';
 import { type LaneItem, laneItem, learnFacts } from './facts.js';
 
 export type Verdict =
@@ -25,6 +26,8 @@ export interface Pending {
 }
 
 /** Instructions waiting for a batch, at most: past it the door says `lane_full`. */
+/** Copies of one instruction under way, each with signatures that the others lack: a signature comes off a JWS freely. */
+const COPIES_MAX = SIGNATURES_MAX;
 const WAITING_MAX = 4 * BATCH_ITEMS_MAX;
 
 interface Deps extends Pick<Ports, 'clock' | 'verifier' | 'metrics'> {
@@ -34,6 +37,8 @@ interface Deps extends Pick<Ports, 'clock' | 'verifier' | 'metrics'> {
   /** Why the node takes nothing now, or null. */
   readonly closed: () => string | null;
   readonly isLaneFull: () => boolean;
+  /** A record that the disk has damaged: it is mended, and what needs it may come again. */
+  readonly onDamage: (corrupt: Corrupt) => void;
   readonly wake: () => void;
 }
 
@@ -52,9 +57,22 @@ export class Admission {
 
   /** Takes an instruction, or says why not. The same again gives the same answer. */
   async submit(instruction: Instruction): Promise<Verdict> {
-    const verdict = await this.#admit(instruction);
+    const verdict = await this.#unlessDamaged(instruction);
     this.#deps.metrics.count(verdict.accepted ? 'instructions_accepted' : 'instructions_refused');
     return verdict;
+  }
+
+  async #unlessDamaged(instruction: Instruction): Promise<Verdict> {
+    try {
+      return await this.#admit(instruction);
+    } catch (error) {
+      if (!(error instanceof Corrupt)) throw error;
+      this.#deps.onDamage(error);
+      return refused(
+        'not_ready',
+        'A record of this node is damaged and is being mended. Send it again later, or to another node.',
+      );
+    }
   }
 
   async #admit(instruction: Instruction): Promise<Verdict> {
@@ -74,7 +92,8 @@ export class Admission {
     if (after !== null) return after;
     const meanwhile = this.#copyOf(instruction);
     if (meanwhile !== undefined) return accepted(meanwhile);
-    if (this.#waiting.length >= WAITING_MAX || this.#deps.isLaneFull()) {
+    const copies = this.#pending.get(instruction.digest)?.length ?? 0;
+    if (copies >= COPIES_MAX || this.#waiting.length >= WAITING_MAX || this.#deps.isLaneFull()) {
       return refused(
         'lane_full',
         'This node has more unordered instructions than it may hold. Send it again later, or to another node.',
@@ -157,7 +176,7 @@ export class Admission {
    */
   carry(copies: readonly { readonly instruction: Instruction }[], hasLane: boolean): void {
     for (const { instruction } of copies) {
-      if (this.#copyOf(instruction) !== undefined) continue;
+      if (this.#isOver(instruction) || this.#copyOf(instruction) !== undefined) continue;
       const pending = this.#keep(laneItem(instruction));
       pending.settle(true);
       if (hasLane) this.#waiting.push(pending);

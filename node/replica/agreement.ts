@@ -29,16 +29,16 @@ import {
 import type { Operation, Ports } from '../ports.js';
 import type { Chain } from './chain.js';
 import type { Lanes } from './lanes.js';
+import type { Mark } from './mark.js';
 import type { Members } from './members.js';
 import type { VoteLog } from './votelog.js';
-import type { VoteMark } from './votemark.js';
 
 interface Deps extends Pick<Ports, 'clock' | 'log' | 'metrics'> {
   readonly members: Members;
   readonly chain: Chain;
   readonly lanes: Lanes;
   readonly voteLog: VoteLog;
-  readonly marks: ReadonlyMap<Hash, VoteMark>;
+  readonly marks: ReadonlyMap<Hash, Mark>;
   /** An idle network makes an empty block this often. */
   readonly heartbeatMs: number;
   /** The ballot is signed and written, and then comes back as a vote. */

@@ -25,7 +25,7 @@ import {
 } from '../../protocol/types.js';
 import type { Operation, Ports } from '../ports.js';
 import type { Block, Executed } from './block.js';
-import { Corrupt } from './checked.js';
+import { type Corrupt, unlessDamaged } from './checked.js';
 import { areFactsKnown, learnFacts, ordered } from './facts.js';
 import { fitsBlock, type HeldBatch, isOnward, type Lanes, samePoint } from './lanes.js';
 import { type FinalPointer, getPlace, putBlock, putFinal, putPlace, putReceipts } from './records.js';
@@ -272,7 +272,10 @@ export class Chain {
         whole = false;
         // Of blocks that are final elsewhere all batches are asked for at once: one by one would be a round trip each.
         const last = this.#syncedCut?.[i];
-        const isFurther = last?.incarnation === path.missing.incarnation && last.number > path.missing.number;
+        const isFurther =
+          last?.incarnation === path.missing.incarnation &&
+          last.number > path.missing.number &&
+          this.#deps.lanes.hasRoom(lane);
         this.wants.batches.set(lane, { after, point: isFurther ? last : path.missing });
       }
     });
@@ -302,23 +305,14 @@ export class Chain {
     const started = this.#deps.clock.now();
     const { height, time } = block.header;
     const lanesOrdered = items.map((lane) => lane.map((item) => ordered(item, keyOf)));
-    const applied = this.#unlessDamaged(() => applyBlock(parent.state, { height, time }, lanesOrdered));
+    // What needs a record that is being mended waits for it.
+    const apply = () => applyBlock(parent.state, { height, time }, lanesOrdered);
+    const applied = unlessDamaged(apply, this.#deps.onDamage);
     if (applied === null) return false;
     const root = resultRoot(parent.root, applied.receiptsRoot, applied.stateRoot);
     block.executed = { ...applied, parentRoot: parent.root, root, lanes };
     this.#deps.metrics.observe('block_apply', (this.#deps.clock.now() - started) / 1000);
     return true;
-  }
-
-  /** What reads the disk waits while a record that it needs is being mended. */
-  #unlessDamaged<T>(read: () => T): T | null {
-    try {
-      return read();
-    } catch (error) {
-      if (!(error instanceof Corrupt)) throw error;
-      this.#deps.onDamage(error);
-      return null;
-    }
   }
 
   /** The header a leader proposes on `parent`, or null while that block is not executed here. */
@@ -340,9 +334,10 @@ export class Chain {
   /** The write that makes everything up to the certified block final, once it is executed; one at a time. */
   nextFinality(): Finality | null {
     if (this.#writing) return null;
-    return this.#unlessDamaged(
+    return unlessDamaged(
       () =>
         this.#againstGoal() ?? this.#finalityOf(this.#target) ?? this.#finalityOf(this.#synced) ?? this.#goalFinality(),
+      this.#deps.onDamage,
     );
   }
 
@@ -361,13 +356,12 @@ export class Chain {
     const chain = this.#chainTo(block);
     if (chain === null) return null;
     const { header, executed } = block;
-    if (executed.root !== last.root)
-      return { type: 'divergence', height: header.height, own: executed.root, certified: last.root };
     const verdict = this.goal.judge(header, executed, this.#deps.wake);
     if (verdict === null) return null;
-    return verdict === 'good'
-      ? this.#writeOf(chain, last, null, [this.goal.operation])
-      : { type: 'refused', ...verdict };
+    if (verdict !== 'good') return { type: 'refused', ...verdict };
+    if (executed.root !== last.root)
+      return { type: 'divergence', height: header.height, own: executed.root, certified: last.root };
+    return this.#writeOf(chain, last, null, [this.goal.operation]);
   }
 
   /** A block by the id that a certificate has for it: that of the last final one may be of a closing block after it. */

@@ -170,6 +170,17 @@ export function checked(store: Store): Store {
   };
 }
 
+/** What `read` gives, or null when it met a record that is damaged, which is told of. */
+export function unlessDamaged<T>(read: () => T, onDamage: (corrupt: Corrupt) => void): T | null {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof Corrupt)) throw error;
+    onDamage(error);
+    return null;
+  }
+}
+
 /** A scan that passes over what is damaged and tells of it. */
 export async function* soundEntries(
   store: Pick<Store, 'scan'>,

@@ -22,9 +22,10 @@ const TAKEN_DELTAS = 2;
 const FINAL_DELTAS = 12;
 /** How much longer each further try waits, at most. */
 const TRIES_DOUBLED_MAX = 4;
-/** What one frame brings, and a few copies more. */
+/** What one frame brings, and how many a validator is sent at once. */
 const SUBMIT_BYTES_MAX = 512 * 1024;
 const SUBMIT_ITEMS_MAX = 1_000;
+const SUBMIT_FRAMES_MAX = 4;
 
 interface Trip {
   /** How many validators were tried. */
@@ -85,16 +86,21 @@ export class Courier {
       this.#restUntilMs = now + deltaMs;
       return;
     }
-    const frames = new Map<PeerKey, { items: Uint8Array[]; bytes: number }>();
+    const frames = new Map<PeerKey, { items: Uint8Array[]; bytes: number; sent: number }>();
     for (const digest of this.#trips.keys()) if (!outbox.has(digest)) this.#trips.delete(digest);
     for (const [digest, copies] of outbox.entries()) {
       const trip = this.#tripOf(digest);
       if (trip.state !== 'unsent' && now < trip.dueMs) continue;
       const tries = trip.state === 'unsent' ? trip.tries : trip.tries + 1;
       const to = this.#next(trip, tries, connected);
-      const frame = frames.get(to) ?? { items: [], bytes: 0 };
-      if (frame.items.length >= SUBMIT_ITEMS_MAX || frame.bytes >= SUBMIT_BYTES_MAX) continue;
+      const frame = frames.get(to) ?? { items: [], bytes: 0, sent: 0 };
+      if (frame.sent >= SUBMIT_FRAMES_MAX) continue;
       for (const { bytes } of copies) {
+        if (frame.items.length >= SUBMIT_ITEMS_MAX || frame.bytes + bytes.length > SUBMIT_BYTES_MAX) {
+          say(to, frame.items.splice(0));
+          frame.bytes = 0;
+          frame.sent += 1;
+        }
         frame.items.push(bytes);
         frame.bytes += bytes.length;
       }
@@ -104,7 +110,7 @@ export class Courier {
       trip.state = 'sent';
       trip.dueMs = now + this.#patienceMs(trip, TAKEN_DELTAS);
     }
-    for (const [to, { items }] of frames) say(to, items);
+    for (const [to, { items }] of frames) if (items.length > 0) say(to, items);
   }
 
   #tripOf(digest: InstructionDigest): Trip {

@@ -5,7 +5,7 @@
 import { forgotten } from '../../ledger/memory.js';
 import type { Store } from '../ports.js';
 import type { Expired } from './chain.js';
-import { Corrupt } from './checked.js';
+import { Corrupt, unlessDamaged } from './checked.js';
 
 /** A list of ids that expired, as the store has it: its key and its value. */
 export type ExpiredList = readonly [Uint8Array, Uint8Array];
@@ -59,12 +59,6 @@ export class Expiry {
 
   #keysOf([key, list]: ExpiredList): Uint8Array[] {
     const { store, onDamage } = this.#deps;
-    try {
-      return forgotten(key, list, { get: (id) => store.get('ids', id) });
-    } catch (error) {
-      if (!(error instanceof Corrupt)) throw error;
-      onDamage(error);
-      return [];
-    }
+    return unlessDamaged(() => forgotten(key, list, { get: (id) => store.get('ids', id) }), onDamage) ?? [];
   }
 }

@@ -17,7 +17,7 @@ import {
 } from '../../protocol/types.js';
 import type { Ports, Purpose } from '../ports.js';
 import type { Chain, Committed } from './chain.js';
-import { Corrupt } from './checked.js';
+import { type Corrupt, unlessDamaged } from './checked.js';
 import type { Lanes } from './lanes.js';
 import type { Members } from './members.js';
 import { getBatch, getBlock, getHandOver } from './records.js';
@@ -27,6 +27,8 @@ import type { Asking } from './turn.js';
 const ANSWER_BYTES_MAX = 4 * 1024 * 1024;
 /** What a request counts for by itself. */
 const ASKING_BYTES = 128 * 1024;
+/** About what a header takes on the wire. */
+const HEADER_BYTES = 512;
 const RESEND_BYTES_MAX = 2 * 1024 * 1024;
 const CERTIFICATES_MAX = 64;
 /** Nodes that a follower asks while no validator that it knows is connected. */
@@ -189,12 +191,7 @@ export class Fetch {
 
   /** Answers a peer. */
   answer(from: PeerKey, message: Asking): void {
-    try {
-      this.#answer(from, message);
-    } catch (error) {
-      if (!(error instanceof Corrupt)) throw error;
-      this.#deps.onDamage(error);
-    }
+    unlessDamaged(() => this.#answer(from, message), this.#deps.onDamage);
   }
 
   #answer(from: PeerKey, message: Asking): void {
@@ -259,6 +256,7 @@ export class Fetch {
   /** Walks back from the point asked for, and sends oldest first as much as one answer may hold. */
   #sendBatches(to: PeerKey, { lane, after, point, epoch }: Extract<Asking, { type: 'wantBatches' }>): void {
     const found: { bytes: Uint8Array; signature: Uint8Array }[] = [];
+    let bytes = 0;
     const isCurrent = epoch === this.#deps.members.set.epoch;
     let at: LanePoint = point;
     for (let steps = 0; steps < 2 * BLOCK_BATCHES_MAX && at.number > Math.max(0, after); steps++) {
@@ -266,14 +264,14 @@ export class Fetch {
       const stored = held ?? getBatch(this.#deps.store, epoch, lane, at);
       if (stored == null) break;
       found.push(stored);
+      bytes += stored.bytes.length;
+      // The oldest are sent: of the newer ones no more is kept in memory than one answer may have.
+      while (bytes > ANSWER_BYTES_MAX && found.length > 1) bytes -= found.shift()?.bytes.length ?? 0;
       const batch = held?.batch ?? decodeBatch(stored.bytes);
       if (batch === null) break;
       at = { incarnation: batch.incarnation, number: batch.number - 1, digest: batch.previous };
     }
-    let bytes = 0;
     for (const signed of found.reverse()) {
-      bytes += signed.bytes.length;
-      if (bytes > ANSWER_BYTES_MAX) break;
       this.#spend(to, signed.bytes.length);
       this.#say(to, 'sync', { type: 'batch', bytes: signed.bytes, signature: signed.signature });
     }
@@ -310,12 +308,13 @@ export class Fetch {
   /** Final blocks from a height on, up to a certified one: as many as one answer may hold, within what a lane may be ahead. */
   #sendFinal(to: PeerKey, from: Height): void {
     const headers: BlockHeader[] = [];
-    let whole: Message | null = null;
+    let whole: Extract<Message, { type: 'final' }> | null = null;
     for (let height = from; headers.length < SYNC_BLOCKS_MAX; height++) {
       const record = getBlock(this.#deps.store, height);
       if (record === null) break;
       if (record.header.epoch !== (headers[0] ?? record.header).epoch) break;
-      if (headers.length + 1 + record.closing.length > SYNC_BLOCKS_MAX && whole !== null) break;
+      // A run of closing blocks longer than a message can hold is not to be had: those after it are by a snapshot.
+      if (headers.length + 1 + record.closing.length > SYNC_BLOCKS_MAX) break;
       headers.push(record.header);
       const ahead = record.header.cut.some(
         (point, i) => point.number - (headers[0]?.cut[i]?.number ?? 0) > BLOCK_BATCHES_MAX,
@@ -324,7 +323,10 @@ export class Fetch {
       if (record.certificate !== null)
         whole = { type: 'final', headers: [...headers, ...record.closing], certificate: record.certificate };
     }
-    if (whole !== null) this.#say(to, 'sync', whole);
+    if (whole !== null) {
+      this.#spend(to, HEADER_BYTES * whole.headers.length);
+      this.#say(to, 'sync', whole);
+    }
     // What is asked for is here no more: this is what there is.
     else if (headers.length === 0 && from <= this.#deps.chain.final.header.height)
       this.#say(to, 'sync', { type: 'snapshot', height: this.#deps.chain.final.header.height });

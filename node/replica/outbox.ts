@@ -3,11 +3,13 @@
  * epoch's end left unordered. They are durable here until a final block has them, or they have expired.
  */
 import { isOpen } from '../../ledger/codes.js';
+import { recordAgainst } from '../../ledger/rights.js';
+import type { State } from '../../ledger/state.js';
 import { decodeItem, type Instruction } from '../../protocol/instruction.js';
 import { LANE_UNORDERED_BYTES_MAX } from '../../protocol/limits.js';
 import type { Bic, InstructionDigest, TimestampMs, Uetr } from '../../protocol/types.js';
 import type { Operation, Store } from '../ports.js';
-import { Corrupt } from './checked.js';
+import { type Corrupt, unlessDamaged } from './checked.js';
 import { deleteOutbox, getPlace, putOutbox, putPlace } from './records.js';
 
 export interface OutboxItem {
@@ -18,8 +20,8 @@ export interface OutboxItem {
 
 /** Instructions at most; in bytes it may hold what a lane may. */
 const INSTRUCTIONS_MAX = 20_000;
-/** What has expired is looked for once in so many writes of final blocks. */
-const SWEEP_WRITES = 16;
+/** Instructions whose end is looked for with each write of final blocks: all of them in turn. */
+const LOOKED_AT_ONCE = 64;
 
 const areSame = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, i) => byte === b[i]);
 
@@ -28,7 +30,8 @@ export class Outbox {
   readonly #items = new Map<InstructionDigest, OutboxItem[]>();
   readonly #onDamage: (corrupt: Corrupt) => void;
   #bytes = 0;
-  #writes = 0;
+  /** Where the looking for ends has got to. */
+  #looking: IterableIterator<[InstructionDigest, OutboxItem[]]> | null = null;
 
   /** `stored` is what the store holds of it; `onDamage` is told of a record that the disk has damaged. */
   constructor(store: Pick<Store, 'get'>, stored: readonly Uint8Array[], onDamage: (corrupt: Corrupt) => void) {
@@ -36,19 +39,7 @@ export class Outbox {
     this.#onDamage = onDamage;
     for (const bytes of stored) {
       const read = decodeItem(bytes);
-      if (read.ok && !this.#hasEnded(read.instruction.digest)) this.#keep({ instruction: read.instruction, bytes });
-    }
-  }
-
-  /** Whether a snapshot brought its end, in a block that this node never saw. */
-  #hasEnded(digest: InstructionDigest): boolean {
-    try {
-      const place = getPlace(this.#store, digest);
-      return place?.type === 'remembered' && !isOpen(place.code);
-    } catch (error) {
-      if (!(error instanceof Corrupt)) throw error;
-      this.#onDamage(error);
-      return false;
+      if (read.ok) this.#keep({ instruction: read.instruction, bytes });
     }
   }
 
@@ -64,7 +55,7 @@ export class Outbox {
     const copies = this.#items.get(digest) ?? [];
     if (copies.some(({ bytes }) => areSame(bytes, item.bytes))) return [];
     this.#keep(item);
-    return [putOutbox(digest, copies.length, item.bytes)];
+    return [putOutbox(digest, item.bytes)];
   }
 
   has(digest: InstructionDigest): boolean {
@@ -86,47 +77,50 @@ export class Outbox {
   }
 
   /**
-   * Blocks are about to become final, up to this time. What they ordered leaves with the operations, and so does what can
-   * be ordered no more: the expired ones, which nobody waits for any longer.
+   * Blocks are about to become final, with this state and up to this time. What they ended leaves with the operations, and
+   * so does what can have no effect any more: nobody waits for it any longer.
    */
   onFinal(
-    ordered: Iterable<InstructionDigest>,
+    ended: Iterable<InstructionDigest>,
+    state: State,
     time: TimestampMs,
-  ): { readonly operations: Operation[]; readonly expired: readonly Instruction[] } {
+  ): { readonly operations: Operation[]; readonly over: readonly Instruction[] } {
     const operations: Operation[] = [];
-    const expired: Instruction[] = [];
-    for (const digest of ordered) operations.push(...this.#remove(digest));
-    this.#writes += 1;
-    if (this.#writes % SWEEP_WRITES !== 0) return { operations, expired };
-    for (const [digest, [first]] of this.#items) {
-      if (first === undefined || time <= first.instruction.expiresMs) continue;
-      const hasPlace = this.#hasPlace(digest);
-      // Until a damaged place is mended nothing is written over it.
-      if (hasPlace === null) continue;
-      const { payload, expiresMs } = first.instruction;
-      const place = { expires: expiresMs, initiator: payload.initiator as Bic, id: payload.id as Uetr };
-      if (!hasPlace) operations.push(putPlace(digest, { type: 'dropped', ...place }));
-      operations.push(...this.#remove(digest));
-      expired.push(first.instruction);
+    const over: Instruction[] = [];
+    for (const digest of ended) operations.push(...this.#remove(digest));
+    for (let looked = 0; looked < LOOKED_AT_ONCE; looked++) {
+      this.#looking ??= this.#items.entries();
+      const next = this.#looking.next();
+      if (next.done === true) {
+        this.#looking = null;
+        break;
+      }
+      const [digest, [first]] = next.value;
+      // Until a damaged record is mended nothing is made of it.
+      const found =
+        first === undefined ? null : unlessDamaged(() => this.#over(first.instruction, state, time), this.#onDamage);
+      if (first === undefined || found === null) continue;
+      operations.push(...found, ...this.#remove(digest));
+      over.push(first.instruction);
     }
-    return { operations, expired };
+    return { operations, over };
   }
 
-  /** Whether the index knows what became of an instruction; null when that record is damaged. */
-  #hasPlace(digest: InstructionDigest): boolean | null {
-    try {
-      return getPlace(this.#store, digest) !== null;
-    } catch (error) {
-      if (!(error instanceof Corrupt)) throw error;
-      this.#onDamage(error);
-      return null;
-    }
+  /** What is to be written of an instruction that can have no effect any more; null while it still may. */
+  #over({ digest, payload, expiresMs }: Instruction, state: State, time: TimestampMs): Operation[] | null {
+    const record = recordAgainst(state, time, payload);
+    const hasEnded = record?.digest === digest && !isOpen(record.code);
+    const isTaken = record !== undefined && record.digest !== digest && record.until >= expiresMs;
+    if (time <= expiresMs && !hasEnded && !isTaken) return null;
+    if (getPlace(this.#store, digest) !== null) return [];
+    const place = { expires: expiresMs, initiator: payload.initiator as Bic, id: payload.id as Uetr };
+    return [putPlace(digest, { type: 'dropped', ...place })];
   }
 
   #remove(digest: InstructionDigest): Operation[] {
     const copies = this.#items.get(digest) ?? [];
     this.#items.delete(digest);
     for (const { bytes } of copies) this.#bytes -= bytes.length;
-    return copies.map((_, copy) => deleteOutbox(digest, copy));
+    return copies.map(({ bytes }) => deleteOutbox(digest, bytes));
   }
 }

@@ -21,18 +21,22 @@ export class OwnLane {
   readonly #deps: Deps;
   #tip: LanePoint;
   #nextMs = 0;
+  /** Whether it begins a new incarnation: what `lanes` holds of it is of an earlier one, and no longer its own to go on from. */
+  readonly isFresh: boolean;
 
   /** Goes on from what `lanes` holds of it, or begins a new incarnation, when what was written before may be lost. */
   constructor(deps: Deps, incarnation: number | null) {
     this.#deps = deps;
     const tip = deps.lanes.tips()[deps.self] as LanePoint;
-    this.#tip = incarnation === null || tip.incarnation >= incarnation ? tip : laneStart(incarnation);
+    this.isFresh = incarnation !== null && tip.incarnation < incarnation;
+    this.#tip = incarnation !== null && this.isFresh ? laneStart(incarnation) : tip;
   }
 
   /** At half of what others hold of a lane: so much that an honest author never finds its batches unwanted. */
   isFull(final: Cut): boolean {
     const { self, lanes } = this.#deps;
-    const ahead = this.#tip.number - (final[self]?.number ?? 0);
+    const since = final[self];
+    const ahead = this.#tip.number - (since?.incarnation === this.#tip.incarnation ? since.number : 0);
     return ahead >= LANE_UNORDERED_BATCHES_MAX / 2 || lanes.unorderedBytes(self) >= LANE_UNORDERED_BYTES_MAX / 2;
   }
 

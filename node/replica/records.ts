@@ -16,6 +16,7 @@ import {
 import type { HandOver } from '../../protocol/certificate.js';
 import { decode, fromHex, Reader, Writer } from '../../protocol/codec.js';
 import { decodeHandOver, encodeHandOver } from '../../protocol/handover.js';
+import { hashOf } from '../../protocol/hash.js';
 import { BATCH_BYTES_MAX } from '../../protocol/limits.js';
 import {
   assert,
@@ -207,6 +208,12 @@ export const putBatch = ({ batch, digest, bytes, signature }: SignedBatch): Oper
     encodeSignedBatch({ bytes, signature }),
   );
 
+/** Of which lane a stored batch is, told from its key. */
+export function laneOfBatchKey(key: Uint8Array): { readonly epoch: Epoch; readonly lane: ValidatorIndex } {
+  const reader = new Reader(key);
+  return { epoch: reader.u64() as Epoch, lane: reader.u16() as ValidatorIndex };
+}
+
 /** A stored batch of a known digest. */
 export function getBatch(
   store: Store,
@@ -315,47 +322,45 @@ const raise = (corrupt: Corrupt): never => {
   throw corrupt;
 };
 
-const outboxKey = (digest: InstructionDigest, copy: number): Uint8Array =>
-  new Writer(40).hash(digest).u32(copy).finish();
+const outboxKey = (digest: InstructionDigest, item: Uint8Array): Uint8Array =>
+  new Writer(64).hash(digest).hash(hashOf(item)).finish();
 
 /** An instruction that this node has answered for and has in no lane; copies differ in their signatures. */
-export const putOutbox = (digest: InstructionDigest, copy: number, item: Uint8Array): Operation =>
-  put('outbox', outboxKey(digest, copy), item);
-export const deleteOutbox = (digest: InstructionDigest, copy: number): Operation => ({
+export const putOutbox = (digest: InstructionDigest, item: Uint8Array): Operation =>
+  put('outbox', outboxKey(digest, item), item);
+export const deleteOutbox = (digest: InstructionDigest, item: Uint8Array): Operation => ({
   type: 'delete',
   table: 'outbox',
-  key: outboxKey(digest, copy),
+  key: outboxKey(digest, item),
 });
 
 /** A damaged item is passed over and told of. */
 export async function loadOutbox(store: Store, onDamage: (corrupt: Corrupt) => void = raise): Promise<Uint8Array[]> {
   const items: Uint8Array[] = [];
-  const range = { from: new Uint8Array(0), to: new Uint8Array(40).fill(0xff) };
+  const range = { from: new Uint8Array(0), to: new Uint8Array(64).fill(0xff) };
   for await (const [, item] of soundEntries(store, 'outbox', range, onDamage)) items.push(item);
   return items;
 }
 
-const voteCountKey = (key: Hash): Uint8Array => new Writer(64).text('voteCount').hash(key).finish();
+const countKey = (key: Hash): Uint8Array => new Writer(64).text('count').hash(key).finish();
 
-/** How many times votes of this key were written: `votemark.ts` keeps the same count outside the folder. */
-export const putVoteCount = (key: Hash, count: number): Operation =>
-  put('meta', voteCountKey(key), new Writer(8).u64(count).finish());
+/** How often what this key signed was written: `mark.ts` keeps the same count outside the folder. */
+export const putCount = (key: Hash, count: number): Operation =>
+  put('meta', countKey(key), new Writer(8).u64(count).finish());
 
-export function getVoteCount(store: Pick<Store, 'get'>, key: Hash): number | null {
-  const bytes = store.get('meta', voteCountKey(key));
+export function getCount(store: Pick<Store, 'get'>, key: Hash): number | null {
+  const bytes = store.get('meta', countKey(key));
   if (bytes === undefined) return null;
   const count = decode(bytes, (reader) => reader.u64());
-  assert(count !== null, 'a count of votes is whole');
+  assert(count !== null, 'a count is whole');
   return count;
 }
 
-const incarnationKey = (epoch: Epoch): Uint8Array => new Writer(32).text('incarnation').u64(epoch).finish();
+/** The least incarnation of this node's own lane, in whatever epoch: it may have lost what it wrote under earlier ones. */
+export const putIncarnation = (incarnation: number): Operation =>
+  put('meta', metaKey('incarnation'), new Writer(4).u32(incarnation).finish());
 
-/** The incarnation of this node's own lane in an epoch, when it is not the first. */
-export const putIncarnation = (epoch: Epoch, incarnation: number): Operation =>
-  put('meta', incarnationKey(epoch), new Writer(4).u32(incarnation).finish());
-
-export function getIncarnation(store: Pick<Store, 'get'>, epoch: Epoch): number | null {
-  const bytes = store.get('meta', incarnationKey(epoch));
+export function getIncarnation(store: Pick<Store, 'get'>): number | null {
+  const bytes = store.get('meta', metaKey('incarnation'));
   return bytes === undefined ? null : decode(bytes, (reader) => reader.u32());
 }

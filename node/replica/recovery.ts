@@ -50,7 +50,7 @@ export interface Recovered {
   /** Instructions, as lanes carry them, that this node has answered for and has in no lane. */
   readonly outbox: readonly Uint8Array[];
   /** Records that the node can start without, to be mended (repair.ts). */
-  readonly damaged?: readonly Corrupt[];
+  readonly damaged: readonly Corrupt[];
 }
 
 export type Recovery =
@@ -220,6 +220,7 @@ async function begin(store: Store, genesis: Genesis, recall: Recall, hasher: Pai
     log: { votes: [], proposals: [], certificates: [], keys: [] },
     batches: [],
     outbox: [],
+    damaged: [],
   };
 }
 

@@ -45,7 +45,7 @@ import {
   type ValidatorSet,
 } from '../../protocol/types.js';
 import type { Operation, Ports, Store, Table } from '../ports.js';
-import { Corrupt, soundEntries } from './checked.js';
+import { Corrupt, soundEntries, unlessDamaged } from './checked.js';
 import {
   type BlockRecord,
   getBlock,
@@ -363,16 +363,15 @@ export class Repair {
   /** What must be true of a block by the one after it, or by the pointer to the last; null while that is damaged itself. */
   #after(height: Height): { readonly id: BlockId; readonly root: Root; readonly next: BlockHeader | null } | null {
     const { store } = this.#deps;
-    try {
-      const next = getBlock(store, height + 1);
-      if (next !== null) return { id: next.header.parent, root: next.parentRoot, next: next.header };
-      const pointer = getFinal(store);
-      return pointer?.height === height ? { id: pointer.block, root: pointer.root, next: null } : null;
-    } catch (error) {
-      if (!(error instanceof Corrupt)) throw error;
-      this.note(error);
-      return null;
-    }
+    return unlessDamaged(
+      () => {
+        const next = getBlock(store, height + 1);
+        if (next !== null) return { id: next.header.parent, root: next.parentRoot, next: next.header };
+        const pointer = getFinal(store);
+        return pointer?.height === height ? { id: pointer.block, root: pointer.root, next: null } : null;
+      },
+      (corrupt) => this.note(corrupt),
+    );
   }
 
   /** Takes a batch if it is one that is damaged here; true when it was. */

@@ -29,6 +29,7 @@ import { laneItem } from './facts.js';
 import { Fetch } from './fetch.js';
 import { Inbox } from './inbox.js';
 import { type HeldBatch, Lanes } from './lanes.js';
+import type { Mark } from './mark.js';
 import { Members } from './members.js';
 import { Opening } from './opening.js';
 import { Outbox, type OutboxItem } from './outbox.js';
@@ -39,12 +40,13 @@ import type { Recovered } from './recovery.js';
 import type { RestartGoal } from './restart.js';
 import type { Turn, UpkeepPort } from './turn.js';
 import { VoteLog } from './votelog.js';
-import type { VoteMark } from './votemark.js';
 
 export interface ReplicaConfig {
   readonly network: NetworkId;
   /** The marks of the vote keys that this node may vote with. */
-  readonly marks: ReadonlyMap<Hash, VoteMark>;
+  readonly marks: ReadonlyMap<Hash, Mark>;
+  /** The mark of its lane. */
+  readonly laneMark: Mark;
   /** How the epoch ends that more than f were lost in; else null. */
   readonly goal: RestartGoal | null;
   /** The incarnation under which its lane goes on, when what it wrote before may be lost; null when it is not. */
@@ -111,6 +113,8 @@ export class Replica {
   readonly #courier: Courier | null;
   #turns: Turn[] = [];
   #running: Promise<void> | null = null;
+  /** The last write of final blocks: it runs beside the loop. */
+  #finalWrite: Promise<void> = Promise.resolve();
   #stopped = false;
   #decided = nothingDecided();
   readonly #own: OwnLane | null;
@@ -165,6 +169,7 @@ export class Replica {
       state: () => this.chain.final.state,
       finalTime: () => this.chain.final.header.time,
       closed: () => this.#closedBecause(),
+      onDamage,
       isLaneFull: () => this.#own?.isFull(this.chain.final.header.cut) ?? this.#outbox.isFull,
       wake,
     });
@@ -178,7 +183,8 @@ export class Replica {
       upkeep,
       enqueue: (turn) => this.#enqueue(turn),
     });
-    if (self !== null) for (const held of this.lanes.unordered(self)) this.admission.restore(held.items);
+    if (self !== null && this.#own?.isFresh === false)
+      for (const held of this.lanes.unordered(self)) this.admission.restore(held.items);
     for (const [, copies] of this.#outbox.entries()) this.admission.carry(copies, self !== null);
   }
 
@@ -247,6 +253,7 @@ export class Replica {
     this.#alarm.cancel();
     this.admission.close();
     await this.#running;
+    await this.#finalWrite;
   }
 
   /** What this node's own lane holds and no final block has ordered. */
@@ -414,14 +421,19 @@ export class Replica {
     // One write behind: what this drain still adds to the log of a view must not come after it was pruned.
     const pruned = this.#log.prune(this.chain.pointer.view);
     // What ended. A copy that was ordered without a trace, or leaves it open, may have been another than this node's.
-    const ordered = blocks.flatMap(({ executed }) =>
+    const ended = blocks.flatMap(({ executed }) =>
       executed.receipts.flatMap(({ digest, code }) => (isOpen(code) ? [] : [digest])),
     );
-    const { time } = (blocks.at(-1)?.block ?? this.chain.final).header;
-    const { operations: left, expired } = this.#outbox.onFinal(ordered, time);
+    const last = blocks.at(-1);
+    const { state } = last?.executed ?? this.chain.final;
+    const { operations: left, over } = this.#outbox.onFinal(
+      ended,
+      state,
+      (last?.block ?? this.chain.final).header.time,
+    );
     const committed: Turn = { type: 'committed', blocks, pointer, expired: finality.expired };
-    void this.#ports.store.write([...operations, ...pruned, ...left], { sync: true }).then(() => {
-      this.admission.ordered(expired.map(laneItem));
+    this.#finalWrite = this.#ports.store.write([...operations, ...pruned, ...left], { sync: true }).then(() => {
+      this.admission.ordered(over.map(laneItem));
       this.#enqueue(committed);
     });
   }
@@ -507,8 +519,6 @@ export class Replica {
     }
     const votes = await Promise.all(decided.casts.map((ballot) => this.#sign(ballot)));
     for (const vote of votes) decided.operations.push(...this.#log.vote(vote, this.core));
-    const mark = votes.length > 0 ? this.config.marks.get(this.members.voteKey as Hash) : undefined;
-    if (mark !== undefined) decided.operations.push(mark.next());
     const own = this.#own === null || decided.taken.length === 0 ? null : await this.#own.write(decided.taken);
     if (own === null) {
       for (const { item, bytes } of decided.taken)
@@ -517,11 +527,16 @@ export class Replica {
       decided.operations.push(putBatch(own));
       decided.batches.push(own);
     }
+    const marks = [
+      ...(votes.length > 0 ? [this.config.marks.get(this.members.voteKey as Hash) as Mark] : []),
+      ...(own === null ? [] : [this.config.laneMark]),
+    ];
+    for (const mark of marks) decided.operations.push(mark.next());
     if (decided.operations.length > 0) {
       const sync = votes.length > 0 || decided.batches.length > 0 || decided.taken.length > 0;
       await this.#ports.store.write(decided.operations, { sync });
     }
-    await mark?.advance();
+    await Promise.all(marks.map((mark) => mark.advance()));
     for (const held of decided.batches) this.lanes.stored(held);
     for (const pending of decided.taken) pending.settle(true);
     if (!this.#isActive()) return;

@@ -235,25 +235,29 @@ class Slices {
 export async function finishInstall(store: Store): Promise<boolean> {
   const isMarked = store.get('snapshot', MARK) !== undefined;
   try {
-    if (isMarked) await install(store);
+    const manifest = isMarked ? stagedManifest(store) : null;
+    // A final block that became durable after the mark is never undone.
+    if (manifest !== null && isPast(manifest, getFinal(store))) await install(store, manifest);
+    else if (isMarked) await unmark(store);
   } catch (error) {
     if (!(error instanceof Corrupt)) throw error;
     // What is left has not the root that the last final block has, so recovery asks for another snapshot.
-    await store.write(
-      [
-        { type: 'delete', table: 'snapshot', key: MARK },
-        { type: 'delete', table: 'snapshot', key: MANIFEST },
-      ],
-      { sync: true },
-    );
+    await unmark(store);
   }
   await dropStale(store);
   return isMarked;
 }
 
-async function install(store: Store): Promise<void> {
-  const manifest = stagedManifest(store);
-  assert(manifest !== null && isPast(manifest, getFinal(store)), 'what is installed is past what there is');
+const unmark = (store: Store): Promise<void> =>
+  store.write(
+    [
+      { type: 'delete', table: 'snapshot', key: MARK },
+      { type: 'delete', table: 'snapshot', key: MANIFEST },
+    ],
+    { sync: true },
+  );
+
+async function install(store: Store, manifest: Manifest): Promise<void> {
   const slices = new Slices(store);
   // The state goes first, and wholly: a node whose installation fails must not take the rest for its own.
   for (const table of ['state', 'ids'] as const) {

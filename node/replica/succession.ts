@@ -2,7 +2,7 @@
  * A node through its epochs: the replica of the present one, and when that is over the next one's, over the same ports.
  * What the epoch's end left unordered of this node's own is carried over; nothing that was answered for is lost.
  */
-import { blockId, validatorSet } from '../../protocol/block.js';
+import { blockId, decodeBatch, laneStart, validatorSet } from '../../protocol/block.js';
 import {
   type ChangeHandOver,
   type Finalization,
@@ -12,25 +12,30 @@ import {
 } from '../../protocol/certificate.js';
 import type { Genesis } from '../../protocol/genesis.js';
 import { openingId } from '../../protocol/handover.js';
-import type { Instruction } from '../../protocol/instruction.js';
+import { decodeItem, type Instruction } from '../../protocol/instruction.js';
 import type { RestartFile } from '../../protocol/restart.js';
-import { assert, type Epoch, type Hash, type TimestampMs, type View } from '../../protocol/types.js';
+import { assert, type Epoch, type Hash, type LanePoint, type ValidatorIndex, type View } from '../../protocol/types.js';
 import type { Operation, Ports } from '../ports.js';
 import type { Verdict } from './admission.js';
-import { Corrupt } from './checked.js';
+import { unlessDamaged } from './checked.js';
+import { Mark, type Unfit } from './mark.js';
 import { Outbox } from './outbox.js';
 import {
+  batchesAfter,
   deleteLogged,
   type FinalPointer,
   getBlock,
+  getFinal,
   getHandOver,
   getIncarnation,
+  laneOfBatchKey,
   loadOutbox,
   loadVoteLog,
   loggedBefore,
   putFinal,
   putHandOver,
   putIncarnation,
+  putOutbox,
 } from './records.js';
 import { forgetLedger, openingHeader, type Recovered, recover } from './recovery.js';
 import { Replica, type ReplicaConfig, type Told } from './replica.js';
@@ -38,10 +43,9 @@ import { type NotTaken, RestartGoal } from './restart.js';
 import { restarted } from './restartblock.js';
 import { getSurveyed, putSurveyed } from './survey.js';
 import { Upkeep, type UpkeepConfig } from './upkeep.js';
-import { type Unfit, VoteMark } from './votemark.js';
 
 /** What a node is told of itself; what it may sign with is found out from its marks. */
-export type NodeConfig = Omit<ReplicaConfig, 'marks' | 'incarnation' | 'network' | 'skewMs' | 'goal'> &
+export type NodeConfig = Omit<ReplicaConfig, 'marks' | 'laneMark' | 'incarnation' | 'network' | 'skewMs' | 'goal'> &
   Pick<UpkeepConfig, 'hasher' | 'snapshotBlocks' | 'retention'> & {
     readonly genesis: Genesis;
     /** What the authorities have signed after more than f were lost; it is passed over once its epoch has begun here. */
@@ -57,7 +61,8 @@ export class Succession {
   readonly #config: NodeConfig;
   readonly #ports: Ports;
   readonly #told: Pick<Told, 'onFinal'>;
-  readonly #marks: ReadonlyMap<Hash, VoteMark>;
+  readonly #marks: ReadonlyMap<Hash, Mark>;
+  readonly #laneMark: Mark;
   /** Vote keys that this node holds and must not use, with the reason. */
   readonly unfit: ReadonlyMap<Hash, Unfit>;
   #upkeep: Upkeep;
@@ -71,13 +76,14 @@ export class Succession {
    * the certified one is let go, and fetched again. Refuses as `recover` does.
    */
   static async open(config: NodeConfig, ports: Ports, told: Pick<Told, 'onFinal'>): Promise<Opened> {
-    const { store, clock, signer, mark: marks, log } = ports;
+    const { store, clock, log } = ports;
     const { genesis, hasher } = config;
     let recovery = await recover(store, clock, genesis, hasher);
     if (!recovery.ok && recovery.code === 'state_corrupt') {
       log.error({ detail: recovery.detail }, 'the stored ledger is damaged: check the disk; it is fetched again');
-      // What the final pointer says of views that are over goes with it: without that no log of votes can be trusted.
-      for (const key of signer.voteKeys) await new VoteMark(key, store, marks).retire();
+      // The final pointer goes with it: without what that says of views that are over no log of votes can be trusted.
+      for (const mark of marksOf(ports).values()) await mark.retire();
+      await beginIncarnation(config, ports);
       await forgetLedger(store);
       recovery = await recover(store, clock, genesis, hasher);
     }
@@ -89,23 +95,19 @@ export class Succession {
         code: 'restart_refused',
         detail: `The restart file is refused (${refusal.code}): ${refusal.detail}`,
       };
-    const usable = new Map<Hash, VoteMark>();
-    const unfit = new Map<Hash, Unfit>();
-    for (const key of signer.voteKeys) {
-      const mark = new VoteMark(key, store, marks);
-      if (mark.unfit === null) {
-        await mark.begin();
-        usable.set(key, mark);
-        continue;
-      }
-      unfit.set(key, mark.unfit);
-      log.error({ voteKey: key, reason: mark.unfit }, 'this vote key never signs again: replace it in the next epoch');
-      await mark.retire();
+    const votes = marksOf(ports);
+    const lane = new Mark(config.own, store, ports.mark);
+    let { recovered } = recovery;
+    const isOld = lane.isFolderOld || [...votes.values()].some(({ isFolderOld }) => isFolderOld);
+    if (isOld || isOwnLaneDamaged(config, recovered)) {
+      await beginIncarnation(config, ports);
+      recovered = { ...recovered, outbox: await loadOutbox(store, untold) };
     }
-    const { recovered } = recovery;
-    if ([...unfit.values()].some((reason) => reason !== 'vote_key_retired'))
-      await beginIncarnation(genesis.created, ports, recovered.set.epoch);
-    return { ok: true, succession: new Succession(config, ports, recovered, told, { usable, unfit }) };
+    // What an old folder is missing is seen to: only now may it look like a current one.
+    await lane.advance();
+    if (lane.isFolderOld) await store.write([lane.seen()], { sync: true });
+    const unfit = await setApart(votes, ports);
+    return { ok: true, succession: new Succession(config, ports, recovered, told, { votes, lane, unfit }) };
   }
 
   private constructor(
@@ -113,12 +115,13 @@ export class Succession {
     ports: Ports,
     recovered: Recovered,
     told: Pick<Told, 'onFinal'>,
-    keys: { readonly usable: ReadonlyMap<Hash, VoteMark>; readonly unfit: ReadonlyMap<Hash, Unfit> },
+    keys: { readonly votes: ReadonlyMap<Hash, Mark>; readonly lane: Mark; readonly unfit: ReadonlyMap<Hash, Unfit> },
   ) {
     this.#config = config;
     this.#ports = ports;
     this.#told = told;
-    this.#marks = keys.usable;
+    this.#marks = keys.votes;
+    this.#laneMark = keys.lane;
     this.unfit = keys.unfit;
     this.#upkeep = this.#createUpkeep();
     this.#replica = this.#create(recovered);
@@ -155,21 +158,10 @@ export class Succession {
   async submit(instruction: Instruction): Promise<Verdict> {
     for (;;) {
       const replica = this.#replica;
-      const verdict = await this.#admit(replica, instruction);
+      const verdict = await replica.admission.submit(instruction);
       if (verdict.accepted || (this.#next === null && replica === this.#replica) || this.#stopped) return verdict;
       await this.#next;
       if (replica === this.#replica) return verdict;
-    }
-  }
-
-  async #admit({ admission }: Replica, instruction: Instruction): Promise<Verdict> {
-    try {
-      return await admission.submit(instruction);
-    } catch (error) {
-      if (!(error instanceof Corrupt)) throw error;
-      this.#upkeep.note(error);
-      const detail = 'A record of this node is damaged and is being mended. Send it again later, or to another node.';
-      return { accepted: false, code: 'not_ready', detail };
     }
   }
 
@@ -205,14 +197,15 @@ export class Succession {
         network: genesis.network,
         skewMs: genesis.parameters.skewMs,
         marks: goal !== null || isSurveyed ? new Map() : this.#marks,
+        laneMark: this.#laneMark,
         goal,
-        incarnation: getIncarnation(store, epoch),
+        incarnation: unlessDamaged(() => getIncarnation(store), untold),
       },
       this.#ports,
       recovered,
       told,
     );
-    for (const corrupt of recovered.damaged ?? []) this.#upkeep.note(corrupt);
+    for (const corrupt of recovered.damaged) this.#upkeep.note(corrupt);
     return replica;
   }
 
@@ -306,15 +299,80 @@ export class Succession {
   }
 }
 
-/**
- * Who may have lost batches that it signed goes on under a later incarnation of its lane, or it would sign two of one
- * number. Seconds since the network began are later than any that it can have used.
- */
-async function beginIncarnation(created: TimestampMs, { store, clock }: Ports, epoch: Epoch): Promise<void> {
-  const known = getIncarnation(store, epoch) ?? 0;
-  const incarnation = Math.max(known + 1, Math.floor((clock.now() - created) / 1000));
-  await store.write([putIncarnation(epoch, incarnation)], { sync: true });
+const marksOf = ({ signer, store, mark }: Ports): Map<Hash, Mark> =>
+  new Map(signer.voteKeys.map((key) => [key, new Mark(key, store, mark)]));
+
+/** Takes from `marks` the keys that must not vote, each retired for good, and gives them with the reasons. */
+async function setApart(marks: Map<Hash, Mark>, { store, log }: Ports): Promise<ReadonlyMap<Hash, Unfit>> {
+  const unfit = new Map<Hash, Unfit>();
+  for (const [key, mark] of marks) {
+    if (mark.unfit === null) {
+      await mark.begin();
+      continue;
+    }
+    unfit.set(key, mark.unfit);
+    marks.delete(key);
+    log.error({ voteKey: key, reason: mark.unfit }, 'this vote key never signs again: replace it in the next epoch');
+    // The mark first: a folder that no longer looks old must not find its key unretired.
+    await mark.retire();
+    if (mark.isFolderOld) await store.write([mark.seen()], { sync: true });
+  }
+  return unfit;
 }
+
+/** Where this node stands in a set, or -1. */
+const placeIn = (set: HandOver['set'], own: NodeConfig['own']): number =>
+  set.validators.findIndex(({ networkKey }) => networkKey === own);
+
+/** Whether the disk has damaged a batch of this node's own lane, past the final cut: it would write that number again. */
+const isOwnLaneDamaged = ({ own }: NodeConfig, { damaged, set }: Recovered): boolean =>
+  damaged.some(({ table, key }) => {
+    if (table !== 'batches') return false;
+    const { epoch, lane } = laneOfBatchKey(key);
+    return epoch === set.epoch && lane === placeIn(set, own);
+  });
+
+/**
+ * Who may have lost batches that it signed goes on under a later incarnation of its lane, in whatever epoch it comes to,
+ * or it would sign two of one number. Seconds since the network began are later than any that it can have used. What it
+ * still has of its lane is carried over: a cut that takes up the new incarnation passes over what is left of the old one.
+ */
+async function beginIncarnation({ genesis, own }: NodeConfig, { store, clock }: Ports): Promise<void> {
+  const seconds = Math.floor((clock.now() - genesis.created) / 1000);
+  const left = await ownUnordered(store, genesis, own);
+  await store.write(
+    [putIncarnation(Math.max((unlessDamaged(() => getIncarnation(store), untold) ?? 0) + 1, seconds)), ...left],
+    { sync: true },
+  );
+}
+
+/** What the store has of this node's own lane past the final cut, for the outbox. */
+async function ownUnordered(store: Ports['store'], genesis: Genesis, own: NodeConfig['own']): Promise<Operation[]> {
+  const pointer = unlessDamaged(() => getFinal(store), untold);
+  if (pointer === null) return [];
+  const { epoch, height } = pointer;
+  const handOver = unlessDamaged(() => getHandOver(store, epoch), untold);
+  const place = placeIn(handOver?.set ?? genesis.validators, own) as ValidatorIndex;
+  if (place < 0) return [];
+  const final = finalPoint(store, epoch, height, place);
+  const left: Operation[] = [];
+  for await (const { bytes } of batchesAfter(store, epoch, place, final.incarnation, final.number, untold)) {
+    for (const item of decodeBatch(bytes)?.items ?? []) {
+      const read = decodeItem(item);
+      if (read.ok) left.push(putOutbox(read.instruction.digest, item));
+    }
+  }
+  return left;
+}
+
+/** How far the final block orders a lane; its beginning where that block is of the epoch before, or damaged. */
+function finalPoint(store: Ports['store'], epoch: Epoch, height: number, lane: ValidatorIndex): LanePoint {
+  const header = unlessDamaged(() => getBlock(store, height)?.header ?? null, untold);
+  return (header?.epoch === epoch ? header.cut[lane] : undefined) ?? laneStart(0);
+}
+
+/** Recovery has told of the damage already. */
+const untold = (): void => undefined;
 
 /** How the epoch that this node is in ends, if it is by a restart: as the store has noted, or the file says. */
 function goalOf(

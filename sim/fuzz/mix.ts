@@ -33,7 +33,7 @@ const HOUR_MS = 3_600_000;
 const SET_MIN = 4;
 const SET_MAX = 8;
 /** What is fetched again from peers when it is damaged. */
-const MENDED_TABLES = ['blocks', 'receipts', 'index', 'state'] as const;
+const MENDED_TABLES = ['blocks', 'receipts', 'batches', 'index', 'state'] as const;
 
 const every = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
 const everyNode = ({ validators, joiners }: Pick<Cast, 'validators' | 'joiners'>): number[] =>

@@ -1,0 +1,109 @@
+/**
+ * The mark: a count, kept outside the data folder, of what a key has signed and the folder keeps: writes of votes by a vote
+ * key, batches by the network key. A folder that counts fewer is missing or an old copy, and may have forgotten some: such
+ * a vote key never signs again, and such a lane goes on under a later incarnation (SPEC, The mark).
+ */
+import { decode, Writer } from '../../protocol/codec.js';
+import { assert, type Hash } from '../../protocol/types.js';
+import type { Operation, Store } from '../ports.js';
+import { unlessDamaged } from './checked.js';
+import { getCount, putCount } from './records.js';
+
+/** Why a vote key must not sign: there is no log, though it has voted; the log is an old copy; the log's mark is gone; or it was found so before. */
+export type Unfit = 'vote_log_missing' | 'vote_log_rolled_back' | 'vote_mark_missing' | 'vote_key_retired';
+
+interface MarkRecord {
+  readonly count: number;
+  readonly isRetired: boolean;
+}
+
+const markKey = (key: Hash): Uint8Array => new Writer(64).text('mark').hash(key).finish();
+
+const putMark = (key: Hash, { count, isRetired }: MarkRecord): Operation => ({
+  type: 'put',
+  table: 'meta',
+  key: markKey(key),
+  value: new Writer(9)
+    .u64(count)
+    .u8(isRetired ? 1 : 0)
+    .finish(),
+});
+
+function getMark(store: Pick<Store, 'get'>, key: Hash): MarkRecord | null {
+  const bytes = store.get('meta', markKey(key));
+  if (bytes === undefined) return null;
+  const record = decode(bytes, (reader) => ({ count: reader.u64(), isRetired: reader.u8() === 1 }));
+  assert(record !== null, 'a mark is whole');
+  return record;
+}
+
+export class Mark {
+  readonly #mark: Pick<Store, 'get' | 'write'>;
+  readonly #key: Hash;
+  #count: number;
+  #isRetired: boolean;
+  readonly #isNew: boolean;
+  readonly #marked: number;
+  /** Why a vote key must not sign, or null. */
+  readonly unfit: Unfit | null;
+  /** Whether the folder misses what the key has signed, or cannot show that it does not. */
+  readonly isFolderOld: boolean;
+
+  /** `store` is the data folder, `mark` what is kept outside it. */
+  constructor(key: Hash, store: Pick<Store, 'get'>, mark: Pick<Store, 'get' | 'write'>) {
+    this.#key = key;
+    this.#mark = mark;
+    // A damaged count is no count.
+    const known = unlessDamaged(
+      () => getMark(mark, key),
+      () => undefined,
+    );
+    const count = unlessDamaged(
+      () => getCount(store, key),
+      () => undefined,
+    );
+    this.#count = count ?? 0;
+    this.#marked = known?.count ?? 0;
+    this.#isRetired = known?.isRetired ?? false;
+    this.#isNew = known === null && count === null;
+    this.unfit = judge(known, count);
+    this.isFolderOld = (known === null && count !== null) || this.#count < this.#marked;
+  }
+
+  /** Before the key first signs: from now on a folder that has a count and no mark has lost its mark. */
+  async begin(): Promise<void> {
+    if (this.#isNew) await this.advance();
+  }
+
+  /** Writes down that the key must not sign, once and for all. */
+  async retire(): Promise<void> {
+    this.#isRetired = true;
+    await this.advance();
+  }
+
+  /** What an old folder is written once its age is seen to: from then on it no longer counts as old. */
+  seen(): Operation {
+    this.#count = Math.max(this.#count, this.#marked);
+    return putCount(this.#key, this.#count);
+  }
+
+  /** The count that goes into the data folder with what the key signs. */
+  next(): Operation {
+    this.#count += 1;
+    return putCount(this.#key, this.#count);
+  }
+
+  /** After that write is durable, and before what was signed is said. */
+  async advance(): Promise<void> {
+    const count = Math.max(this.#count, this.#marked);
+    await this.#mark.write([putMark(this.#key, { count, isRetired: this.#isRetired })], { sync: true });
+  }
+}
+
+/** The mark is there before the key first signs; then the folder is written first, so it may count more than the mark, never fewer. */
+function judge(known: MarkRecord | null, count: number | null): Unfit | null {
+  if (known === null) return count === null ? null : 'vote_mark_missing';
+  if (known.isRetired) return 'vote_key_retired';
+  if ((count ?? 0) >= known.count) return null;
+  return count === null ? 'vote_log_missing' : 'vote_log_rolled_back';
+}
