@@ -58,12 +58,19 @@ t.test('a wiped validator comes back by a snapshot, never votes with its old key
   t.strictSame(stage.checkers.violations, []);
 });
 
+/** A new machine whose clock is behind, so that seconds alone would give the lane an incarnation it has used (fuzz seed 65). */
+function setBack(node: SimNode): void {
+  node.wipe();
+  node.jumpClock(-30_000);
+}
+
 t.test(
   'who may have lost its lane begins a later incarnation, in whatever epoch, and what it answers for gets in',
   async (t) => {
     const losses = [
       ['the folder is lost', (node: SimNode) => node.wipe()],
       ['the folder is lost again, its key retired already', (node: SimNode) => node.wipe()],
+      ['the folder is lost once more, and its clock set back', setBack],
       ['the state is damaged', (node: SimNode) => void node.disk.corrupt('state')],
       ['its last batch is damaged', damageOwnBatch],
       ['the mark is lost', (node: SimNode) => node.markDisk.wipe()],

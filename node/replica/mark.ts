@@ -1,7 +1,8 @@
 /**
  * The mark: a count, kept outside the data folder, of what a key has signed and the folder keeps: writes of votes by a vote
  * key, batches by the network key. A folder that counts fewer is missing or an old copy, and may have forgotten some: such
- * a vote key never signs again, and such a lane goes on under a later incarnation (SPEC, The mark).
+ * a vote key never signs again, and such a lane goes on under a later incarnation, which the count is raised to, so that
+ * no later one can be less (SPEC, The mark).
  */
 import { decode, Writer } from '../../protocol/codec.js';
 import { assert, type Hash } from '../../protocol/types.js';
@@ -43,11 +44,10 @@ export class Mark {
   #count: number;
   #isRetired: boolean;
   readonly #isNew: boolean;
-  readonly #marked: number;
+  #marked: number;
+  #isFolderOld: boolean;
   /** Why a vote key must not sign, or null. */
   readonly unfit: Unfit | null;
-  /** Whether the folder misses what the key has signed, or cannot show that it does not. */
-  readonly isFolderOld: boolean;
 
   /** `store` is the data folder, `mark` what is kept outside it. */
   constructor(key: Hash, store: Pick<Store, 'get'>, mark: Pick<Store, 'get' | 'write'>) {
@@ -67,7 +67,12 @@ export class Mark {
     this.#isRetired = known?.isRetired ?? false;
     this.#isNew = known === null && count === null;
     this.unfit = judge(known, count);
-    this.isFolderOld = (known === null && count !== null) || this.#count < this.#marked;
+    this.#isFolderOld = (known === null && count !== null) || this.#count < this.#marked;
+  }
+
+  /** Whether the folder misses what the key has signed, or cannot show that it does not. */
+  get isFolderOld(): boolean {
+    return this.#isFolderOld;
   }
 
   /** Before the key first signs: from now on a folder that has a count and no mark has lost its mark. */
@@ -81,9 +86,16 @@ export class Mark {
     await this.advance();
   }
 
+  /** Counts on to `least`, past all that was ever counted; gives the count. `advance` makes it last. */
+  raise(least: number): number {
+    this.#marked = Math.max(least, this.#count + 1, this.#marked + 1);
+    return this.#marked;
+  }
+
   /** What an old folder is written once its age is seen to: from then on it no longer counts as old. */
   seen(): Operation {
     this.#count = Math.max(this.#count, this.#marked);
+    this.#isFolderOld = false;
     return putCount(this.#key, this.#count);
   }
 

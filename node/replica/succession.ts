@@ -78,12 +78,13 @@ export class Succession {
   static async open(config: NodeConfig, ports: Ports, told: Pick<Told, 'onFinal'>): Promise<Opened> {
     const { store, clock, log } = ports;
     const { genesis, hasher } = config;
+    const lane = new Mark(config.own, store, ports.mark);
     let recovery = await recover(store, clock, genesis, hasher);
     if (!recovery.ok && recovery.code === 'state_corrupt') {
       log.error({ detail: recovery.detail }, 'the stored ledger is damaged: check the disk; it is fetched again');
       // The final pointer goes with it: without what that says of views that are over no log of votes can be trusted.
       for (const mark of marksOf(ports).values()) await mark.retire();
-      await beginIncarnation(config, ports);
+      await beginIncarnation(config, ports, lane);
       await forgetLedger(store);
       recovery = await recover(store, clock, genesis, hasher);
     }
@@ -96,16 +97,13 @@ export class Succession {
         detail: `The restart file is refused (${refusal.code}): ${refusal.detail}`,
       };
     const votes = marksOf(ports);
-    const lane = new Mark(config.own, store, ports.mark);
     let { recovered } = recovery;
     const isOld = lane.isFolderOld || [...votes.values()].some(({ isFolderOld }) => isFolderOld);
     if (isOld || isOwnLaneDamaged(config, recovered)) {
-      await beginIncarnation(config, ports);
+      await beginIncarnation(config, ports, lane);
       recovered = { ...recovered, outbox: await loadOutbox(store, untold) };
     }
-    // What an old folder is missing is seen to: only now may it look like a current one.
     await lane.advance();
-    if (lane.isFolderOld) await store.write([lane.seen()], { sync: true });
     const unfit = await setApart(votes, ports);
     return { ok: true, succession: new Succession(config, ports, recovered, told, { votes, lane, unfit }) };
   }
@@ -334,16 +332,18 @@ const isOwnLaneDamaged = ({ own }: NodeConfig, { damaged, set }: Recovered): boo
 
 /**
  * Who may have lost batches that it signed goes on under a later incarnation of its lane, in whatever epoch it comes to,
- * or it would sign two of one number. Seconds since the network began are later than any that it can have used. What it
- * still has of its lane is carried over: a cut that takes up the new incarnation passes over what is left of the old one.
+ * or it would sign two of one number. Seconds since the network began are later than any that it can have used, if the
+ * clock was never set back; so the mark counts no fewer than the incarnation, and the next one is past what it counts.
+ * What the node still has of its lane is carried over: a cut that takes up the new incarnation passes over the old one.
  */
-async function beginIncarnation({ genesis, own }: NodeConfig, { store, clock }: Ports): Promise<void> {
+async function beginIncarnation({ genesis, own }: NodeConfig, { store, clock }: Ports, lane: Mark): Promise<void> {
   const seconds = Math.floor((clock.now() - genesis.created) / 1000);
+  const stored = unlessDamaged(() => getIncarnation(store), untold) ?? 0;
+  const incarnation = lane.raise(Math.max(stored + 1, seconds));
   const left = await ownUnordered(store, genesis, own);
-  await store.write(
-    [putIncarnation(Math.max((unlessDamaged(() => getIncarnation(store), untold) ?? 0) + 1, seconds)), ...left],
-    { sync: true },
-  );
+  // The mark first: a folder that is stopped between the two still looks old, and takes a yet later one.
+  await lane.advance();
+  await store.write([putIncarnation(incarnation), lane.seen(), ...left], { sync: true });
 }
 
 /** What the store has of this node's own lane past the final cut, for the outbox. */
