@@ -42,7 +42,7 @@ export class Checkers {
     this.#agreement = new Agreement(report);
     this.#votes = new Votes(report);
     this.#outcomes = new Outcomes(report, options);
-    this.#promises = new Promises(report);
+    this.#promises = new Promises(report, options.forgetsAfterMs ?? null);
     this.#liveness = new Liveness(report);
     this.#bounds = new Bounds(report);
     this.#bundles = new Bundles(report, options);
@@ -119,7 +119,8 @@ export class Checkers {
   isSettled(nodes: readonly Watched[], nowMs?: number): boolean {
     const honest = this.#believed(nodes);
     const [first, ...rest] = honest.map(heightOf);
-    const isSettled = rest.every((height) => height === first) && this.#promises.isSettled(honest);
+    const isVoid = this.#outcomes.isVoid.bind(this.#outcomes);
+    const isSettled = rest.every((height) => height === first) && this.#promises.isSettled(honest, isVoid);
     if (nowMs !== undefined) this.#liveness.observe(nowMs, honest, isSettled);
     return isSettled;
   }

@@ -34,6 +34,7 @@ export interface RunResult {
 }
 
 /** Virtual time past which a network without faults is no more waited for: the checkers speak long before. */
+const DAY_MS = 24 * 60 * 60 * 1000;
 const SETTLE_MS = 180_000;
 const SETTLE_STEP_MS = 500;
 /** A node that starts has its disk to read. */
@@ -89,7 +90,9 @@ class Stage {
     this.#genesis = genesis;
     const honest = (node: number): boolean => this.#isHonest(node);
     const signatures = realSignatures ? realFact : cheapFact;
-    this.#recorder = new Recorder(world, { honest, genesis, signatures }, isTracing);
+    const { retention } = plan;
+    const forgetsAfterMs = retention === null ? null : 2 * retention.days * DAY_MS;
+    this.#recorder = new Recorder(world, { honest, genesis, signatures, forgetsAfterMs }, isTracing);
     this.#rules = new Rules((violation) => this.violate(violation), genesis.parameters.skewMs);
     const stage = this;
     const around = {
@@ -468,13 +471,13 @@ class Stage {
   }
 
   #submit(node: SimNode, jws: JwsJson): void {
-    const { expiresMs, payload } = readJws(jws);
+    const instruction = readJws(jws);
+    const { digest, expiresMs, payload } = instruction;
     void node.handle('submitInstruction', { body: utf8(JSON.stringify(jws)) }).then((answer) => {
       if (answer?.ok !== true || !this.#isHonest(node.self)) return;
-      const { digest } = answer.value;
       if (node.running?.replica.members.self === null) this.#world.met('participant_accepted');
       const name = `${payload.initiator}/${payload.id}`;
-      this.#recorder.acknowledged.push({ digest: digest as never, name, node: node.self, expiresMs });
+      this.#recorder.acknowledged.push({ digest, name, node: node.self, expiresMs, instruction });
     });
   }
 
@@ -483,16 +486,13 @@ class Stage {
     const accepted = this.#recorder.acknowledged;
     const service = node.running?.service;
     if (service === undefined || accepted.length === 0) return;
-    const { digest, node: by } = new Random(chance).pick(accepted);
+    const { digest } = new Random(chance).pick(accepted);
     // A client of a node that mends its disk asks again later.
     const status = await service.status(digest).catch((error: unknown) => {
       assert(this.#damage.isOn(node), String(error));
       return null;
     });
-    if (status === null) return;
-    if (by === node.self && status.status === 'unknown' && this.#isHonest(by))
-      this.violate(`202: ${digest} is unknown to node ${by}, which accepted it`);
-    this.#recorder.onShown(node, digest, status);
+    if (status !== null) this.#recorder.onShown(node, digest, status);
   }
 
   async #settle(what: string, nodes: readonly SimNode[] = this.#nodes): Promise<void> {

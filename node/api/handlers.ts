@@ -136,7 +136,7 @@ function refuse(code: ProblemCode, detail: string, pointer?: string): { ok: fals
 const unknownInstruction = (digest: string): { ok: false; problem: Problem } =>
   refuse(
     'unknown_instruction',
-    `This node knows no instruction ${digest}. A signed payload that is not yet ordered may still take effect until its expires, if another node holds it.`,
+    `This node knows no instruction ${digest}. A signed payload that is not yet ordered may still take effect until its expires, if another node holds it; how one ended may be forgotten here after twice the days of this node's retention.`,
   );
 
 const pruned = (digest: string, height: number): { ok: false; problem: Problem } =>

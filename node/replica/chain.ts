@@ -420,12 +420,13 @@ export class Chain {
     closing: readonly BlockHeader[],
   ): Operation[] {
     const { header } = block;
+    const { height, time } = header;
     const { receipts, receiptsRoot, stateRoot, parentRoot, root } = executed;
     const changes = executed.state.changes();
     const operations: Operation[] = [
       putBlock({ header, receiptsRoot, stateRoot, parentRoot, root, certificate, closing }),
-      putReceipts(header.height, packReceipts(receipts)),
-      ...receipts.map(({ digest }, position) => putPlace(digest, { type: 'receipt', height: header.height, position })),
+      putReceipts(height, packReceipts(receipts)),
+      ...receipts.map(({ digest }, position) => putPlace(digest, { type: 'receipt', height, time, position })),
     ];
     for (const { key, value } of changes.state) {
       operations.push(

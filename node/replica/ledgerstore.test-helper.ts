@@ -150,7 +150,9 @@ export class Ledger {
         ...changed('ids', before, this.book.disk.ids),
         putBlock(record),
         putReceipts(height, packReceipts(receipts)),
-        ...receipts.map(({ digest }, position) => putPlace(digest, { type: 'receipt', height, position })),
+        ...receipts.map(({ digest }, position) =>
+          putPlace(digest, { type: 'receipt', height, time: header.time, position }),
+        ),
         putFinal(this.pointer()),
       ],
       { sync: true },

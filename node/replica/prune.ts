@@ -1,7 +1,7 @@
 /**
  * Forgetting old blocks by the operator's rule: their records, receipts and batches, a slice after each final block. What
- * is in the index stays for as long again, so that who asks for a receipt that is gone is told so. A bundle that was given
- * out needs nothing of this; the genesis block, hand-overs, the state and the memory of ids stay.
+ * is in the index stays for twice the days, so that who asks for a receipt that is gone is told so; after that the
+ * instruction is unknown here, as one that never came. A bundle that was given out needs nothing of this; the genesis block, hand-overs, the state and the memory of ids stay.
  */
 import { decode, toHex, Writer } from '../../protocol/codec.js';
 import { assert, type BlockHeader, type Height, type InstructionDigest } from '../../protocol/types.js';
@@ -139,8 +139,8 @@ export class Pruner {
   }
 
   #isOld(place: Place, final: Final): boolean {
-    if (place.type !== 'dropped') return place.height < this.#floor - (final.height - this.#floor);
-    return place.expires < final.time - 2 * this.#keptMs;
+    if (place.type === 'receipt' && place.height >= this.#floor) return false;
+    return (place.type === 'dropped' ? place.expires : place.time) < final.time - 2 * this.#keptMs;
   }
 
   /** The index is gone through little by little, again and again. */

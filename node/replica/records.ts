@@ -154,14 +154,14 @@ export const getReceipts = (store: Pick<Store, 'get'>, height: number): Uint8Arr
 
 /** Where an instruction's latest receipt is; or that it was ordered and left none, and may take effect until it expires. */
 export type Place =
-  | { readonly type: 'receipt'; readonly height: number; readonly position: number }
+  | { readonly type: 'receipt'; readonly height: number; readonly time: TimestampMs; readonly position: number }
   | { readonly type: 'dropped'; readonly expires: TimestampMs; readonly initiator: Bic; readonly id: Uetr }
   /** Its outcome came with a snapshot; the receipt itself is with nodes that have the block. */
   | { readonly type: 'remembered'; readonly code: ResultCode; readonly height: Height; readonly time: TimestampMs };
 
 export function putPlace(digest: InstructionDigest, place: Place): Operation {
   const writer = new Writer(80);
-  if (place.type === 'receipt') writer.u8(1).u64(place.height).u32(place.position);
+  if (place.type === 'receipt') writer.u8(1).u64(place.height).u64(place.time).u32(place.position);
   else if (place.type === 'remembered') writer.u8(3).u64(place.height).u64(place.time).u8(CODE_BYTES[place.code]);
   else writer.u8(2).u64(place.expires).text(place.initiator).text(place.id);
   return put('index', fromHex(digest), writer.finish());
@@ -169,7 +169,8 @@ export function putPlace(digest: InstructionDigest, place: Place): Operation {
 
 function readPlace(reader: Reader): Place {
   const type = reader.u8();
-  if (type === 1) return { type: 'receipt', height: reader.u64(), position: reader.u32() };
+  if (type === 1)
+    return { type: 'receipt', height: reader.u64(), time: reader.u64() as TimestampMs, position: reader.u32() };
   if (type === 3)
     return {
       type: 'remembered',

@@ -301,8 +301,8 @@ t.test('pruning: old blocks go with their receipts, batches and in the end their
     const [place] = renewed === null ? (slice?.places ?? []) : [];
     if (place !== undefined) {
       renewed = toHex(place) as InstructionDigest;
-      const { height } = ledger.header;
-      await store.write([putPlace(renewed, { type: 'receipt', height, position: 0 })], { sync: true });
+      const { height, time } = ledger.header;
+      await store.write([putPlace(renewed, { type: 'receipt', height, time, position: 0 })], { sync: true });
     }
     if (slice !== null) await store.write(pruner.operations(slice, ledger.header), { sync: false });
   }

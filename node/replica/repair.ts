@@ -258,8 +258,10 @@ export class Repair {
     let place: Place | null = null;
     let seen = 0;
     for await (const [key, packed] of soundEntries(store, 'receipts', EVERYTHING, (it) => this.note(it))) {
-      const position = (unpackReceipts(packed) ?? []).findIndex((receipt) => receipt.digest === digest);
-      if (position >= 0) place = { type: 'receipt', height: heightOf(key), position };
+      const receipts = unpackReceipts(packed) ?? [];
+      const position = receipts.findIndex((receipt) => receipt.digest === digest);
+      const time = receipts[position]?.time;
+      if (time !== undefined) place = { type: 'receipt', height: heightOf(key), time, position };
       seen += 1;
       if (seen % SLICE === 0) await this.#pause();
     }

@@ -167,6 +167,17 @@ t.test('what was answered 202 has one end, is pending, or has expired', async (t
   shown.onShown(node(1), DIGEST, { ...settled, code: 'lapsed' } as typeof settled);
   shown.onShown(node(0), DIGEST, { status: 'unknown' });
   t.strictSame(kinds(shown.violations), ['undone', 'undone']);
+
+  const forgetful = new Checkers({ ...HONEST, forgetsAfterMs: 100 });
+  forgetful.acknowledged.push({ digest: DIGEST, name: NAME, node: 0, expiresMs: EXPIRES });
+  forgetful.onShown(node(0, { time: EXPIRES + 100 }), DIGEST, { status: 'unknown' });
+  t.strictSame(kinds(forgetful.violations), ['202'], 'not a moment earlier');
+  forgetful.onShown(node(0), DIGEST, { ...settled, code: 'expired' } as typeof settled);
+  forgetful.onShown(node(0, { time: EXPIRES + 100 }), DIGEST, { status: 'unknown' });
+  t.strictSame(kinds(forgetful.violations), ['202', 'undone']);
+  forgetful.onShown(node(0, { time: EXPIRES + 101 }), DIGEST, { status: 'unknown' });
+  await forgetful.atEnd([node(0, { time: EXPIRES + 101 })]);
+  t.equal(forgetful.violations.length, 2, 'after its end and the time that nodes remember');
 });
 
 t.test('liveness in views and in time, and bounds', async (t) => {

@@ -2,6 +2,7 @@
  * What final blocks come to, judged twice: by the naive ledger, which executes them by the rules of ledger/SPEC.md, and
  * by an audit, which believes the receipts and adds up the legs of what they say has settled.
  */
+import type { Instruction } from '../../protocol/instruction.js';
 import { Audit } from '../naive/audit.js';
 import { NaiveLedger, type OrderedBlock } from '../naive/ledger.js';
 import { storedBlock } from './stored.js';
@@ -26,6 +27,11 @@ export class Outcomes {
     this.#report = report;
     this.#ledger = genesis && signatures ? new NaiveLedger(genesis, signatures) : null;
     this.#audit = genesis ? new Audit(genesis, report) : null;
+  }
+
+  /** Whether the keys that signed an instruction count no longer, so that it can have no effect as things stand. */
+  isVoid(instruction: Instruction): boolean {
+    return this.#ledger !== null && !this.#isLost && !this.#ledger.isSigned(instruction);
   }
 
   /** The first that is told of a height. */

@@ -1,14 +1,17 @@
 /**
  * What clients were told. Each 202 of a node that kept its disk comes to one end, is pending, or is shown as expired,
- * and that only once final block time has passed its `expires`; an end that was shown once is shown for ever.
+ * and that only once final block time has passed its `expires`; an end that was shown once is shown for as long as
+ * nodes remember.
  */
 import type { InstructionStatus } from '../../node/ports.js';
+import type { Instruction } from '../../protocol/instruction.js';
 import type { InstructionDigest } from '../../protocol/types.js';
 import { type Acknowledged, type Committed, heightOf, isOpenCode, type Report, type Watched } from './watched.js';
 
 interface Shown {
   readonly code: string;
   readonly height: number;
+  readonly endedMs: number;
   /** Who showed it first, unless it has lost its disk since. */
   readonly node: number | null;
 }
@@ -16,21 +19,23 @@ interface Shown {
 export class Promises {
   readonly acknowledged: Acknowledged[] = [];
   readonly #report: Report;
+  readonly #forgetsAfterMs: number | null;
   /** The last result of each instruction. */
-  readonly #codes = new Map<InstructionDigest, string>();
+  readonly #results = new Map<InstructionDigest, { readonly code: string; readonly time: number }>();
   /** Which instruction has used up each initiator's id. */
   readonly #ids = new Map<string, InstructionDigest>();
   readonly #shown = new Map<InstructionDigest, Shown>();
 
-  constructor(report: Report) {
+  constructor(report: Report, forgetsAfterMs: number | null) {
     this.#report = report;
+    this.#forgetsAfterMs = forgetsAfterMs;
   }
 
   /** The first that is told of a height. */
   onFinal({ executed }: Committed): void {
-    for (const { digest, code, initiator, id } of executed.receipts) {
+    for (const { digest, code, time, initiator, id } of executed.receipts) {
       this.#ids.set(`${initiator}/${id}`, digest);
-      this.#codes.set(digest, code);
+      this.#results.set(digest, { code, time });
     }
   }
 
@@ -50,20 +55,37 @@ export class Promises {
         this.#report(
           `undone: node ${node.self} shows ${digest} as ${status.code}; node ${before.node} showed ${before.code}`,
         );
-      const { code, height } = status;
-      if (before === undefined) this.#shown.set(digest, { code, height, node: node.self });
-    } else if (
-      status.status !== 'pruned' &&
-      before !== undefined &&
-      before.node === node.self &&
-      heightOf(node) >= before.height
-    )
-      this.#report(`undone: node ${node.self} shows ${digest} as ${status.status}, after it showed ${before.code}`);
+      const { code, height, time } = status;
+      const endedMs = this.#endOf(digest) ?? time;
+      if (before === undefined) this.#shown.set(digest, { code, height, endedMs, node: node.self });
+    } else if (before !== undefined && before.node === node.self && heightOf(node) >= before.height) {
+      const isForgotten = status.status === 'unknown' && this.#mayForget(node, before.endedMs);
+      if (status.status !== 'pruned' && !isForgotten)
+        this.#report(`undone: node ${node.self} shows ${digest} as ${status.status}, after it showed ${before.code}`);
+    } else if (status.status === 'unknown') {
+      const isOwed = this.acknowledged.some((one) => one.digest === digest && one.node === node.self);
+      if (isOwed && !this.#mayForget(node, this.#endOf(digest)))
+        this.#report(`202: ${digest} is unknown to node ${node.self}, which accepted it`);
+    }
   }
 
-  isSettled(nodes: readonly Watched[]): boolean {
-    return this.acknowledged.every(({ digest }) =>
-      nodes.every(({ running }) => running?.replica.admission.isPending(digest) === false),
+  /** When an instruction came to its end; one without a result, when it expires; null where nobody answered 202. */
+  #endOf(digest: InstructionDigest): number | null {
+    const result = this.#results.get(digest);
+    if (result !== undefined && !isOpenCode(result.code)) return result.time;
+    return this.acknowledged.find((one) => one.digest === digest)?.expiresMs ?? null;
+  }
+
+  #mayForget({ running }: Watched, endedMs: number | null): boolean {
+    const now = running?.replica.chain.final.header.time ?? 0;
+    return this.#forgetsAfterMs !== null && endedMs !== null && endedMs + this.#forgetsAfterMs < now;
+  }
+
+  isSettled(nodes: readonly Watched[], isVoid: (instruction: Instruction) => boolean): boolean {
+    return this.acknowledged.every(
+      ({ digest, instruction }) =>
+        nodes.every(({ running }) => running?.replica.admission.isPending(digest) === false) ||
+        (instruction !== undefined && isVoid(instruction)),
     );
   }
 
@@ -81,8 +103,9 @@ export class Promises {
   }
 
   #judge(node: Watched, { digest, name, expiresMs }: Acknowledged, status: InstructionStatus): void {
-    this.onShown(node, digest, status);
-    const code = this.#codes.get(digest);
+    if (status.status !== 'unknown') this.onShown(node, digest, status);
+    else if (this.#mayForget(node, this.#endOf(digest))) return;
+    const code = this.#results.get(digest)?.code;
     const what = `${digest}, which node ${node.self} answered 202`;
     const told = JSON.stringify(status);
     // Its end was shown while it was kept.

@@ -4,6 +4,7 @@ import type { Committed } from '../../node/replica/chain.js';
 import type { Replica } from '../../node/replica/replica.js';
 import type { Service } from '../../node/replica/service.js';
 import type { Genesis } from '../../protocol/genesis.js';
+import type { Instruction } from '../../protocol/instruction.js';
 import type { InstructionDigest } from '../../protocol/types.js';
 import type { SignatureFact } from '../naive/ledger.js';
 
@@ -34,6 +35,8 @@ export interface CheckerOptions {
   /** With it final blocks are executed by the naive ledger too, and bundles are verified. */
   readonly genesis?: Genesis;
   readonly signatures?: SignatureFact;
+  /** How long after its end a node may have forgotten an instruction; without it never. */
+  readonly forgetsAfterMs?: number | null;
 }
 
 /** An instruction that a node has answered 202. */
@@ -43,6 +46,8 @@ export interface Acknowledged {
   readonly name: string;
   readonly node: number;
   readonly expiresMs: number;
+  /** With it one whose keys have been revoked since is not waited for: it may rest in an outbox until it expires. */
+  readonly instruction?: Instruction;
 }
 
 export type Report = (violation: string) => void;

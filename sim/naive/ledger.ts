@@ -10,7 +10,16 @@ import { keyAlgOf } from '../../protocol/jws.js';
 import { TRIGGERS_PER_BLOCK_MAX } from '../../protocol/limits.js';
 import type { Thumbprint } from '../../protocol/types.js';
 import { answer, closeWaiting, resume } from './answers.js';
-import { type Books, booksOf, type Item, type NaiveMember, type NaiveReceipt, type Turn } from './books.js';
+import {
+  type Books,
+  booksOf,
+  hasSigned,
+  type Item,
+  isNodeKey,
+  type NaiveMember,
+  type NaiveReceipt,
+  type Turn,
+} from './books.js';
 import { addVoices, approve, ask, executeChange, sayReady, takeOver } from './change.js';
 import { change } from './directory.js';
 import { conclude, HOUR_MS, noTrace, passedHours } from './memory.js';
@@ -53,6 +62,18 @@ export class NaiveLedger {
     runTriggers(books, turn);
     runPhases(books, turn, items);
     return turn.receipts;
+  }
+
+  /** Whether enough of its initiator's keys have signed, by the present state: without that it cannot take effect. */
+  isSigned(instruction: Instruction): boolean {
+    const { books } = this;
+    const { initiator: party, kind } = instruction.payload;
+    const thresholds = new Map([[party, books.parties.get(party)?.threshold ?? Infinity]]);
+    const turn: Turn = { height: Infinity, time: 0, thresholds, receipts: [] };
+    const signed = this.#signed(instruction);
+    return kind === 'ready'
+      ? signed.some((kid) => isNodeKey(books, turn, party, kid))
+      : hasSigned(books, turn, party, signed);
   }
 
   /** Bytes that are no instruction have no effect. */
