@@ -42,7 +42,7 @@ export class Checkers {
     this.#agreement = new Agreement(report);
     this.#votes = new Votes(report);
     this.#outcomes = new Outcomes(report, options);
-    this.#promises = new Promises(report, options.forgetsAfterMs ?? null);
+    this.#promises = new Promises(report, options);
     this.#liveness = new Liveness(report);
     this.#bounds = new Bounds(report);
     this.#bundles = new Bundles(report, options);
@@ -145,6 +145,7 @@ export class Checkers {
     const { halted, core, members } = running.replica;
     if (halted !== null) this.violations.push(`halted: node ${self}: ${halted}`);
     const places = new Set(honest.map((node) => node.running?.replica.members.self ?? null));
+    places.delete(null);
     for (const { view, shown } of core.rounds.values()) {
       for (const signer of shown)
         if (places.has(signer))
@@ -154,7 +155,7 @@ export class Checkers {
     for (const line of running.bus.punished)
       if (keys.some((key) => key !== null && line.includes(`punished ${key}`)))
         this.violations.push(`punished: ${line}`);
-    if (honest.length === members.size && running.replica.evidence > 0)
+    if (places.size === members.size && running.replica.evidence > 0)
       this.violations.push(`evidence: node ${self} has some, where everybody is honest`);
   }
 

@@ -2,7 +2,7 @@
 import { verifyBundle } from '../../protocol/bundle.js';
 import { toHex } from '../../protocol/codec.js';
 import type { InstructionDigest } from '../../protocol/types.js';
-import { type CheckerOptions, type Committed, heightOf, type Report, type Watched } from './watched.js';
+import { type CheckerOptions, type Committed, heightOf, mayForget, type Report, type Watched } from './watched.js';
 
 /** How many receipts of a run are asked for, from its beginning to its end. */
 const SAMPLES_MAX = 32;
@@ -14,6 +14,7 @@ const DIGEST_AT = 1;
 interface Sample {
   readonly digest: InstructionDigest;
   readonly height: number;
+  readonly time: number;
   /** As each node gave it. */
   readonly given: Map<number, object>;
 }
@@ -35,11 +36,16 @@ export class Bundles {
   }
 
   /** The first that is told of a height. */
-  onFinal({ block, executed }: Committed): void {
+  onFinal({
+    block: {
+      header: { height, time },
+    },
+    executed,
+  }: Committed): void {
     for (const { digest } of executed.receipts) {
       this.#seen += 1;
       if (this.#seen % this.#stride !== 0) continue;
-      this.#samples.push({ digest, height: block.header.height, given: new Map() });
+      this.#samples.push({ digest, height, time, given: new Map() });
       if (this.#samples.length < 2 * SAMPLES_MAX) continue;
       this.#samples = this.#samples.filter((_, at) => at % 2 === 0);
       this.#stride *= 2;
@@ -68,12 +74,14 @@ export class Bundles {
     for (const { digest, given } of this.#samples)
       for (const [node, bundle] of given) this.#verify(node, digest, bundle);
     for (const node of nodes) {
-      for (const { digest, given } of this.#samples) {
+      for (const { digest, time, given } of this.#samples) {
         const bundle = await node.running?.service.receipt(digest);
         if (bundle === undefined) continue;
         if (bundle !== null) this.#verify(node.self, digest, bundle);
-        else if (given.has(node.self) && (await node.running?.service.status(digest))?.status !== 'pruned')
-          this.#report(`bundle: node ${node.self} no longer proves ${digest}`);
+        else if (given.has(node.self) && !mayForget(node, time, this.#options)) {
+          const status = await node.running?.service.status(digest);
+          if (status?.status !== 'pruned') this.#report(`bundle: node ${node.self} no longer proves ${digest}`);
+        }
       }
     }
   }

@@ -6,7 +6,16 @@
 import type { InstructionStatus } from '../../node/ports.js';
 import type { Instruction } from '../../protocol/instruction.js';
 import type { InstructionDigest } from '../../protocol/types.js';
-import { type Acknowledged, type Committed, heightOf, isOpenCode, type Report, type Watched } from './watched.js';
+import {
+  type Acknowledged,
+  type CheckerOptions,
+  type Committed,
+  heightOf,
+  isOpenCode,
+  mayForget,
+  type Report,
+  type Watched,
+} from './watched.js';
 
 interface Shown {
   readonly code: string;
@@ -19,16 +28,16 @@ interface Shown {
 export class Promises {
   readonly acknowledged: Acknowledged[] = [];
   readonly #report: Report;
-  readonly #forgetsAfterMs: number | null;
+  readonly #options: CheckerOptions;
   /** The last result of each instruction. */
   readonly #results = new Map<InstructionDigest, { readonly code: string; readonly time: number }>();
   /** Which instruction has used up each initiator's id. */
   readonly #ids = new Map<string, InstructionDigest>();
   readonly #shown = new Map<InstructionDigest, Shown>();
 
-  constructor(report: Report, forgetsAfterMs: number | null) {
+  constructor(report: Report, options: CheckerOptions) {
     this.#report = report;
-    this.#forgetsAfterMs = forgetsAfterMs;
+    this.#options = options;
   }
 
   /** The first that is told of a height. */
@@ -59,12 +68,12 @@ export class Promises {
       const endedMs = this.#endOf(digest) ?? time;
       if (before === undefined) this.#shown.set(digest, { code, height, endedMs, node: node.self });
     } else if (before !== undefined && before.node === node.self && heightOf(node) >= before.height) {
-      const isForgotten = status.status === 'unknown' && this.#mayForget(node, before.endedMs);
+      const isForgotten = status.status === 'unknown' && mayForget(node, before.endedMs, this.#options);
       if (status.status !== 'pruned' && !isForgotten)
         this.#report(`undone: node ${node.self} shows ${digest} as ${status.status}, after it showed ${before.code}`);
     } else if (status.status === 'unknown') {
       const isOwed = this.acknowledged.some((one) => one.digest === digest && one.node === node.self);
-      if (isOwed && !this.#mayForget(node, this.#endOf(digest)))
+      if (isOwed && !mayForget(node, this.#endOf(digest), this.#options))
         this.#report(`202: ${digest} is unknown to node ${node.self}, which accepted it`);
     }
   }
@@ -74,11 +83,6 @@ export class Promises {
     const result = this.#results.get(digest);
     if (result !== undefined && !isOpenCode(result.code)) return result.time;
     return this.acknowledged.find((one) => one.digest === digest)?.expiresMs ?? null;
-  }
-
-  #mayForget({ running }: Watched, endedMs: number | null): boolean {
-    const now = running?.replica.chain.final.header.time ?? 0;
-    return this.#forgetsAfterMs !== null && endedMs !== null && endedMs + this.#forgetsAfterMs < now;
   }
 
   isSettled(nodes: readonly Watched[], isVoid: (instruction: Instruction) => boolean): boolean {
@@ -104,7 +108,7 @@ export class Promises {
 
   #judge(node: Watched, { digest, name, expiresMs }: Acknowledged, status: InstructionStatus): void {
     if (status.status !== 'unknown') this.onShown(node, digest, status);
-    else if (this.#mayForget(node, this.#endOf(digest))) return;
+    else if (mayForget(node, this.#endOf(digest), this.#options)) return;
     const code = this.#results.get(digest)?.code;
     const what = `${digest}, which node ${node.self} answered 202`;
     const told = JSON.stringify(status);

@@ -53,5 +53,15 @@ export interface Acknowledged {
 export type Report = (violation: string) => void;
 export type { Committed };
 
+/** Whether a node may have forgotten an instruction that came to its end then; null where nobody knows when. */
+export function mayForget(
+  { running }: Watched,
+  endedMs: number | null,
+  { forgetsAfterMs = null }: CheckerOptions,
+): boolean {
+  const now = running?.replica.chain.final.header.time ?? 0;
+  return forgetsAfterMs !== null && endedMs !== null && endedMs + forgetsAfterMs < now;
+}
+
 export const heightOf = ({ running }: Watched): number => running?.replica.chain.final.header.height ?? -1;
 export const isOpenCode = (code: string): boolean => code === 'proposed' || code === 'waiting' || code === 'approved';
