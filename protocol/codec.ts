@@ -125,8 +125,14 @@ export class Writer {
   }
 }
 
-/** What a reader throws when bytes are no encoding: `decode` turns it into a refusal. */
-export class DecodeError extends Error {}
+/** What a reader throws when bytes are no encoding: `decode` turns it into a refusal. No Error: a stack costs too much where a liar can cause thousands. */
+export class DecodeError {
+  readonly message: string;
+
+  constructor(message: string) {
+    this.message = message;
+  }
+}
 
 export class Reader {
   readonly #bytes: Uint8Array;

@@ -8,7 +8,7 @@ import { p256 } from '@noble/curves/nist.js';
 import { sha512 } from '@noble/hashes/sha2.js';
 import { fromBase64url, toBase64url } from './base64url.js';
 import { canonicalBytes } from './canonical.js';
-import { fromHex } from './codec.js';
+import { fromHex, toHex } from './codec.js';
 import { concat, hashOf } from './hash.js';
 import type { Jwk } from './payload.js';
 import type { Thumbprint } from './types.js';
@@ -50,9 +50,22 @@ export function rawKeyOf(jwk: Jwk): ({ readonly ok: true; readonly kid: Thumbpri
   return { ok: true, alg: 'ES256', key: concat(x, y), kid: thumbprint(jwk) };
 }
 
-/** Judges a raw key for registration: about three milliseconds for an Ed25519 key. Null when it is good. */
+/** Verdicts that are kept, since a key is judged at the door and again when it is ordered. */
+const JUDGED_MAX = 4096;
+const judged = new Map<string, KeyRefusal | null>();
+
+/** Judges a raw key for registration: about three milliseconds for an Ed25519 key, the first time. Null when it is good. */
 export function judgeKey({ alg, key }: PublicKey): KeyRefusal | null {
-  if (alg === 'Ed25519') return judgeEd25519(key);
+  const name = `${alg} ${toHex(key)}`;
+  const known = judged.get(name);
+  if (known !== undefined) return known;
+  const verdict = alg === 'Ed25519' ? judgeEd25519(key) : judgeP256(key);
+  if (judged.size >= JUDGED_MAX) judged.clear();
+  judged.set(name, verdict);
+  return verdict;
+}
+
+function judgeP256(key: Uint8Array): KeyRefusal | null {
   try {
     // Refuses coordinates of p or more and points off the curve; the group of P-256 is of prime order.
     p256.Point.fromBytes(uncompressed(key)).assertValidity();

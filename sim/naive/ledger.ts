@@ -2,8 +2,7 @@
  * A second, deliberately naive ledger: the rules of ledger/SPEC.md over plain maps, block by block, with everything
  * computed anew each time. Readable before fast; it shares no line with `ledger`, and is compared with it.
  */
-import { toHex } from '../../protocol/codec.js';
-import { judgeKey, type PublicKey } from '../../protocol/crypto.js';
+import { judgeKey } from '../../protocol/crypto.js';
 import type { Genesis } from '../../protocol/genesis.js';
 import { decodeItem, type Instruction } from '../../protocol/instruction.js';
 import { keyAlgOf } from '../../protocol/jws.js';
@@ -96,19 +95,10 @@ export class NaiveLedger {
   #possessed({ possessions }: Instruction): Set<Thumbprint> {
     const proven = possessions.filter(
       ({ alg, key, signingInput, signature }) =>
-        this.#isValid({ alg, key, message: signingInput, signature }) && isGoodPoint({ alg, key }),
+        this.#isValid({ alg, key, message: signingInput, signature }) && judgeKey({ alg, key }) === null,
     );
     return new Set(proven.map(({ kid }) => kid));
   }
-}
-
-/** By raw key: takes milliseconds to find out, and is true for ever. */
-const judged = new Map<string, boolean>();
-function isGoodPoint(key: PublicKey): boolean {
-  const name = `${key.alg} ${toHex(key.key)}`;
-  const known = judged.get(name) ?? judgeKey(key) === null;
-  judged.set(name, known);
-  return known;
 }
 
 /** What is due: hours to be forgotten, lapses, ends of waiting; by time, then in this order of kinds, then by digest. */

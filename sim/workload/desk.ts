@@ -203,6 +203,6 @@ export class Desk {
 
 export function readJws(jws: JwsJson): Instruction {
   const read = parseInstruction(utf8(JSON.stringify(jws)));
-  assert(read.ok, `the workload makes instructions of good form: ${JSON.stringify(read)}`);
+  assert(read.ok, `the workload makes instructions of good form: ${read.ok ? '' : JSON.stringify(read)}`);
   return read.instruction;
 }
