@@ -76,7 +76,7 @@ function judgeP256(key: Uint8Array): KeyRefusal | null {
 }
 
 /** Judges a raw Ed25519 key for registration: canonical, on the curve, of prime order. Null when it is good. */
-export function judgeEd25519(key: Uint8Array): KeyRefusal | null {
+function judgeEd25519(key: Uint8Array): KeyRefusal | null {
   const point = decodeEd25519(key);
   if (point === null) return malformed('not the canonical encoding of a point of edwards25519');
   if (point.is0() || !point.isTorsionFree())

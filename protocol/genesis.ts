@@ -6,7 +6,7 @@ import { type Static, Type } from 'typebox';
 import { networkId, validatorSet } from './block.js';
 import { canonicalize } from './canonical.js';
 import { fromHex, toHex, utf8 } from './codec.js';
-import { judgeEd25519, publicKeyOf } from './crypto.js';
+import { judgeKey, publicKeyOf } from './crypto.js';
 import { GENESIS_BYTES_MAX, KEYS_PER_PARTY_MAX, VALIDATORS_MAX } from './limits.js';
 import { BicText, JwkSchema, LeiText, TimeText } from './payload.js';
 import { parseShape } from './shape.js';
@@ -180,7 +180,7 @@ function keysRefusal(file: GenesisFile): GenesisRefusal | null {
   for (const [at, validator] of file.validators.entries()) {
     for (const role of ['voteKey', 'networkKey'] as const) {
       const pointer = `/validators/${at}/${role}`;
-      const weak = judgeEd25519(fromHex(validator[role]));
+      const weak = judgeKey({ alg: 'Ed25519', key: fromHex(validator[role]) });
       if (weak !== null) return refuse(weak.code, weak.detail, pointer);
       const refusal = repeated(seen, validator[role], pointer, 'duplicate_key');
       if (refusal !== null) return refusal;

@@ -8,7 +8,7 @@ import { fromBase64url, toBase64url } from './base64url.js';
 import { blockId, encodeHeader, laneStart, readHeader, validatorSet } from './block.js';
 import { canonicalBytes } from './canonical.js';
 import { decode, fromHex, utf8 } from './codec.js';
-import { judgeEd25519, type PublicKey, rawKeyOf } from './crypto.js';
+import { judgeKey, type PublicKey, rawKeyOf } from './crypto.js';
 import { AUTHORITIES_MAX } from './genesis.js';
 import { type JwsAlg, keyAlgOf, signingInput } from './jws.js';
 import { KEYS_PER_PARTY_MAX, PROTECTED_BYTES_MAX } from './limits.js';
@@ -297,7 +297,7 @@ function repeatedRefusal(validators: readonly Validator[]): RestartRefusal<Resta
 export function weakKeyRefusal(validators: readonly Validator[]): RestartRefusal<RestartFormCode> | null {
   for (const [at, validator] of validators.entries()) {
     for (const role of ['voteKey', 'networkKey'] as const) {
-      const weak = judgeEd25519(fromHex(validator[role]));
+      const weak = judgeKey({ alg: 'Ed25519', key: fromHex(validator[role]) });
       if (weak !== null) return refuse(weak.code, weak.detail, `/statement/validators/${at}/${role}`);
     }
   }

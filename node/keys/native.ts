@@ -41,7 +41,7 @@ function checkEd25519({ key, message, signature }: SignatureCheck): boolean {
   return verdict === true;
 }
 
-/** Canonical, on the curve, of prime order: `judgeEd25519` of protocol/crypto in native code. */
+/** Canonical, on the curve, of prime order: what `judgeKey` of protocol/crypto finds, in native code. */
 function isPrimeOrder(key: Uint8Array): boolean {
   const verdict: unknown = sodium.crypto_core_ed25519_is_valid_point(bufferOf(key));
   return verdict === true;

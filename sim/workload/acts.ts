@@ -318,9 +318,9 @@ const suspension: Act = async (desk) => {
   return [await act('suspend'), await act('reinstate')];
 };
 
-/** A bank that is new; or, once all are in, one that is there already. */
+/** A bank that is new; at times, and once all are in, one that is there already. */
 const admit: Act = async (desk) => {
-  const next = desk.newcomer();
+  const next = desk.random.chance(300) ? null : desk.newcomer();
   if (next === null) {
     const home = desk.random.pick(desk.jurisdictions);
     return [await admission(desk, desk.random.pick(home.banks), home.authority, home.code)];
