@@ -192,7 +192,7 @@ export type InstructionStatus =
       readonly missing: readonly string[];
     }
   | { readonly status: 'final'; readonly code: string; readonly height: number; readonly time: TimestampMs }
-  /** It had an outcome in the block of that height, which this node has let go. */
+  /** Its outcome, if it had one, is in a block up to that height which this node does not keep. */
   | { readonly status: 'pruned'; readonly height: number };
 
 export interface BalanceView {

@@ -86,9 +86,9 @@ export class Checkers {
     if (this.#honest(node.self)) this.#promises.onShown(node, digest, status);
   }
 
-  /** A node's state was damaged: it makes all blocks final anew, and still owes what it answered for. */
+  /** A node's state is damaged: once it notices, it makes all blocks final anew, and still owes what it answered for. */
   refetches(node: Watched): void {
-    this.#agreement.wiped(node.self);
+    this.#agreement.damaged(node.self);
   }
 
   /** A node lost its disk: of what it said and held it knows nothing more. */

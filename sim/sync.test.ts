@@ -58,6 +58,52 @@ t.test('a wiped validator comes back by a snapshot, never votes with its old key
   t.strictSame(stage.checkers.violations, []);
 });
 
+t.test(
+  'who is away past the memory of ids tells nobody that what it answered for has expired, when it settled',
+  async (t) => {
+    isForgotten = true;
+    const stage = new Stage(38, { snapshotBlocks: 10, wrap: withoutHistory });
+    await stage.open();
+    await stage.registerNode(0);
+    await stage.join(0).start();
+    t.ok(await stage.until(() => stage.heightOf(stage.node(4)) > 10), 'a participant follows');
+    const [validator, participant] = [stage.node(3), stage.node(4)];
+    const answered = stage.checkers.acknowledged.length;
+    for (const node of [participant, validator]) {
+      for (let sent = 0; sent < 6; sent++) stage.submit(node, await stage.workload.next());
+      // It is with others, and this node does not see what becomes of it.
+      await stage.world.run(stage.world.nowMs + 60);
+      node.crash('kill');
+    }
+    const owed = stage.checkers.acknowledged.slice(answered);
+    await stage.until(() => false, 5);
+    const others = stage.nodes.slice(0, 3);
+    for (const node of others) node.crash('kill');
+    await stage.world.run(stage.world.nowMs + 30 * 60 * 60 * 1000);
+    for (const node of others) await node.start();
+    await stage.until(() => false, 10);
+    for (const node of [validator, participant]) await node.start();
+    t.ok(
+      await stage.until(() => [validator, participant].every((node) => stage.heightOf(node) > 40), 120),
+      'a snapshot',
+    );
+    isForgotten = false;
+    t.ok(await stage.settle());
+    let settled = 0;
+    for (const { digest, node } of owed) {
+      const truth = await stage.node(0).running?.service.status(digest);
+      const told = await stage.node(node).running?.service.status(digest);
+      if (truth?.status === 'final' && truth.code === 'settled') settled += 1;
+      const isHonest =
+        told?.status === 'pruned' || (told?.status === 'final' && told.code === (truth as typeof told).code);
+      t.ok(isHonest, `${JSON.stringify(truth)}, told ${JSON.stringify(told)}`);
+    }
+    t.ok(settled > 0 && owed.length > 6, `${settled} of ${owed.length} had settled meanwhile`);
+    await stage.checkers.atEnd(stage.nodes);
+    t.strictSame(stage.checkers.violations, []);
+  },
+);
+
 /** A new machine whose clock is behind, so that seconds alone would give the lane an incarnation it has used (fuzz seed 65). */
 function setBack(node: SimNode): void {
   node.wipe();

@@ -9,7 +9,6 @@ import { blockId, resultRoot } from '../../protocol/block.js';
 import { BLOCK_BATCHES_MAX, SYNC_BLOCKS_MAX, UNFINALIZED_BLOCKS_MAX } from '../../protocol/limits.js';
 import {
   assert,
-  type Bic,
   type BlockHeader,
   type BlockId,
   type Certificate,
@@ -19,13 +18,13 @@ import {
   type Proposal,
   type Root,
   type TimestampMs,
-  type Uetr,
   type ValidatorIndex,
   type View,
 } from '../../protocol/types.js';
 import type { Operation, Ports } from '../ports.js';
 import type { Block, Executed } from './block.js';
 import { type Corrupt, unlessDamaged } from './checked.js';
+import { isPastMemory, placeWithoutTrace } from './ends.js';
 import { areFactsKnown, learnFacts, ordered } from './facts.js';
 import { fitsBlock, type HeldBatch, isOnward, type Lanes, samePoint } from './lanes.js';
 import { type FinalPointer, getPlace, putBlock, putFinal, putPlace, putReceipts } from './records.js';
@@ -437,22 +436,23 @@ export class Chain {
     return operations;
   }
 
-  /** What these blocks order without a receipt and nothing else has given one: its end must be told after a restart, too. */
+  /** What these blocks order without a receipt, and nothing else has given a place: its end must be told after a restart, too. */
   #dropped(blocks: readonly Committed[]): Operation[] {
+    const { store, lanes } = this.#deps;
     const told = new Set(blocks.flatMap(({ executed }) => executed.receipts.map(({ digest }) => digest)));
     const operations: Operation[] = [];
-    for (const item of blocks.flatMap(({ executed }) => executed.lanes.flat().flatMap(({ items }) => items))) {
-      if (item === null || told.has(item.instruction.digest)) continue;
-      const { digest, payload, expiresMs } = item.instruction;
-      if (getPlace(this.#deps.store, digest) !== null) continue;
-      operations.push(
-        putPlace(digest, {
-          type: 'dropped',
-          expires: expiresMs,
-          initiator: payload.initiator as Bic,
-          id: payload.id as Uetr,
-        }),
-      );
+    for (const { block, executed } of blocks) {
+      const { time } = block.header;
+      for (const [lane, batches] of executed.lanes.entries()) {
+        for (const item of batches.flatMap(({ items }) => items)) {
+          if (item === null || told.has(item.instruction.digest)) continue;
+          const { instruction } = item;
+          // Of what others bring that late nobody here can tell any more that it never had an outcome.
+          if (isPastMemory(instruction, time) && lane !== lanes.self) continue;
+          if (getPlace(store, instruction.digest) === null)
+            operations.push(putPlace(instruction.digest, placeWithoutTrace(instruction, executed.state, time)));
+        }
+      }
     }
     return operations;
   }

@@ -16,6 +16,7 @@ import {
   type ValidatorIndex,
 } from '../../protocol/types.js';
 import type { Ports, Purpose } from '../ports.js';
+import type { Budget } from './budget.js';
 import type { Chain, Committed } from './chain.js';
 import { type Corrupt, unlessDamaged } from './checked.js';
 import type { Lanes } from './lanes.js';
@@ -25,8 +26,6 @@ import type { Asking } from './turn.js';
 
 /** What one answer sends at most, so that a request costs little and bulk leaves room for votes. */
 const ANSWER_BYTES_MAX = 4 * 1024 * 1024;
-/** What a request counts for by itself. */
-const ASKING_BYTES = 128 * 1024;
 /** About what a header takes on the wire. */
 const HEADER_BYTES = 512;
 const RESEND_BYTES_MAX = 2 * 1024 * 1024;
@@ -45,6 +44,7 @@ interface Deps extends Pick<Ports, 'clock' | 'store' | 'bus'> {
   readonly chain: Chain;
   readonly lanes: Lanes;
   readonly send: (to: PeerKey | null, purpose: Purpose, message: Message) => void;
+  readonly budget: Budget;
   /** A record that the disk has damaged: it is not served until it is mended. */
   readonly onDamage: (corrupt: Corrupt) => void;
 }
@@ -57,12 +57,10 @@ export class Fetch {
   #resent = new Map<string, number>();
   /** What each peer last said of its final height. */
   readonly #finalHeights = new Map<PeerKey, number>();
-  /** What each peer was answered in its current Δ. */
-  readonly #spent = new Map<PeerKey, { sinceMs: number; bytes: number }>();
   #finalSeen = 0;
-  /** Nodes without a vote that want to hear of final blocks. */
   /** Which validator a follower wants blocks from as they come. */
   #home = 0;
+  /** Nodes without a vote that want to hear of final blocks. */
   readonly #followers = new Map<PeerKey, { readonly atMs: number; readonly push: boolean }>();
 
   constructor(deps: Deps) {
@@ -196,7 +194,7 @@ export class Fetch {
 
   #answer(from: PeerKey, message: Asking): void {
     const { core, chain, lanes, members } = this.#deps;
-    if (message.type !== 'held' && !this.#mayAsk(from)) return;
+    if (message.type !== 'held' && !this.#deps.budget.mayAsk(from)) return;
     switch (message.type) {
       case 'held': {
         const place = members.placeOf(from);
@@ -236,23 +234,6 @@ export class Fetch {
     }
   }
 
-  /** A peer has so many bytes of answers in a Δ, so that asking cannot be made to cost more than it is worth. */
-  #mayAsk(peer: PeerKey): boolean {
-    const { clock, deltaMs } = this.#deps;
-    const now = clock.now();
-    const spent = this.#spent.get(peer);
-    if (spent === undefined || now - spent.sinceMs >= deltaMs)
-      this.#spent.set(peer, { sinceMs: now, bytes: ASKING_BYTES });
-    else if (spent.bytes > 2 * ANSWER_BYTES_MAX) return false;
-    else spent.bytes += ASKING_BYTES;
-    return true;
-  }
-
-  #spend(peer: PeerKey, bytes: number): void {
-    const spent = this.#spent.get(peer);
-    if (spent !== undefined) spent.bytes += bytes;
-  }
-
   /** Walks back from the point asked for, and sends oldest first as much as one answer may hold. */
   #sendBatches(to: PeerKey, { lane, after, point, epoch }: Extract<Asking, { type: 'wantBatches' }>): void {
     const found: { bytes: Uint8Array; signature: Uint8Array }[] = [];
@@ -272,7 +253,7 @@ export class Fetch {
       at = { incarnation: batch.incarnation, number: batch.number - 1, digest: batch.previous };
     }
     for (const signed of found.reverse()) {
-      this.#spend(to, signed.bytes.length);
+      this.#deps.budget.spend(to, signed.bytes.length);
       this.#say(to, 'sync', { type: 'batch', bytes: signed.bytes, signature: signed.signature });
     }
   }
@@ -284,9 +265,9 @@ export class Fetch {
     if (last === undefined || members.self === null) return;
     for (const [peer, { atMs, push }] of this.#followers) {
       if (clock.now() - atMs > FOLLOWED_DELTAS * deltaMs) this.#followers.delete(peer);
-      if (!push || !this.#mayAsk(peer)) continue;
+      if (!push || !this.#deps.budget.mayAsk(peer)) continue;
       for (const held of blocks.flatMap(({ executed }) => executed.lanes.flat())) {
-        this.#spend(peer, held.bytes.length);
+        this.#deps.budget.spend(peer, held.bytes.length);
         this.#say(peer, 'batches', { type: 'batch', bytes: held.bytes, signature: held.signature });
       }
       this.#sendFinal(peer, blocks[0]?.block.header.height as Height);
@@ -324,7 +305,7 @@ export class Fetch {
         whole = { type: 'final', headers: [...headers, ...record.closing], certificate: record.certificate };
     }
     if (whole !== null) {
-      this.#spend(to, HEADER_BYTES * whole.headers.length);
+      this.#deps.budget.spend(to, HEADER_BYTES * whole.headers.length);
       this.#say(to, 'sync', whole);
     }
     // What is asked for is here no more: this is what there is.

@@ -129,10 +129,11 @@ class Lane {
 
 export class Lanes {
   readonly #lanes: Lane[];
-  readonly #self: ValidatorIndex | null;
+  /** This node's own lane. */
+  readonly self: ValidatorIndex | null;
 
   constructor(self: ValidatorIndex | null, finalCut: Cut) {
-    this.#self = self;
+    this.self = self;
     this.#lanes = finalCut.map((point) => new Lane(finalCut.length, point));
   }
 
@@ -192,7 +193,7 @@ export class Lanes {
   #advance(lane: Lane): boolean {
     const before = lane.tip;
     for (let next = lane.next(lane.tip); next !== null; next = lane.next(lane.tip)) lane.tip = pointOf(next);
-    if (this.#self !== null) lane.heldBy[this.#self] = lane.tip;
+    if (this.self !== null) lane.heldBy[this.self] = lane.tip;
     return !samePoint(before, lane.tip);
   }
 

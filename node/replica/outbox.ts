@@ -3,13 +3,13 @@
  * epoch's end left unordered. They are durable here until a final block has them, or they have expired.
  */
 import { isOpen } from '../../ledger/codes.js';
-import { recordAgainst } from '../../ledger/rights.js';
 import type { State } from '../../ledger/state.js';
 import { decodeItem, type Instruction } from '../../protocol/instruction.js';
 import { LANE_UNORDERED_BYTES_MAX } from '../../protocol/limits.js';
-import type { Bic, InstructionDigest, TimestampMs, Uetr } from '../../protocol/types.js';
+import type { InstructionDigest, TimestampMs } from '../../protocol/types.js';
 import type { Operation, Store } from '../ports.js';
 import { type Corrupt, unlessDamaged } from './checked.js';
+import { placeWithoutTrace } from './ends.js';
 import { deleteOutbox, getPlace, putOutbox, putPlace } from './records.js';
 
 export interface OutboxItem {
@@ -107,14 +107,12 @@ export class Outbox {
   }
 
   /** What is to be written of an instruction that can have no effect any more; null while it still may. */
-  #over({ digest, payload, expiresMs }: Instruction, state: State, time: TimestampMs): Operation[] | null {
-    const record = recordAgainst(state, time, payload);
-    const hasEnded = record?.digest === digest && !isOpen(record.code);
-    const isTaken = record !== undefined && record.digest !== digest && record.until >= expiresMs;
-    if (time <= expiresMs && !hasEnded && !isTaken) return null;
-    if (getPlace(this.#store, digest) !== null) return [];
-    const place = { expires: expiresMs, initiator: payload.initiator as Bic, id: payload.id as Uetr };
-    return [putPlace(digest, { type: 'dropped', ...place })];
+  #over(instruction: Instruction, state: State, time: TimestampMs): Operation[] | null {
+    const { digest, expiresMs } = instruction;
+    const place = placeWithoutTrace(instruction, state, time);
+    const hasEnded = place.type === 'taken' || (place.type === 'remembered' && !isOpen(place.code));
+    if (time <= expiresMs && !hasEnded) return null;
+    return getPlace(this.#store, digest) === null ? [putPlace(digest, place)] : [];
   }
 
   #remove(digest: InstructionDigest): Operation[] {

@@ -20,7 +20,6 @@ import { hashOf } from '../../protocol/hash.js';
 import { BATCH_BYTES_MAX } from '../../protocol/limits.js';
 import {
   assert,
-  type Bic,
   type BlockHeader,
   type BlockId,
   type Certificate,
@@ -33,7 +32,6 @@ import {
   type Root,
   type SignedBatch,
   type TimestampMs,
-  type Uetr,
   type ValidatorIndex,
   type View,
   type Vote,
@@ -152,18 +150,28 @@ export const putReceipts = (height: Height, packed: Uint8Array): Operation => pu
 export const getReceipts = (store: Pick<Store, 'get'>, height: number): Uint8Array | undefined =>
   store.get('receipts', u64Key(height));
 
-/** Where an instruction's latest receipt is; or that it was ordered and left none, and may take effect until it expires. */
+/** Where an instruction's latest receipt is; or what became of it without one here. */
 export type Place =
   | { readonly type: 'receipt'; readonly height: number; readonly time: TimestampMs; readonly position: number }
-  | { readonly type: 'dropped'; readonly expires: TimestampMs; readonly initiator: Bic; readonly id: Uetr }
-  /** Its outcome came with a snapshot; the receipt itself is with nodes that have the block. */
-  | { readonly type: 'remembered'; readonly code: ResultCode; readonly height: Height; readonly time: TimestampMs };
+  /** It never took effect, since its id was another's by that block. */
+  | { readonly type: 'taken'; readonly height: Height; readonly time: TimestampMs }
+  /** Ordered without a trace, or never: it may take effect until it expires. */
+  | { readonly type: 'dropped'; readonly expires: TimestampMs }
+  /** Its outcome is known; a receipt is with nodes that have the block, if there is one. */
+  | { readonly type: 'remembered'; readonly code: ResultCode; readonly height: Height; readonly time: TimestampMs }
+  /** Its outcome, if it has one, is in a block up to this one that never was here. */
+  | { readonly type: 'before'; readonly height: Height; readonly time: TimestampMs };
 
 export function putPlace(digest: InstructionDigest, place: Place): Operation {
   const writer = new Writer(80);
   if (place.type === 'receipt') writer.u8(1).u64(place.height).u64(place.time).u32(place.position);
   else if (place.type === 'remembered') writer.u8(3).u64(place.height).u64(place.time).u8(CODE_BYTES[place.code]);
-  else writer.u8(2).u64(place.expires).text(place.initiator).text(place.id);
+  else if (place.type === 'dropped') writer.u8(2).u64(place.expires);
+  else
+    writer
+      .u8(place.type === 'before' ? 4 : 5)
+      .u64(place.height)
+      .u64(place.time);
   return put('index', fromHex(digest), writer.finish());
 }
 
@@ -178,12 +186,9 @@ function readPlace(reader: Reader): Place {
       time: reader.u64() as TimestampMs,
       code: readCode(reader),
     };
-  return {
-    type: 'dropped',
-    expires: reader.u64() as TimestampMs,
-    initiator: reader.text(11) as Bic,
-    id: reader.text(36) as Uetr,
-  };
+  if (type === 2) return { type: 'dropped', expires: reader.u64() as TimestampMs };
+  const place = { height: reader.u64() as Height, time: reader.u64() as TimestampMs };
+  return { type: type === 4 ? 'before' : 'taken', ...place };
 }
 
 export function getPlace(store: Pick<Store, 'get'>, digest: InstructionDigest): Place | null {

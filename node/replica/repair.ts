@@ -28,7 +28,6 @@ import { merkleRoot } from '../../protocol/merkle.js';
 import { CHUNK_PART_BYTES_MAX, CHUNK_PARTS_MAX, type SnapshotMessage } from '../../protocol/snapshot.js';
 import {
   type BatchDigest,
-  type Bic,
   type BlockHeader,
   type BlockId,
   type Epoch,
@@ -39,7 +38,6 @@ import {
   type NetworkId,
   type PeerKey,
   type Root,
-  type Uetr,
   unreachable,
   type ValidatorIndex,
   type ValidatorSet,
@@ -280,8 +278,7 @@ export class Repair {
         if (at % SLICE === 0) await this.#pause();
         const read = decodeItem(item);
         if (!read.ok || read.instruction.digest !== digest) continue;
-        const { expiresMs, payload } = read.instruction;
-        return { type: 'dropped', expires: expiresMs, initiator: payload.initiator as Bic, id: payload.id as Uetr };
+        return { type: 'dropped', expires: read.instruction.expiresMs };
       }
     }
     return null;

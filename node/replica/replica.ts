@@ -22,6 +22,7 @@ import type { KeyLookup, Operation, Ports, Purpose } from '../ports.js';
 import { Admission, type Pending } from './admission.js';
 import { Agreement } from './agreement.js';
 import { Alarm } from './alarm.js';
+import { Budget } from './budget.js';
 import { Chain, type Committed } from './chain.js';
 import { Courier } from './courier.js';
 import { Expiry } from './expiry.js';
@@ -160,7 +161,8 @@ export class Replica {
     const say = (to: PeerKey, items: readonly Uint8Array[]): void =>
       this.#send(to, 'batches', this.#frame({ type: 'submit', items }));
     this.#courier = self === null ? new Courier({ ...parts, outbox: this.#outbox, say }) : null;
-    this.#fetch = new Fetch({ ...parts, send: this.#say.bind(this), onDamage });
+    const budget = new Budget(parts);
+    this.#fetch = new Fetch({ ...parts, budget, send: this.#say.bind(this), onDamage });
     this.#expiry = new Expiry({ ...ports, onDamage });
     const keyOf: KeyLookup = (kid) => this.chain.final.state.publicKey(kid);
     this.admission = new Admission({
@@ -177,6 +179,7 @@ export class Replica {
     this.#readiness = new Readiness({ ...parts, marks, submit, isFarBehind: () => this.isFarBehind });
     this.#inbox = new Inbox({
       ...parts,
+      budget,
       keyOf,
       admission: this.admission,
       opening: this.#opening,

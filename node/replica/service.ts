@@ -33,7 +33,7 @@ import type {
 import type { Verdict } from './admission.js';
 import type { Committed } from './chain.js';
 import { Corrupt } from './checked.js';
-import { type BlockRecord, getBatch, getBlock, getHandOver, getPlace, getReceipts, type Place } from './records.js';
+import { type BlockRecord, getBatch, getBlock, getHandOver, getPlace, getReceipts } from './records.js';
 import type { Replica } from './replica.js';
 import type { Succession } from './succession.js';
 
@@ -95,14 +95,16 @@ export class Service implements NodeService {
   #status(digest: InstructionDigest): InstructionStatus {
     const replica = this.#replica;
     const found = getPlace(this.#parts.store, digest);
-    // Its outcome came with a snapshot.
     if (found?.type === 'remembered') return this.#standing(digest, found);
     if (found?.type === 'receipt' && this.#isPruned(found.height)) return { status: 'pruned', height: found.height };
     const receipt = this.#receipt(digest)?.receipt;
     if (receipt !== undefined) return this.#standing(digest, receipt);
     const pending = { status: 'pending', code: null, height: null, time: null, missing: [] } as const;
-    const end = found?.type === 'dropped' ? this.#endOf(digest, found) : null;
-    if (end !== null) return end;
+    if (found?.type === 'taken')
+      return { status: 'final', code: 'duplicate_id', height: found.height, time: found.time };
+    if (found?.type === 'before') return { status: 'pruned', height: found.height };
+    const { height, time } = replica.chain.final.header;
+    if (found?.type === 'dropped' && time > found.expires) return { status: 'final', code: 'expired', height, time };
     return found?.type === 'dropped' || replica.admission.isPending(digest) ? pending : { status: 'unknown' };
   }
 
@@ -119,19 +121,6 @@ export class Service implements NodeService {
     const { state } = this.#replica.chain.final;
     const open = state.openSettlement(digest);
     return { status: 'pending', code, height, time, missing: open === undefined ? [] : missingConsents(state, open) };
-  }
-
-  /** The end of what was ordered without a trace, if it is certain that nothing can order it with effect any more. */
-  #endOf(
-    digest: InstructionDigest,
-    { expires, initiator, id }: Extract<Place, { type: 'dropped' }>,
-  ): InstructionStatus | null {
-    const { header, state } = this.#replica.chain.final;
-    const { height, time } = header;
-    if (time > expires) return { status: 'final', code: 'expired', height, time };
-    const record = state.record(initiator, id);
-    const isTaken = record !== undefined && record.digest !== digest && record.until >= expires;
-    return isTaken ? { status: 'final', code: 'duplicate_id', height: record.height, time: record.time } : null;
   }
 
   /** Resolves with the status as it stands when it is final, when `timeoutMs` have passed, or when the signal fires. */

@@ -63,6 +63,7 @@ class Scene {
       log: silent,
       tree: () => ledger.tree,
       chunkBytes: CHUNK_BYTES,
+      deltaMs: 100,
       onDamage: (corrupt) => {
         throw corrupt;
       },

@@ -25,6 +25,7 @@ import {
 } from '../../protocol/snapshot.js';
 import { assert, type Hash, type Height, type PeerKey, unreachable } from '../../protocol/types.js';
 import type { Clock, Ports, Store, StoreView } from '../ports.js';
+import { Budget } from './budget.js';
 import { Corrupt } from './checked.js';
 import { type BlockRecord, getBlock, getFinal } from './records.js';
 import { recordBytes } from './repair.js';
@@ -39,6 +40,7 @@ interface Deps extends Pick<Ports, 'store' | 'clock' | 'log'> {
   readonly onDamage: (corrupt: Corrupt) => void;
   /** What a chunk has at most, mostly; `CHUNK_BYTES` unless told. All servers of a network have the same. */
   readonly chunkBytes?: number;
+  readonly deltaMs: number;
 }
 
 /** What a chunk has mostly: some milliseconds of checking for who gets it. */
@@ -49,7 +51,7 @@ const IDLE_MS = 120_000;
 const SPARE_MS = 10_000;
 /** What is written since a view was opened cannot be given up by the store before it is closed. */
 const AGE_MS = 60 * 60_000;
-const QUEUE_MAX = 32;
+const WAITING_MAX = 32;
 const QUEUE_PER_PEER_MAX = 8;
 /** Entries looked at between two pauses. */
 const SLICE = 128;
@@ -126,7 +128,6 @@ interface View {
 }
 
 interface Asked {
-  readonly to: PeerKey;
   readonly name: ChunkName;
   readonly part: number;
 }
@@ -137,7 +138,9 @@ export class SnapshotServer {
   #views: View[] = [];
   /** Who is told when the view that is being opened can be served. */
   #waiting: { readonly to: PeerKey; readonly minHeight: Height }[] | null = null;
-  #queue: Asked[] = [];
+  /** What each peer has asked for; peers are answered in turn. */
+  readonly #queues = new Map<PeerKey, Asked[]>();
+  readonly #budget: Budget;
   #running: Promise<void> | null = null;
   #stopped = false;
   /** The chunk that was made last: its other parts are asked for next. */
@@ -146,19 +149,32 @@ export class SnapshotServer {
   constructor(deps: Deps) {
     this.#deps = deps;
     this.#chunkBytes = deps.chunkBytes ?? CHUNK_BYTES;
+    this.#budget = new Budget(deps);
   }
 
   /** Takes a peer's request. What is too much is dropped: it is asked for again. */
   receive(from: PeerKey, message: SnapshotRequest): void {
-    if (this.#stopped) return;
+    if (this.#stopped || !this.#budget.mayAsk(from)) return;
     if (message.type === 'wantSnapshot') this.#offer(from, message.minHeight);
-    else if (
-      this.#queue.length < QUEUE_MAX &&
-      this.#queue.filter(({ to }) => to === from).length < QUEUE_PER_PEER_MAX
-    ) {
-      this.#queue.push({ to: from, name: message.name, part: message.part });
+    else {
+      const queue = this.#queues.get(from) ?? [];
+      if (queue.length >= QUEUE_PER_PEER_MAX) return;
+      queue.push({ name: message.name, part: message.part });
+      this.#queues.set(from, queue);
       this.#running ??= this.#run();
     }
+  }
+
+  /** The first request of the peer that has waited longest for its turn, which it then waits for again. */
+  #next(): { readonly to: PeerKey; readonly asked: Asked } | null {
+    for (const [to, queue] of this.#queues) {
+      this.#queues.delete(to);
+      const asked = queue.shift();
+      if (asked === undefined) continue;
+      if (queue.length > 0) this.#queues.set(to, queue);
+      return { to, asked };
+    }
+    return null;
   }
 
   /** Closes what nobody asks for; called now and then. */
@@ -170,7 +186,7 @@ export class SnapshotServer {
   /** Closes everything. Resolves when no read is under way. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    this.#queue = [];
+    this.#queues.clear();
     await this.#running;
     this.#keep(() => false);
   }
@@ -187,7 +203,7 @@ export class SnapshotServer {
       view.askedMs = this.#deps.clock.now();
       this.#deps.send(to, { type: 'snapshot', height: view.height });
     } else if (this.#waiting !== null) {
-      if (this.#waiting.length < QUEUE_MAX) this.#waiting.push({ to, minHeight });
+      if (this.#waiting.length < WAITING_MAX) this.#waiting.push({ to, minHeight });
     } else {
       this.#waiting = [{ to, minHeight }];
       this.#running ??= this.#run();
@@ -196,11 +212,11 @@ export class SnapshotServer {
 
   async #run(): Promise<void> {
     await Promise.resolve();
-    while (!this.#stopped && (this.#waiting !== null || this.#queue.length > 0)) {
+    while (!this.#stopped && (this.#waiting !== null || this.#queues.size > 0)) {
       try {
         if (this.#waiting !== null) await this.#openFor(this.#waiting);
-        const asked = this.#queue.shift();
-        if (asked !== undefined) await this.#answer(asked);
+        const next = this.#next();
+        if (next !== null) await this.#answer(next.to, next.asked);
       } catch (error) {
         // Whoever asked gets no answer; what is asked must never end the node.
         if (error instanceof Corrupt) this.#deps.onDamage(error);
@@ -260,7 +276,7 @@ export class SnapshotServer {
     return keys;
   }
 
-  async #answer({ to, name, part }: Asked): Promise<void> {
+  async #answer(to: PeerKey, { name, part }: Asked): Promise<void> {
     const text = nameOfChunk(name);
     const bytes = this.#last?.name === text ? this.#last.bytes : await this.#make(name);
     if (bytes === null || this.#stopped) return;
@@ -273,6 +289,7 @@ export class SnapshotServer {
     const from = part * CHUNK_PART_BYTES_MAX;
     if (part < parts) {
       const piece = bytes.subarray(from, from + CHUNK_PART_BYTES_MAX);
+      this.#budget.spend(to, piece.length);
       this.#deps.send(to, { type: 'chunk', name, part, parts, bytes: piece });
     }
   }

@@ -15,6 +15,7 @@ import {
 } from '../../ledger/snapshot.js';
 import { Reader, toHex, Writer } from '../../protocol/codec.js';
 import { concat } from '../../protocol/hash.js';
+import { decodeItem } from '../../protocol/instruction.js';
 import {
   decodeManifest,
   encodeManifest,
@@ -22,10 +23,11 @@ import {
   type Manifest,
   type ManifestNode,
 } from '../../protocol/snapshot.js';
-import { assert, type Hash } from '../../protocol/types.js';
+import { assert, type BlockHeader, type Hash } from '../../protocol/types.js';
 import type { Operation, Store, Table } from '../ports.js';
 import { Corrupt, soundEntries } from './checked.js';
-import { type FinalPointer, getFinal, getPlace, type Place, putBlock, putFinal, putPlace } from './records.js';
+import { isPastMemory, rememberedAs } from './ends.js';
+import { type FinalPointer, getFinal, getPlace, loadOutbox, putBlock, putFinal, putPlace } from './records.js';
 
 /** Keys of the table: what a byte stands for. */
 const MANIFEST = Uint8Array.of(0);
@@ -267,6 +269,8 @@ async function install(store: Store, manifest: Manifest): Promise<void> {
   await installState(store, slices);
   await installIds(store, slices);
   await slices.flush();
+  await installEnds(store, slices, manifest.header);
+  await slices.flush();
   const { header, parentRoot, receiptsRoot, stateRoot, certificate } = manifest;
   const { ballot } = certificate;
   assert(ballot.kind === 'finalize', 'a manifest is of a final block');
@@ -326,7 +330,15 @@ async function installIds(store: Store, slices: Slices): Promise<void> {
   }
 }
 
-const rememberedAs = ({ code, height, time }: IdRecord): Place => ({ type: 'remembered', code, height, time });
+/** What this node answered for so long ago that the snapshot remembers no outcome may have had one all the same. */
+async function installEnds(store: Store, slices: Slices, { height, time }: BlockHeader): Promise<void> {
+  for (const item of await loadOutbox(store, () => undefined)) {
+    const read = decodeItem(item);
+    if (!read.ok || !isPastMemory(read.instruction, time)) continue;
+    const { digest } = read.instruction;
+    if (getPlace(store, digest) === null) await slices.add(putPlace(digest, { type: 'before', height, time }));
+  }
+}
 
 /** Whether the index has a receipt as late as a record. */
 function isKnown(store: Pick<Store, 'get'>, { digest, height }: IdRecord): boolean {

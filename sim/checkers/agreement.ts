@@ -12,6 +12,8 @@ export class Agreement {
   readonly #blocks = new Map<number, Final>();
   /** By node: the last height that it made final on its disk. */
   readonly #heights = new Map<number, number>();
+  /** Nodes whose state is damaged, which they may notice at any later start. */
+  readonly #damaged = new Set<number>();
 
   constructor(report: Report) {
     this.#report = report;
@@ -25,7 +27,7 @@ export class Agreement {
   onFinal({ self }: Watched, { block: { id, header }, executed: { root } }: Committed): boolean {
     const { height } = header;
     const last = this.#heights.get(self);
-    if (last !== undefined && height <= last)
+    if (last !== undefined && height <= last && !this.#damaged.delete(self))
       this.#report(`undone: node ${self} makes height ${height} final, where it had made ${last} final already`);
     this.#heights.set(self, height);
     const known = this.#blocks.get(height);
@@ -40,6 +42,11 @@ export class Agreement {
   /** The node lost its disk, and may make everything final anew. */
   wiped(self: number): void {
     this.#heights.delete(self);
+  }
+
+  /** The node's state is damaged: it may make everything final anew, once. */
+  damaged(self: number): void {
+    this.#damaged.add(self);
   }
 
   /** What a running node has as its last final block must be what the others have there, and not before its own last. */

@@ -17,6 +17,9 @@ import {
   type Watched,
 } from './watched.js';
 
+/** Of ids the ledger remembers more than that after they expire (ledger/SPEC.md, Memory). */
+const DAY_MS = 24 * 60 * 60 * 1000;
+
 interface Shown {
   readonly code: string;
   readonly height: number;
@@ -112,9 +115,11 @@ export class Promises {
     const code = this.#results.get(digest)?.code;
     const what = `${digest}, which node ${node.self} answered 202`;
     const told = JSON.stringify(status);
-    // Its end was shown while it was kept.
+    // Its end was shown while it was kept; or so long ago that the ledger remembers nothing, and nobody here can know.
     if (status.status === 'pruned') {
-      if (code === undefined || isOpenCode(code)) this.#report(`202: ${what}, has no end; the node tells ${told}`);
+      const now = node.running?.replica.chain.final.header.time ?? 0;
+      if ((code === undefined || isOpenCode(code)) && now <= expiresMs + DAY_MS)
+        this.#report(`202: ${what}, has no end; the node tells ${told}`);
       return;
     }
     if (code !== undefined) {

@@ -1,0 +1,37 @@
+/** What one peer may ask in a while: so that asking cannot be made to cost more than it is worth. */
+import type { PeerKey } from '../../protocol/types.js';
+import type { Clock } from '../ports.js';
+
+/** What a peer may have of this node in a Δ, in bytes of answers. */
+const BYTES_MAX = 8 * 1024 * 1024;
+/** What a request counts for by itself. */
+const ASKING_BYTES = 128 * 1024;
+
+export class Budget {
+  readonly #clock: Pick<Clock, 'now'>;
+  readonly #deltaMs: number;
+  /** What each peer was given in its current Δ. */
+  readonly #spent = new Map<PeerKey, { readonly sinceMs: number; bytes: number }>();
+
+  constructor({ clock, deltaMs }: { readonly clock: Pick<Clock, 'now'>; readonly deltaMs: number }) {
+    this.#clock = clock;
+    this.#deltaMs = deltaMs;
+  }
+
+  /** Whether a peer may ask now; if so, its asking is counted. */
+  mayAsk(peer: PeerKey): boolean {
+    const now = this.#clock.now();
+    const spent = this.#spent.get(peer);
+    if (spent === undefined || now - spent.sinceMs >= this.#deltaMs || now < spent.sinceMs)
+      this.#spent.set(peer, { sinceMs: now, bytes: ASKING_BYTES });
+    else if (spent.bytes > BYTES_MAX) return false;
+    else spent.bytes += ASKING_BYTES;
+    return true;
+  }
+
+  /** Counts what a peer has cost since it asked. */
+  spend(peer: PeerKey, bytes: number): void {
+    const spent = this.#spent.get(peer);
+    if (spent !== undefined) spent.bytes += bytes;
+  }
+}

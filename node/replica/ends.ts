@@ -1,0 +1,34 @@
+/** What became of an instruction that no receipt here tells of: what the index says of it instead. */
+import { type IdRecord, MEMORY_MS } from '../../ledger/memory.js';
+import { recordAgainst } from '../../ledger/rights.js';
+import type { State } from '../../ledger/state.js';
+import type { Instruction } from '../../protocol/instruction.js';
+import type { TimestampMs } from '../../protocol/types.js';
+import type { Place } from './records.js';
+
+export const rememberedAs = ({ code, height, time }: Pick<IdRecord, 'code' | 'height' | 'time'>): Place => ({
+  type: 'remembered',
+  code,
+  height,
+  time,
+});
+
+/**
+ * The place of an instruction that left no receipt, seen from a final block: its own outcome, if the ledger remembers one;
+ * that its id is another's, if it is for as long as it could count; else that it ends when it expires.
+ */
+export function placeWithoutTrace(
+  { digest, payload, expiresMs }: Pick<Instruction, 'digest' | 'payload' | 'expiresMs'>,
+  state: State,
+  time: TimestampMs,
+): Place {
+  const record = recordAgainst(state, time, payload);
+  if (record?.digest === digest) return rememberedAs(record);
+  if (record !== undefined && record.until >= expiresMs)
+    return { type: 'taken', height: record.height, time: record.time };
+  return { type: 'dropped', expires: expiresMs };
+}
+
+/** Whether the ledger would no longer remember an outcome: that it has none tells nothing then. */
+export const isPastMemory = ({ expiresMs }: Pick<Instruction, 'expiresMs'>, time: TimestampMs): boolean =>
+  time > expiresMs + MEMORY_MS;
