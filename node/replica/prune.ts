@@ -6,8 +6,8 @@
 import { decode, toHex, Writer } from '../../protocol/codec.js';
 import { assert, type BlockHeader, type Height, type InstructionDigest } from '../../protocol/types.js';
 import type { Operation, Store } from '../ports.js';
-import { type Corrupt, soundEntries } from './checked.js';
-import { getBlock, getPlace, type Place } from './records.js';
+import { Corrupt, soundEntries, unlessDamaged } from './checked.js';
+import { type BlockRecord, getBlock, getPlace, type Place } from './records.js';
 
 /** What is kept at least: so many blocks, and so many days of them. Without a rule a node keeps everything. */
 export interface Retention {
@@ -94,7 +94,7 @@ export class Pruner {
   operations(slice: Slice, final: Final): Operation[] {
     const operations = [...slice.operations];
     for (const key of slice.places) {
-      const place = getPlace(this.#store, toHex(key) as InstructionDigest);
+      const place = this.#placeOf(key);
       if (place !== null && this.#isOld(place, final)) operations.push({ type: 'delete', table: 'index', key });
     }
     if (slice.floor !== this.#floor) operations.push(putFloor(slice.floor));
@@ -107,10 +107,18 @@ export class Pruner {
     return Math.max(this.#retention.days, DAYS_MIN) * DAY_MS;
   }
 
-  /** The header of a block that is old enough by both rules; 'gap' for one that a snapshot left out. */
+  /** The header of a block that is old enough by both rules; 'gap' for one that a snapshot left out, or the disk has damaged. */
   #prunable(height: Height, final: Final): BlockHeader | 'gap' | null {
     if (final.height - height < Math.max(1, this.#retention.blocks)) return null;
-    const record = getBlock(this.#store, height);
+    let record: BlockRecord | null;
+    try {
+      record = getBlock(this.#store, height);
+    } catch (error) {
+      if (!(error instanceof Corrupt)) throw error;
+      this.#onDamage(error);
+      // Peers may have let go of it already, so that it is never mended: it is older than the next one.
+      return this.#prunable((height + 1) as Height, final) === null ? null : 'gap';
+    }
     if (record === null) return 'gap';
     return final.time - record.header.time < this.#keptMs ? null : record.header;
   }
@@ -138,6 +146,10 @@ export class Pruner {
     return found;
   }
 
+  #placeOf(key: Uint8Array): Place | null {
+    return unlessDamaged(() => getPlace(this.#store, toHex(key) as InstructionDigest), this.#onDamage);
+  }
+
   #isOld(place: Place, final: Final): boolean {
     if (place.type === 'receipt' && place.height >= this.#floor) return false;
     return (place.type === 'dropped' ? place.expires : place.time) < final.time - 2 * this.#keptMs;
@@ -150,7 +162,7 @@ export class Pruner {
     const range = { from: this.#cursor, to: INDEX_END };
     for await (const [key] of soundEntries(this.#store, 'index', range, this.#onDamage)) {
       seen += 1;
-      const place = getPlace(this.#store, toHex(key) as InstructionDigest);
+      const place = this.#placeOf(key);
       if (place !== null && this.#isOld(place, final)) places.push(key);
       if (seen >= INDEX_AT_ONCE) return { places, cursor: nextAfter(key) };
     }

@@ -23,11 +23,20 @@ import {
   type Manifest,
   type ManifestNode,
 } from '../../protocol/snapshot.js';
-import { assert, type BlockHeader, type Hash } from '../../protocol/types.js';
+import { assert, type BlockHeader, type Hash, type InstructionDigest } from '../../protocol/types.js';
 import type { Operation, Store, Table } from '../ports.js';
-import { Corrupt, soundEntries } from './checked.js';
+import { Corrupt, soundEntries, unlessDamaged } from './checked.js';
 import { isPastMemory, rememberedAs } from './ends.js';
-import { type FinalPointer, getFinal, getPlace, loadOutbox, putBlock, putFinal, putPlace } from './records.js';
+import {
+  type FinalPointer,
+  getFinal,
+  getPlace,
+  loadOutbox,
+  type Place,
+  putBlock,
+  putFinal,
+  putPlace,
+} from './records.js';
 
 /** Keys of the table: what a byte stands for. */
 const MANIFEST = Uint8Array.of(0);
@@ -336,13 +345,20 @@ async function installEnds(store: Store, slices: Slices, { height, time }: Block
     const read = decodeItem(item);
     if (!read.ok || !isPastMemory(read.instruction, time)) continue;
     const { digest } = read.instruction;
-    if (getPlace(store, digest) === null) await slices.add(putPlace(digest, { type: 'before', height, time }));
+    if (knownPlace(store, digest) === null) await slices.add(putPlace(digest, { type: 'before', height, time }));
   }
 }
 
+/** A damaged place is as good as none: what the snapshot has takes its place. */
+const knownPlace = (store: Pick<Store, 'get'>, digest: InstructionDigest): Place | null =>
+  unlessDamaged(
+    () => getPlace(store, digest),
+    () => undefined,
+  );
+
 /** Whether the index has a receipt as late as a record. */
 function isKnown(store: Pick<Store, 'get'>, { digest, height }: IdRecord): boolean {
-  const place = getPlace(store, digest);
+  const place = knownPlace(store, digest);
   return place?.type === 'receipt' && place.height >= height;
 }
 
