@@ -348,9 +348,9 @@ class Stage {
         this.#start(this.#node(deed.node));
         break;
       case 'outage':
-        for (const node of this.#nodes) this.#crash(node, 'power');
+        for (const node of [...this.#nodes, ...this.#secondTwins]) this.#crash(node, 'power');
         await world.run(world.nowMs + deed.forMs);
-        for (const node of this.#nodes) this.#start(node);
+        for (const node of [...this.#nodes, ...this.#secondTwins]) this.#start(node);
         world.met('outage');
         break;
       case 'cut':
