@@ -12,6 +12,7 @@ import {
   type BlockHeader,
   type BlockId,
   type Epoch,
+  faultsMax,
   type Height,
   type NetworkId,
   type PeerKey,
@@ -60,6 +61,8 @@ export class Upkeep implements UpkeepPort {
   #wholeUntil: Epoch;
   /** Whether only a snapshot brings back what the disk has damaged. */
   #lacksIds = false;
+  /** Validators without the block after this height, which is this node's own. */
+  #goneAfter: { readonly height: Height; readonly peers: Set<PeerKey> } = { height: 0 as Height, peers: new Set() };
 
   /** `current` is the present replica; `onSnapshot` is told when a snapshot is whole and waits to be installed. */
   constructor(config: UpkeepConfig, ports: Ports, current: () => Replica, onSnapshot: () => void) {
@@ -122,7 +125,8 @@ export class Upkeep implements UpkeepPort {
         break;
       case 'snapshot':
         // A peer that no longer has what this node asked for says what it has.
-        if (this.#current().isFarBehind) this.#behind();
+        if (!this.#sync.isActive) this.#gone(from);
+        if (this.#current().isFarBehind || this.#isNextGone) this.#behind();
         this.#sync.receive(from, message);
         break;
       case 'chunk':
@@ -150,13 +154,30 @@ export class Upkeep implements UpkeepPort {
     if (highestFinal - height > this.#config.snapshotBlocks) this.#behind();
     if (this.#sync.isActive) {
       // Blocks come meanwhile: a snapshot of what is final here by now is of no use, and none is when the node is there.
-      if (highestFinal - height <= CAUGHT_UP_BLOCKS && !this.#lacksIds) this.#sync.end();
+      const isNear = highestFinal - height <= CAUGHT_UP_BLOCKS && !this.#isNextGone;
+      if (isNear && !this.#lacksIds) this.#sync.end();
       else this.#sync.begin((height + 1) as Height);
     }
     this.#sync.tick();
     this.#wantHandOver();
     if (this.#repair.open > 0) this.#repair.tick();
     void this.#prune();
+  }
+
+  /** A peer has let go of the block that this node needs next. */
+  #gone(from: PeerKey): void {
+    const { chain, members } = this.#current();
+    const { height } = chain.final.header;
+    if (members.placeOf(from) === null) return;
+    if (this.#goneAfter.height !== height) this.#goneAfter = { height, peers: new Set() };
+    this.#goneAfter.peers.add(from);
+  }
+
+  /** Whether at least one honest validator has let go of it, since f + 1 say so: few blocks may be old ones. */
+  get #isNextGone(): boolean {
+    const { chain, members } = this.#current();
+    const { height, peers } = this.#goneAfter;
+    return height === chain.final.header.height && peers.size > faultsMax(members.size);
   }
 
   #behind(): void {
