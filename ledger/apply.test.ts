@@ -50,6 +50,7 @@ const CHANGE_CODES = [
   'change_empty',
   'key_in_use',
   'approved',
+  'displaced',
   'ready',
 ];
 const NOBODY = bic('nobo');

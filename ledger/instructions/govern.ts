@@ -1,9 +1,9 @@
 /** `govern`: an authority asks for another set of validators. */
 import type { PayloadOf } from '../../protocol/payload.js';
-import type { Validator } from '../../protocol/types.js';
+import { quorum, type Validator } from '../../protocol/types.js';
 import type { ResultCode } from '../codes.js';
 import { namedOf, type Ordered, type Posting } from '../posting.js';
-import { isBegun, screen } from '../rights.js';
+import { hasSigned, isBegun, screen } from '../rights.js';
 import { resolveAll } from '../settlement/waiting.js';
 import type { State } from '../state.js';
 import { CHANGE_OPEN_MS, isOver, keepsVoteKey } from '../succession/change.js';
@@ -16,12 +16,14 @@ export function govern(posting: Posting, ordered: Ordered, payload: PayloadOf<'g
   // Its trigger may be late, and an end is judged by block time.
   const standing = state.openChange();
   if (standing !== null && isOver(posting, standing)) posting.endChange(standing, 'lapsed');
-  const members = isBegun(at.time, instruction) ? judge(state, ordered, payload) : 'not_yet_valid';
+  const members = isBegun(at.time, instruction) ? judge(posting, ordered, payload) : 'not_yet_valid';
   if (typeof members === 'string') {
     posting.conclude(instruction, members);
     resolveAll(posting, instruction.digest);
     return;
   }
+  const displaced = state.openChange();
+  if (displaced !== null) posting.endChange(displaced, 'displaced');
   const openUntil = (instruction.expiresMs + CHANGE_OPEN_MS) as typeof at.time;
   const change = {
     ...namedOf(instruction),
@@ -38,9 +40,10 @@ export function govern(posting: Posting, ordered: Ordered, payload: PayloadOf<'g
   posting.remember(change, 'proposed', change.until);
 }
 
-function judge(state: State, ordered: Ordered, payload: PayloadOf<'govern'>): readonly Validator[] | ResultCode {
+function judge(posting: Posting, ordered: Ordered, payload: PayloadOf<'govern'>): readonly Validator[] | ResultCode {
+  const { state } = posting;
   if (state.participant(payload.initiator)?.authority !== true) return 'forbidden';
-  if (state.openChange() !== null) return 'change_pending';
+  if (!givesWay(posting, ordered)) return 'change_pending';
   const members = payload.change.validators.map(
     ({ party, voteKey, networkKey }) => ({ party, voteKey, networkKey }) as Validator,
   );
@@ -50,6 +53,16 @@ function judge(state: State, ordered: Ordered, payload: PayloadOf<'govern'>): re
   const refusal = voteKeysRefusal(state, current, ordered, payload);
   if (refusal !== null) return refusal;
   return members.every(({ party, networkKey }) => state.nodes.get(networkKey) === party) ? members : 'unknown_key';
+}
+
+/** What a quorum has not approved gives way to what comes with a quorum's signatures, or one authority could keep all others from a change. */
+function givesWay(posting: Posting, { signed }: Ordered): boolean {
+  const { state } = posting;
+  const standing = state.openChange();
+  if (standing === null) return true;
+  const authorities = state.authorities();
+  const signing = authorities.filter((party) => hasSigned(posting, party, signed));
+  return !standing.approved && signing.length >= quorum(authorities.length);
 }
 
 const isSame = (member: Validator, other: Validator | undefined): boolean =>

@@ -318,6 +318,14 @@ t.test('all of it in one block has one receipt', (t) => {
   );
   const [one, two] = [book.govern(HKMA, [member(ALFA)]), book.govern(BOTH, [member(ALFA)])];
   t.same(codes(book.block(one, two)), ['change_pending', 'proposed'], 'one at a time');
+  const empty = book.govern(BOTH, [...book.state.members()], BOTH_SIGN);
+  t.same(codes(book.block(empty)), ['change_empty'], 'what is refused takes the place of nothing');
+  const agreed = book.govern(BOTH, [member(ALFA)], BOTH_SIGN);
+  const instead = book.block(agreed, named(book, 'withdraw', HKMA, one));
+  t.same(codes(instead), ['displaced', 'settlement_closed', 'approved'], 'what a quorum has signed takes its place');
+  t.match(book.state.openChange(), { digest: agreed.instruction.digest, approved: true });
+  t.same(codes(book.block(book.govern(HKMA, [member(GAMA)], BOTH_SIGN))), ['change_pending'], 'nothing takes its own');
+  t.equal(State.load(book.disk.entries(), book.disk).root, book.state.root);
 
   const other = withNode();
   const open = other.govern(HKMA, FIVE);

@@ -65,6 +65,7 @@ const RARE: ReadonlySet<string> = new Set([
       'change_empty',
       'key_in_use',
       'approved',
+      'displaced',
       'ready',
     ] satisfies ResultCode[]
   ).map((code) => `outcome_${code}`),

@@ -8,7 +8,6 @@ import {
   hasSigned,
   type Item,
   isNodeKey,
-  isVoteKey,
   kidOf,
   type NaiveMember,
   type OpenChange,
@@ -31,6 +30,7 @@ export function ask(books: Books, turn: Turn, item: Item, payload: PayloadOf<'go
     conclude(books, turn, asked, refusal);
     return false;
   }
+  if (books.change !== null) conclude(books, turn, books.change, 'displaced');
   const members = payload.change.validators.map(({ party, voteKey, networkKey }) => ({ party, voteKey, networkKey }));
   books.change = { ...asked, members, end, consents: new Set(), ready: new Set(), approved: false };
   return true;
@@ -42,12 +42,13 @@ const sameMember = (a: NaiveMember, b: NaiveMember | undefined): boolean =>
 function askRefusal(books: Books, turn: Turn, item: Item, { initiator, change }: PayloadOf<'govern'>): string | null {
   const { validators } = change;
   if (books.parties.get(initiator)?.authority !== true) return 'forbidden';
-  if (books.change !== null) return 'change_pending';
+  if (books.change?.approved || (books.change !== null && !isQuorumAmong(books, turn, item.signed)))
+    return 'change_pending';
   const isSame = validators.length === books.members.length;
   if (isSame && validators.every((member, at) => sameMember(member, books.members[at]))) return 'change_empty';
   const added = validators.filter((member) => isNew(books, member));
   if (added.some(({ voteKey }) => !item.possessed.has(kidOf(voteKey)))) return 'possession_unproven';
-  if (added.some(({ voteKey }) => isVoteKey(books, voteKey) || books.keys.has(kidOf(voteKey)))) return 'key_taken';
+  if (added.some(({ voteKey }) => books.voteKeys.has(voteKey) || books.keys.has(kidOf(voteKey)))) return 'key_taken';
   return validators.every((member) => hasNode(books, turn, member)) ? null : 'unknown_key';
 }
 
@@ -97,10 +98,14 @@ export function withdrawChange(books: Books, turn: Turn, waiter: Waiter, change:
 export function approve(books: Books, turn: Turn): boolean {
   const { change } = books;
   if (change === null || change.approved) return false;
-  const authorities = authoritiesOf(books);
-  const agreed = authorities.filter((party) => hasSigned(books, turn, party, change.consents)).length;
-  change.approved = agreed >= authorities.length - faultsMax(authorities.length);
+  change.approved = isQuorumAmong(books, turn, change.consents);
   return change.approved;
+}
+
+function isQuorumAmong(books: Books, turn: Turn, kids: Iterable<Thumbprint>): boolean {
+  const authorities = authoritiesOf(books);
+  const agreed = authorities.filter((party) => hasSigned(books, turn, party, kids)).length;
+  return agreed >= authorities.length - faultsMax(authorities.length);
 }
 
 /** A member says that it holds the state and will vote. */
