@@ -2,8 +2,11 @@
 import t from 'tap';
 import { laneOfBatchKey } from '../node/replica/records.js';
 import { decodeMessage } from '../protocol/envelope.js';
+import type { JwsJson } from '../protocol/instruction.js';
+import type { InstructionDigest } from '../protocol/types.js';
 import type { SimNode, SimNodeOptions } from './node.js';
 import { Stage } from './stage.test-helper.js';
+import { readJws } from './workload.js';
 
 /** The newest batch of a node's own lane, on its disk. */
 function damageOwnBatch(node: SimNode): void {
@@ -68,14 +71,18 @@ t.test(
     await stage.join(0).start();
     t.ok(await stage.until(() => stage.heightOf(stage.node(4)) > 10), 'a participant follows');
     const [validator, participant] = [stage.node(3), stage.node(4)];
-    const answered = stage.checkers.acknowledged.length;
+    const sent = new Map<InstructionDigest, JwsJson>();
     for (const node of [participant, validator]) {
-      for (let sent = 0; sent < 6; sent++) stage.submit(node, await stage.workload.next());
+      for (let times = 0; times < 6; times++) {
+        const jws = await stage.workload.next();
+        sent.set(readJws(jws).digest, jws);
+        stage.submit(node, jws);
+      }
       // It is with others, and this node does not see what becomes of it.
       await stage.world.run(stage.world.nowMs + 60);
       node.crash('kill');
     }
-    const owed = stage.checkers.acknowledged.slice(answered);
+    const owed = stage.checkers.acknowledged.filter(({ digest }) => sent.has(digest));
     await stage.until(() => false, 5);
     const others = stage.nodes.slice(0, 3);
     for (const node of others) node.crash('kill');
@@ -97,6 +104,8 @@ t.test(
       const isHonest =
         told?.status === 'pruned' || (told?.status === 'final' && told.code === (truth as typeof told).code);
       t.ok(isHonest, `${JSON.stringify(truth)}, told ${JSON.stringify(told)}`);
+      const again = await stage.node(node).running?.service.submit(readJws(sent.get(digest) as JwsJson));
+      t.strictSame(again, { accepted: true }, 'sent again it is not refused as expired');
     }
     t.ok(settled > 0 && owed.length > 6, `${settled} of ${owed.length} had settled meanwhile`);
     await stage.checkers.atEnd(stage.nodes);

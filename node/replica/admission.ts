@@ -25,9 +25,9 @@ export interface Pending {
   readonly settle: (durable: boolean) => void;
 }
 
-/** Instructions waiting for a batch, at most: past it the door says `lane_full`. */
 /** Copies of one instruction under way, each with signatures that the others lack: a signature comes off a JWS freely. */
 const COPIES_MAX = SIGNATURES_MAX;
+/** Instructions waiting for a batch, at most: past it the door says `lane_full`. */
 const WAITING_MAX = 4 * BATCH_ITEMS_MAX;
 
 interface Deps extends Pick<Ports, 'clock' | 'verifier' | 'metrics'> {
@@ -37,6 +37,8 @@ interface Deps extends Pick<Ports, 'clock' | 'verifier' | 'metrics'> {
   /** Why the node takes nothing now, or null. */
   readonly closed: () => string | null;
   readonly isLaneFull: () => boolean;
+  /** Whether this node can tell what became of an instruction. */
+  readonly isTold: (digest: InstructionDigest) => boolean;
   /** A record that the disk has damaged: it is mended, and what needs it may come again. */
   readonly onDamage: (corrupt: Corrupt) => void;
   readonly wake: () => void;
@@ -76,11 +78,14 @@ export class Admission {
   }
 
   async #admit(instruction: Instruction): Promise<Verdict> {
-    const before = this.#judge(instruction);
-    if (before !== null) return before;
+    // What was taken once is taken again, past its time too: who asks again must not think that it never was.
+    const shut = this.#shut(instruction);
+    if (shut !== null) return shut;
     if (this.#isOver(instruction)) return { accepted: true };
     const same = this.#copyOf(instruction);
     if (same !== undefined) return accepted(same);
+    const before = this.#judge(instruction);
+    if (before !== null) return before;
     const item = laneItem(instruction);
     const state = this.#deps.state();
     await learnFacts([item], state.publicKey.bind(state), this.#deps.verifier, 'door');
@@ -88,7 +93,7 @@ export class Admission {
     if (bad !== undefined)
       return refused('bad_signature', `The signature by key ${bad[0]} does not hold for this payload.`);
     // The world went on while the signatures were checked.
-    const after = this.#judge(instruction);
+    const after = this.#shut(instruction) ?? this.#judge(instruction);
     if (after !== null) return after;
     const meanwhile = this.#copyOf(instruction);
     if (meanwhile !== undefined) return accepted(meanwhile);
@@ -105,16 +110,24 @@ export class Admission {
     return accepted(pending);
   }
 
-  /** Everything that can be told without checking a signature. */
-  #judge(instruction: Instruction): Verdict | null {
-    const { payload, digest, expiresMs, signatures } = instruction;
-    const { clock, network, finalTime, state: stateNow, closed } = this.#deps;
+  /** Why nothing of this kind is taken here now. */
+  #shut({ payload }: Instruction): Verdict | null {
+    const { network, closed } = this.#deps;
     const reason = closed();
     if (reason !== null) return refused('not_ready', reason);
-    if (payload.network !== network)
-      return refused('wrong_network', `The payload names network ${payload.network}; this is ${network}.`);
-    if (expiresMs <= clock.now() || expiresMs < finalTime())
-      return refused('expired', `The payload expired at ${payload.expires}.`);
+    if (payload.network === network) return null;
+    return refused('wrong_network', `The payload names network ${payload.network}; this is ${network}.`);
+  }
+
+  #hasExpired({ expiresMs }: Instruction): boolean {
+    return expiresMs <= this.#deps.clock.now() || expiresMs < this.#deps.finalTime();
+  }
+
+  /** Everything that can be told without checking a signature. */
+  #judge(instruction: Instruction): Verdict | null {
+    const { payload, digest, signatures } = instruction;
+    const { finalTime, state: stateNow } = this.#deps;
+    if (this.#hasExpired(instruction)) return refused('expired', `The payload expired at ${payload.expires}.`);
     const state = stateNow();
     const id = `${payload.initiator}/${payload.id}`;
     const remembered = recordAgainst(state, finalTime(), payload)?.digest ?? this.#ids.get(id);
@@ -137,10 +150,11 @@ export class Admission {
   }
 
   /** Whether nothing that comes with it has an effect any more: it has its last result, or brings no new signature. */
-  #isOver({ digest, payload, signatures }: Instruction): boolean {
+  #isOver(instruction: Instruction): boolean {
+    const { digest, payload, signatures } = instruction;
     const state = this.#deps.state();
     const record = state.record(payload.initiator as Bic, payload.id as Uetr);
-    if (record?.digest !== digest) return false;
+    if (record?.digest !== digest) return this.#hasExpired(instruction) && this.#deps.isTold(digest);
     const consents = state.consentsTo(digest);
     return !isOpen(record.code) || consents === undefined || signatures.every(({ kid }) => consents.includes(kid));
   }

@@ -36,7 +36,7 @@ import { Opening } from './opening.js';
 import { Outbox, type OutboxItem } from './outbox.js';
 import { OwnLane } from './ownlane.js';
 import { Readiness } from './ready.js';
-import { type FinalPointer, putBatch } from './records.js';
+import { type FinalPointer, getPlace, putBatch } from './records.js';
 import type { Recovered } from './recovery.js';
 import type { RestartGoal } from './restart.js';
 import type { Turn, UpkeepPort } from './turn.js';
@@ -172,6 +172,7 @@ export class Replica {
       finalTime: () => this.chain.final.header.time,
       closed: () => this.#closedBecause(),
       onDamage,
+      isTold: (digest) => getPlace(ports.store, digest) !== null,
       isLaneFull: () => this.#own?.isFull(this.chain.final.header.cut) ?? this.#outbox.isFull,
       wake,
     });
