@@ -125,7 +125,10 @@ export class Writer {
   }
 }
 
-/** What a reader throws when bytes are no encoding: `decode` turns it into a refusal. No Error: a stack costs too much where a liar can cause thousands. */
+/**
+ * What a reader throws when bytes are no encoding: `decode` turns it into a refusal. It is no Error, since a stack costs too
+ * much where a liar can cause thousands.
+ */
 export class DecodeError {
   readonly message: string;
 

@@ -33,8 +33,8 @@ export interface RunResult {
   readonly trace: readonly string[];
 }
 
-/** Virtual time past which a network without faults is no more waited for: the checkers speak long before. */
 const DAY_MS = 24 * 60 * 60 * 1000;
+/** Virtual time past which a network without faults is no more waited for: the checkers speak long before. */
 const SETTLE_MS = 180_000;
 const SETTLE_STEP_MS = 500;
 /** A node that starts has its disk to read. */

@@ -1,12 +1,12 @@
 /** `govern`: an authority asks for another set of validators. */
 import type { PayloadOf } from '../../protocol/payload.js';
-import { quorum, type Validator } from '../../protocol/types.js';
+import type { Validator } from '../../protocol/types.js';
 import type { ResultCode } from '../codes.js';
 import { namedOf, type Ordered, type Posting } from '../posting.js';
-import { hasSigned, isBegun, screen } from '../rights.js';
+import { isBegun, screen } from '../rights.js';
 import { resolveAll } from '../settlement/waiting.js';
 import type { State } from '../state.js';
-import { CHANGE_OPEN_MS, isOver, keepsVoteKey } from '../succession/change.js';
+import { CHANGE_OPEN_MS, isOver, isQuorumAmong, keepsVoteKey } from '../succession/change.js';
 
 /** Opens a change without effect, or records why it cannot be one. */
 export function govern(posting: Posting, ordered: Ordered, payload: PayloadOf<'govern'>): void {
@@ -17,13 +17,18 @@ export function govern(posting: Posting, ordered: Ordered, payload: PayloadOf<'g
   const standing = state.openChange();
   if (standing !== null && isOver(posting, standing)) posting.endChange(standing, 'lapsed');
   const members = isBegun(at.time, instruction) ? judge(posting, ordered, payload) : 'not_yet_valid';
+  if (members === 'authority_signature_missing') return;
   if (typeof members === 'string') {
     posting.conclude(instruction, members);
     resolveAll(posting, instruction.digest);
     return;
   }
   const displaced = state.openChange();
-  if (displaced !== null) posting.endChange(displaced, 'displaced');
+  if (displaced !== null) {
+    posting.endChange(displaced, 'displaced');
+    // One that this block opened may still be waited for.
+    resolveAll(posting, displaced.digest);
+  }
   const openUntil = (instruction.expiresMs + CHANGE_OPEN_MS) as typeof at.time;
   const change = {
     ...namedOf(instruction),
@@ -40,10 +45,18 @@ export function govern(posting: Posting, ordered: Ordered, payload: PayloadOf<'g
   posting.remember(change, 'proposed', change.until);
 }
 
-function judge(posting: Posting, ordered: Ordered, payload: PayloadOf<'govern'>): readonly Validator[] | ResultCode {
+function judge(
+  posting: Posting,
+  ordered: Ordered,
+  payload: PayloadOf<'govern'>,
+): readonly Validator[] | ResultCode | 'authority_signature_missing' {
   const { state } = posting;
   if (state.participant(payload.initiator)?.authority !== true) return 'forbidden';
-  if (!givesWay(posting, ordered)) return 'change_pending';
+  const standing = state.openChange();
+  if (standing?.approved === true) return 'change_pending';
+  // What no quorum has approved gives way to what comes with the signatures of one: no authority keeps the others from a
+  // change. A copy without them leaves no trace, or it would use up the id of the one that has them.
+  if (standing !== null && !isQuorumAmong(posting, ordered.signed)) return 'authority_signature_missing';
   const members = payload.change.validators.map(
     ({ party, voteKey, networkKey }) => ({ party, voteKey, networkKey }) as Validator,
   );
@@ -53,16 +66,6 @@ function judge(posting: Posting, ordered: Ordered, payload: PayloadOf<'govern'>)
   const refusal = voteKeysRefusal(state, current, ordered, payload);
   if (refusal !== null) return refusal;
   return members.every(({ party, networkKey }) => state.nodes.get(networkKey) === party) ? members : 'unknown_key';
-}
-
-/** What a quorum has not approved gives way to what comes with a quorum's signatures, or one authority could keep all others from a change. */
-function givesWay(posting: Posting, { signed }: Ordered): boolean {
-  const { state } = posting;
-  const standing = state.openChange();
-  if (standing === null) return true;
-  const authorities = state.authorities();
-  const signing = authorities.filter((party) => hasSigned(posting, party, signed));
-  return !standing.approved && signing.length >= quorum(authorities.length);
 }
 
 const isSame = (member: Validator, other: Validator | undefined): boolean =>

@@ -123,8 +123,8 @@ const ROWS: readonly Row[] = [
       return b.ready(ALFA, change);
     },
   },
-  { code: 'change_pending', says: 'a second change', given: (b) => (asked(b), b.govern(BOTH, [member(HKMA)])) },
-  { code: 'change_pending', says: 'and were it empty', given: (b) => (asked(b), b.govern(BOTH, MEMBERS)) },
+  { code: 'change_pending', says: 'a second change', given: (b) => (approved(b), b.govern(BOTH, [member(HKMA)])) },
+  { code: 'change_pending', says: 'and were it empty', given: (b) => (approved(b), b.govern(BOTH, MEMBERS)) },
   { code: 'change_empty', says: 'the set that there is', given: (b) => b.govern(HKMA, MEMBERS, BOTH_SIGN) },
   {
     code: 'possession_unproven',
@@ -317,14 +317,18 @@ t.test('all of it in one block has one receipt', (t) => {
     'what waited is heeded in the same order',
   );
   const [one, two] = [book.govern(HKMA, [member(ALFA)]), book.govern(BOTH, [member(ALFA)])];
-  t.same(codes(book.block(one, two)), ['change_pending', 'proposed'], 'one at a time');
+  t.same(codes(book.block(one, two)), ['proposed'], 'one at a time; the other leaves no trace');
   const empty = book.govern(BOTH, [...book.state.members()], BOTH_SIGN);
   t.same(codes(book.block(empty)), ['change_empty'], 'what is refused takes the place of nothing');
-  const agreed = book.govern(BOTH, [member(ALFA)], BOTH_SIGN);
+  const agreed = book.govern(BOTH, [member(ALFA)], BOTH_SIGN, { id: two.instruction.payload.id });
   const instead = book.block(agreed, named(book, 'withdraw', HKMA, one));
   t.same(codes(instead), ['displaced', 'settlement_closed', 'approved'], 'what a quorum has signed takes its place');
   t.match(book.state.openChange(), { digest: agreed.instruction.digest, approved: true });
-  t.same(codes(book.block(book.govern(HKMA, [member(GAMA)], BOTH_SIGN))), ['change_pending'], 'nothing takes its own');
+  t.same(
+    codes(book.block(book.govern(HKMA, [member(GAMA)], BOTH_SIGN))),
+    ['change_pending'],
+    'what is approved gives way to nothing',
+  );
   t.equal(State.load(book.disk.entries(), book.disk).root, book.state.root);
 
   const other = withNode();
@@ -332,9 +336,16 @@ t.test('all of it in one block has one receipt', (t) => {
   const { id } = open.instruction.payload;
   const again = other.order({ kind: 'consent', initiator: HKMA, settlement: hash('later'), id });
   t.same(codes(other.block(open, again)), ['proposed'], 'its id is used up at once');
-  const refused = other.govern(HKMA, MEMBERS);
+  const refused = other.govern(HKMA, MEMBERS, BOTH_SIGN);
   t.same(codes(other.block(named(other, 'consent', BOTH, refused))), ['waiting']);
-  t.same(codes(other.block(refused)), ['change_pending', 'settlement_closed'], 'nothing waits for what was refused');
+  t.same(codes(other.block(refused)), ['change_empty', 'settlement_closed'], 'nothing waits for what was refused');
+  const [early, late] = [other.govern(HKMA, [member(ALFA)], BOTH_SIGN), other.govern(BOTH, FIVE, BOTH_SIGN)];
+  t.same(codes(other.block(named(other, 'consent', BOTH, early))), ['waiting']);
+  t.same(
+    codes(other.block(early, late)),
+    ['displaced', 'displaced', 'settlement_closed', 'approved'],
+    'nor for what gave way in its own block',
+  );
   t.end();
 });
 

@@ -13,7 +13,7 @@ import type { ResultCode } from '../codes.js';
 import type { Change } from '../entries.js';
 import { HOUR_MS } from '../memory.js';
 import type { Ordered, Posting } from '../posting.js';
-import { hasSigned, signerOf } from '../rights.js';
+import { hasSigned, type Readings, signerOf } from '../rights.js';
 import { resolve, resolveAll, stale, waitingFor } from '../settlement/waiting.js';
 import type { State } from '../state.js';
 
@@ -92,19 +92,16 @@ export function approve(posting: Posting): void {
   const { state } = posting;
   const change = state.openChange();
   if (change === null || change.approved || isOver(posting, change)) return;
-  const counts = new Map<Bic, number>();
-  for (const kid of change.consents) {
-    const party = signerOf(state, kid);
-    if (party !== undefined) counts.set(party, (counts.get(party) ?? 0) + 1);
-  }
-  const authorities = state.authorities();
-  const consenting = authorities.filter((party) => (counts.get(party) ?? 0) >= thresholdOf(posting.parent, party));
-  if (consenting.length < quorum(authorities.length)) return;
+  if (!isQuorumAmong(posting, change.consents)) return;
   state.tables.changes.set('', { ...change, approved: true });
   posting.news = 'approved';
 }
 
-const thresholdOf = (parent: State, party: Bic): number => parent.participant(party)?.threshold ?? Infinity;
+/** Whether a quorum of the authorities has signed with these keys. */
+export function isQuorumAmong(readings: Readings, kids: readonly Thumbprint[]): boolean {
+  const authorities = readings.state.authorities();
+  return authorities.filter((party) => hasSigned(readings, party, kids)).length >= quorum(authorities.length);
+}
 
 /** Executes the change if nothing more is needed, or gives the receipt of what the block made of it. */
 export function concludeChange(posting: Posting): void {

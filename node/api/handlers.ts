@@ -142,7 +142,7 @@ const unknownInstruction = (digest: string): { ok: false; problem: Problem } =>
 const pruned = (digest: string, height: number): { ok: false; problem: Problem } =>
   refuse(
     'pruned',
-    `What became of instruction ${digest} is in a block up to ${height} that this node does not keep. A receipt taken before holds as ever; a node that keeps more history has it still.`,
+    `The outcome of instruction ${digest}, if it had one, is in a block up to ${height}, which this node does not keep. A receipt taken before holds as ever; a node that keeps more history has it still.`,
   );
 
 function statusAnswer(digest: string, found: InstructionStatus): ApiResult<AnswerOf<'getInstruction'>> {

@@ -9,7 +9,7 @@ import { encodeItem, type Instruction } from '../../protocol/instruction.js';
 import { BATCH_BYTES_MAX, BATCH_ITEMS_MAX, SIGNATURES_MAX } from '../../protocol/limits.js';
 import type { Bic, InstructionDigest, NetworkId, TimestampMs, Uetr } from '../../protocol/types.js';
 import type { AdmissionCode, Ports } from '../ports.js';
-import { Corrupt } from './checked.js';
+import { Corrupt, unlessDamaged } from './checked.js';
 import { type LaneItem, laneItem, learnFacts } from './facts.js';
 
 export type Verdict =
@@ -78,9 +78,9 @@ export class Admission {
   }
 
   async #admit(instruction: Instruction): Promise<Verdict> {
-    // What was taken once is taken again, past its time too: who asks again must not think that it never was.
     const shut = this.#shut(instruction);
     if (shut !== null) return shut;
+    // Before it is judged to have expired: who sends again what was taken once must not think that it never was.
     if (this.#isOver(instruction)) return { accepted: true };
     const same = this.#copyOf(instruction);
     if (same !== undefined) return accepted(same);
@@ -110,7 +110,7 @@ export class Admission {
     return accepted(pending);
   }
 
-  /** Why nothing of this kind is taken here now. */
+  /** Why this node would refuse it whatever it holds: it takes nothing now, or the payload is of another network. */
   #shut({ payload }: Instruction): Verdict | null {
     const { network, closed } = this.#deps;
     const reason = closed();
@@ -149,7 +149,10 @@ export class Admission {
     );
   }
 
-  /** Whether nothing that comes with it has an effect any more: it has its last result, or brings no new signature. */
+  /**
+   * Whether nothing that comes with it has an effect any more: it has its last result, or brings no new signature; or it has
+   * expired, and this node can tell what became of it.
+   */
   #isOver(instruction: Instruction): boolean {
     const { digest, payload, signatures } = instruction;
     const state = this.#deps.state();
@@ -190,7 +193,9 @@ export class Admission {
    */
   carry(copies: readonly { readonly instruction: Instruction }[], hasLane: boolean): void {
     for (const { instruction } of copies) {
-      if (this.#isOver(instruction) || this.#copyOf(instruction) !== undefined) continue;
+      // What a damaged record says of it is not known: it is carried, as good as new.
+      const isOver = unlessDamaged(() => this.#isOver(instruction), this.#deps.onDamage) ?? false;
+      if (isOver || this.#copyOf(instruction) !== undefined) continue;
       const pending = this.#keep(laneItem(instruction));
       pending.settle(true);
       if (hasLane) this.#waiting.push(pending);

@@ -1,8 +1,8 @@
-/** What one peer may ask in a while: so that asking cannot be made to cost more than it is worth. */
+/** What one peer may cost this node in a while: so that asking cannot be made to cost more than it is worth. */
 import type { PeerKey } from '../../protocol/types.js';
 import type { Clock } from '../ports.js';
 
-/** What a peer may have of this node in a Δ, in bytes of answers. */
+/** In a Δ, in bytes of what it is sent and of what it submits. */
 const BYTES_MAX = 8 * 1024 * 1024;
 /** What a request counts for by itself. */
 const ASKING_BYTES = 128 * 1024;

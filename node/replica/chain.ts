@@ -447,10 +447,10 @@ export class Chain {
         for (const item of batches.flatMap(({ items }) => items)) {
           if (item === null || told.has(item.instruction.digest)) continue;
           const { instruction } = item;
-          // Of what others bring that late nobody here can tell any more that it never had an outcome.
+          // Past the ledger's memory nothing tells whether what another lane brings once had an outcome; for its own this node answers.
           if (isPastMemory(instruction, time) && lane !== lanes.self) continue;
           if (getPlace(store, instruction.digest) === null)
-            operations.push(putPlace(instruction.digest, placeWithoutTrace(instruction, executed.state, time)));
+            operations.push(putPlace(instruction.digest, placeWithoutTrace(instruction, executed.state, block.header)));
         }
       }
     }

@@ -170,6 +170,9 @@ export function checked(store: Store): Store {
   };
 }
 
+/** For reads of which the damage is told elsewhere, or that put something else in its place. */
+export const untold = (): void => undefined;
+
 /** What `read` gives, or null when it met a record that is damaged, which is told of. */
 export function unlessDamaged<T>(read: () => T, onDamage: (corrupt: Corrupt) => void): T | null {
   try {

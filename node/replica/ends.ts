@@ -3,7 +3,7 @@ import { type IdRecord, MEMORY_MS } from '../../ledger/memory.js';
 import { recordAgainst } from '../../ledger/rights.js';
 import type { State } from '../../ledger/state.js';
 import type { Instruction } from '../../protocol/instruction.js';
-import type { TimestampMs } from '../../protocol/types.js';
+import type { BlockHeader, TimestampMs } from '../../protocol/types.js';
 import type { Place } from './records.js';
 
 export const rememberedAs = ({ code, height, time }: Pick<IdRecord, 'code' | 'height' | 'time'>): Place => ({
@@ -15,13 +15,16 @@ export const rememberedAs = ({ code, height, time }: Pick<IdRecord, 'code' | 'he
 
 /**
  * The place of an instruction that left no receipt, seen from a final block: its own outcome, if the ledger remembers one;
- * that its id is another's, if it is for as long as it could count; else that it ends when it expires.
+ * that its id is another's, if it is for as long as it could count; else that it ends when it expires. So long after that
+ * the ledger would remember nothing, it may have had an outcome all the same, which this node never saw or has forgotten.
  */
 export function placeWithoutTrace(
-  { digest, payload, expiresMs }: Pick<Instruction, 'digest' | 'payload' | 'expiresMs'>,
+  instruction: Pick<Instruction, 'digest' | 'payload' | 'expiresMs'>,
   state: State,
-  time: TimestampMs,
+  { height, time }: Pick<BlockHeader, 'height' | 'time'>,
 ): Place {
+  if (isPastMemory(instruction, time)) return { type: 'before', height, time };
+  const { digest, payload, expiresMs } = instruction;
   const record = recordAgainst(state, time, payload);
   if (record?.digest === digest) return rememberedAs(record);
   if (record !== undefined && record.until >= expiresMs)

@@ -129,7 +129,7 @@ class Lane {
 
 export class Lanes {
   readonly #lanes: Lane[];
-  /** This node's own lane. */
+  /** This node's own lane; null for a node without one. */
   readonly self: ValidatorIndex | null;
 
   constructor(self: ValidatorIndex | null, finalCut: Cut) {

@@ -1,13 +1,13 @@
 /**
  * The mark: a count, kept outside the data folder, of what a key has signed and the folder keeps: writes of votes by a vote
  * key, batches by the network key. A folder that counts fewer is missing or an old copy, and may have forgotten some: such
- * a vote key never signs again, and such a lane goes on under a later incarnation, which the count is raised to, so that
- * no later one can be less (SPEC, The mark).
+ * a vote key never signs again, and such a lane goes on under a later incarnation. The mark keeps the last one of those,
+ * so that none is used twice (SPEC, The mark).
  */
 import { decode, Writer } from '../../protocol/codec.js';
 import { assert, type Hash } from '../../protocol/types.js';
 import type { Operation, Store } from '../ports.js';
-import { unlessDamaged } from './checked.js';
+import { unlessDamaged, untold } from './checked.js';
 import { getCount, putCount } from './records.js';
 
 /** Why a vote key must not sign: there is no log, though it has voted; the log is an old copy; the log's mark is gone; or it was found so before. */
@@ -16,24 +16,31 @@ export type Unfit = 'vote_log_missing' | 'vote_log_rolled_back' | 'vote_mark_mis
 interface MarkRecord {
   readonly count: number;
   readonly isRetired: boolean;
+  /** Of the lane that a network key writes. */
+  readonly incarnation: number;
 }
 
 const markKey = (key: Hash): Uint8Array => new Writer(64).text('mark').hash(key).finish();
 
-const putMark = (key: Hash, { count, isRetired }: MarkRecord): Operation => ({
+const putMark = (key: Hash, { count, isRetired, incarnation }: MarkRecord): Operation => ({
   type: 'put',
   table: 'meta',
   key: markKey(key),
-  value: new Writer(9)
+  value: new Writer(13)
     .u64(count)
     .u8(isRetired ? 1 : 0)
+    .u32(incarnation)
     .finish(),
 });
 
 function getMark(store: Pick<Store, 'get'>, key: Hash): MarkRecord | null {
   const bytes = store.get('meta', markKey(key));
   if (bytes === undefined) return null;
-  const record = decode(bytes, (reader) => ({ count: reader.u64(), isRetired: reader.u8() === 1 }));
+  const record = decode(bytes, (reader) => ({
+    count: reader.u64(),
+    isRetired: reader.u8() === 1,
+    incarnation: reader.u32(),
+  }));
   assert(record !== null, 'a mark is whole');
   return record;
 }
@@ -44,7 +51,8 @@ export class Mark {
   #count: number;
   #isRetired: boolean;
   readonly #isNew: boolean;
-  #marked: number;
+  readonly #marked: number;
+  #incarnation: number;
   #isFolderOld: boolean;
   /** Why a vote key must not sign, or null. */
   readonly unfit: Unfit | null;
@@ -54,17 +62,12 @@ export class Mark {
     this.#key = key;
     this.#mark = mark;
     // A damaged count is no count.
-    const known = unlessDamaged(
-      () => getMark(mark, key),
-      () => undefined,
-    );
-    const count = unlessDamaged(
-      () => getCount(store, key),
-      () => undefined,
-    );
+    const known = unlessDamaged(() => getMark(mark, key), untold);
+    const count = unlessDamaged(() => getCount(store, key), untold);
     this.#count = count ?? 0;
     this.#marked = known?.count ?? 0;
     this.#isRetired = known?.isRetired ?? false;
+    this.#incarnation = known?.incarnation ?? 0;
     this.#isNew = known === null && count === null;
     this.unfit = judge(known, count);
     this.#isFolderOld = (known === null && count !== null) || this.#count < this.#marked;
@@ -86,10 +89,14 @@ export class Mark {
     await this.advance();
   }
 
-  /** Counts on to `least`, past all that was ever counted; gives the count. `advance` makes it last. */
-  raise(least: number): number {
-    this.#marked = Math.max(least, this.#count + 1, this.#marked + 1);
-    return this.#marked;
+  /** The last incarnation that the key's lane was begun under. */
+  get incarnation(): number {
+    return this.#incarnation;
+  }
+
+  /** The lane begins under a later one: `advance` makes it last, before anything is written under it. */
+  beginLane(incarnation: number): void {
+    this.#incarnation = incarnation;
   }
 
   /** What an old folder is written once its age is seen to: from then on it no longer counts as old. */
@@ -108,7 +115,10 @@ export class Mark {
   /** After that write is durable, and before what was signed is said. */
   async advance(): Promise<void> {
     const count = Math.max(this.#count, this.#marked);
-    await this.#mark.write([putMark(this.#key, { count, isRetired: this.#isRetired })], { sync: true });
+    await this.#mark.write(
+      [putMark(this.#key, { count, isRetired: this.#isRetired, incarnation: this.#incarnation })],
+      { sync: true },
+    );
   }
 }
 

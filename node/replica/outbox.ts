@@ -6,11 +6,13 @@ import { isOpen } from '../../ledger/codes.js';
 import type { State } from '../../ledger/state.js';
 import { decodeItem, type Instruction } from '../../protocol/instruction.js';
 import { LANE_UNORDERED_BYTES_MAX } from '../../protocol/limits.js';
-import type { InstructionDigest, TimestampMs } from '../../protocol/types.js';
+import type { BlockHeader, InstructionDigest } from '../../protocol/types.js';
 import type { Operation, Store } from '../ports.js';
 import { type Corrupt, unlessDamaged } from './checked.js';
 import { placeWithoutTrace } from './ends.js';
 import { deleteOutbox, getPlace, putOutbox, putPlace } from './records.js';
+
+type Final = Pick<BlockHeader, 'height' | 'time'>;
 
 export interface OutboxItem {
   readonly instruction: Instruction;
@@ -77,13 +79,13 @@ export class Outbox {
   }
 
   /**
-   * Blocks are about to become final, with this state and up to this time. What they ended leaves with the operations, and
+   * Blocks are about to become final, with this state, the last of them being `final`. What they ended leaves with the operations, and
    * so does what can have no effect any more: nobody waits for it any longer.
    */
   onFinal(
     ended: Iterable<InstructionDigest>,
     state: State,
-    time: TimestampMs,
+    final: Final,
   ): { readonly operations: Operation[]; readonly over: readonly Instruction[] } {
     const operations: Operation[] = [];
     const over: Instruction[] = [];
@@ -98,7 +100,7 @@ export class Outbox {
       const [digest, [first]] = next.value;
       // Until a damaged record is mended nothing is made of it.
       const found =
-        first === undefined ? null : unlessDamaged(() => this.#over(first.instruction, state, time), this.#onDamage);
+        first === undefined ? null : unlessDamaged(() => this.#over(first.instruction, state, final), this.#onDamage);
       if (first === undefined || found === null) continue;
       operations.push(...found, ...this.#remove(digest));
       over.push(first.instruction);
@@ -107,11 +109,11 @@ export class Outbox {
   }
 
   /** What is to be written of an instruction that can have no effect any more; null while it still may. */
-  #over(instruction: Instruction, state: State, time: TimestampMs): Operation[] | null {
+  #over(instruction: Instruction, state: State, final: Final): Operation[] | null {
     const { digest, expiresMs } = instruction;
-    const place = placeWithoutTrace(instruction, state, time);
+    const place = placeWithoutTrace(instruction, state, final);
     const hasEnded = place.type === 'taken' || (place.type === 'remembered' && !isOpen(place.code));
-    if (time <= expiresMs && !hasEnded) return null;
+    if (final.time <= expiresMs && !hasEnded) return null;
     return getPlace(this.#store, digest) === null ? [putPlace(digest, place)] : [];
   }
 

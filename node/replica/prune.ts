@@ -1,7 +1,8 @@
 /**
  * Forgetting old blocks by the operator's rule: their records, receipts and batches, a slice after each final block. What
  * is in the index stays for twice the days, so that who asks for a receipt that is gone is told so; after that the
- * instruction is unknown here, as one that never came. A bundle that was given out needs nothing of this; the genesis block, hand-overs, the state and the memory of ids stay.
+ * instruction is unknown here, as one that never came. A bundle that was given out needs nothing of this; the genesis
+ * block, hand-overs, the state and the memory of ids stay.
  */
 import { decode, toHex, Writer } from '../../protocol/codec.js';
 import { assert, type BlockHeader, type Height, type InstructionDigest } from '../../protocol/types.js';

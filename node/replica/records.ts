@@ -14,7 +14,7 @@ import {
   writeVote,
 } from '../../protocol/block.js';
 import type { HandOver } from '../../protocol/certificate.js';
-import { decode, fromHex, Reader, Writer } from '../../protocol/codec.js';
+import { DecodeError, decode, fromHex, Reader, Writer } from '../../protocol/codec.js';
 import { decodeHandOver, encodeHandOver } from '../../protocol/handover.js';
 import { hashOf } from '../../protocol/hash.js';
 import { BATCH_BYTES_MAX } from '../../protocol/limits.js';
@@ -162,33 +162,37 @@ export type Place =
   /** Its outcome, if it has one, is in a block up to this one that never was here. */
   | { readonly type: 'before'; readonly height: Height; readonly time: TimestampMs };
 
+/** First byte of an entry of the index. */
+const PLACE_BYTES = { receipt: 1, dropped: 2, remembered: 3, before: 4, taken: 5 } as const satisfies Record<
+  Place['type'],
+  number
+>;
+
 export function putPlace(digest: InstructionDigest, place: Place): Operation {
-  const writer = new Writer(80);
-  if (place.type === 'receipt') writer.u8(1).u64(place.height).u64(place.time).u32(place.position);
-  else if (place.type === 'remembered') writer.u8(3).u64(place.height).u64(place.time).u8(CODE_BYTES[place.code]);
-  else if (place.type === 'dropped') writer.u8(2).u64(place.expires);
-  else
-    writer
-      .u8(place.type === 'before' ? 4 : 5)
-      .u64(place.height)
-      .u64(place.time);
+  const writer = new Writer(24).u8(PLACE_BYTES[place.type]);
+  if (place.type === 'dropped') writer.u64(place.expires);
+  else writer.u64(place.height).u64(place.time);
+  if (place.type === 'receipt') writer.u32(place.position);
+  if (place.type === 'remembered') writer.u8(CODE_BYTES[place.code]);
   return put('index', fromHex(digest), writer.finish());
 }
 
 function readPlace(reader: Reader): Place {
-  const type = reader.u8();
-  if (type === 1)
-    return { type: 'receipt', height: reader.u64(), time: reader.u64() as TimestampMs, position: reader.u32() };
-  if (type === 3)
-    return {
-      type: 'remembered',
-      height: reader.u64() as Height,
-      time: reader.u64() as TimestampMs,
-      code: readCode(reader),
-    };
-  if (type === 2) return { type: 'dropped', expires: reader.u64() as TimestampMs };
-  const place = { height: reader.u64() as Height, time: reader.u64() as TimestampMs };
-  return { type: type === 4 ? 'before' : 'taken', ...place };
+  const byte = reader.u8();
+  if (byte === PLACE_BYTES.dropped) return { type: 'dropped', expires: reader.u64() as TimestampMs };
+  const block = { height: reader.u64() as Height, time: reader.u64() as TimestampMs };
+  switch (byte) {
+    case PLACE_BYTES.receipt:
+      return { type: 'receipt', ...block, position: reader.u32() };
+    case PLACE_BYTES.remembered:
+      return { type: 'remembered', ...block, code: readCode(reader) };
+    case PLACE_BYTES.before:
+      return { type: 'before', ...block };
+    case PLACE_BYTES.taken:
+      return { type: 'taken', ...block };
+    default:
+      throw new DecodeError('an unknown kind of place');
+  }
 }
 
 export function getPlace(store: Pick<Store, 'get'>, digest: InstructionDigest): Place | null {

@@ -114,6 +114,7 @@ class Scene {
       peers: () => [HONEST, LIAR],
       setOf: (epoch) => (epoch === SET.epoch ? SET : null),
       state: () => ledger.book.state,
+      final: () => ledger.header,
       idFor: (header) => blockId(header),
       send: (to, message) => {
         if (message.type !== 'wantChunk') return;

@@ -44,6 +44,7 @@ import {
 } from '../../protocol/types.js';
 import type { Operation, Ports, Store, Table } from '../ports.js';
 import { Corrupt, soundEntries, unlessDamaged } from './checked.js';
+import { placeWithoutTrace } from './ends.js';
 import {
   type BlockRecord,
   getBlock,
@@ -108,6 +109,7 @@ interface Deps extends Pick<Ports, 'store' | 'clock' | 'log' | 'verifier'> {
   readonly setOf: (epoch: Epoch) => ValidatorSet | null;
   /** The state of the last final block; null while a write of later ones is under way: what that writes must not be undone. */
   readonly state: () => State | null;
+  readonly final: () => Pick<BlockHeader, 'height' | 'time'>;
   /** The id by which the next block names this one: its own, or the opening of the next epoch. */
   readonly idFor: (header: BlockHeader, root: Root, next: BlockHeader) => BlockId;
   readonly send: (to: PeerKey, message: SnapshotMessage) => void;
@@ -264,7 +266,9 @@ export class Repair {
       if (seen % SLICE === 0) await this.#pause();
     }
     place ??= await this.#findDropped(digest);
-    return place === null ? 'nothing' : putPlace(digest, place);
+    const final = this.#deps.final();
+    // It had a place: what became of it is in blocks that are not here.
+    return putPlace(digest, place ?? { type: 'before', height: final.height, time: final.time });
   }
 
   async #findDropped(digest: InstructionDigest): Promise<Place | null> {
@@ -278,7 +282,8 @@ export class Repair {
         if (at % SLICE === 0) await this.#pause();
         const read = decodeItem(item);
         if (!read.ok || read.instruction.digest !== digest) continue;
-        return { type: 'dropped', expires: read.instruction.expiresMs };
+        const state = this.#deps.state();
+        return state === null ? null : placeWithoutTrace(read.instruction, state, this.#deps.final());
       }
     }
     return null;

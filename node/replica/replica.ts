@@ -430,11 +430,7 @@ export class Replica {
     );
     const last = blocks.at(-1);
     const { state } = last?.executed ?? this.chain.final;
-    const { operations: left, over } = this.#outbox.onFinal(
-      ended,
-      state,
-      (last?.block ?? this.chain.final).header.time,
-    );
+    const { operations: left, over } = this.#outbox.onFinal(ended, state, (last?.block ?? this.chain.final).header);
     const committed: Turn = { type: 'committed', blocks, pointer, expired: finality.expired };
     this.#finalWrite = this.#ports.store.write([...operations, ...pruned, ...left], { sync: true }).then(() => {
       this.admission.ordered(over.map(laneItem));

@@ -15,6 +15,7 @@ import {
   type Epoch,
   type InstructionDigest,
   type LanePoint,
+  unreachable,
   type ValidatorIndex,
 } from '../../protocol/types.js';
 import { formatAmount } from '../../protocol/values.js';
@@ -36,6 +37,9 @@ import { Corrupt } from './checked.js';
 import { type BlockRecord, getBatch, getBlock, getHandOver, getPlace, getReceipts } from './records.js';
 import type { Replica } from './replica.js';
 import type { Succession } from './succession.js';
+
+/** What waits does so until it expires, and an instruction is valid for 25 hours at most. */
+const WAITING_MS_MAX = 2 * 24 * 60 * 60 * 1000;
 
 interface Parts {
   readonly succession: Succession;
@@ -93,19 +97,29 @@ export class Service implements NodeService {
   }
 
   #status(digest: InstructionDigest): InstructionStatus {
-    const replica = this.#replica;
-    const found = getPlace(this.#parts.store, digest);
-    if (found?.type === 'remembered') return this.#standing(digest, found);
-    if (found?.type === 'receipt' && this.#isPruned(found.height)) return { status: 'pruned', height: found.height };
-    const receipt = this.#receipt(digest)?.receipt;
-    if (receipt !== undefined) return this.#standing(digest, receipt);
+    const { chain, admission } = this.#replica;
+    const { height, time } = chain.final.header;
     const pending = { status: 'pending', code: null, height: null, time: null, missing: [] } as const;
-    if (found?.type === 'taken')
-      return { status: 'final', code: 'duplicate_id', height: found.height, time: found.time };
-    if (found?.type === 'before') return { status: 'pruned', height: found.height };
-    const { height, time } = replica.chain.final.header;
-    if (found?.type === 'dropped' && time > found.expires) return { status: 'final', code: 'expired', height, time };
-    return found?.type === 'dropped' || replica.admission.isPending(digest) ? pending : { status: 'unknown' };
+    const place = getPlace(this.#parts.store, digest);
+    if (place === null) return admission.isPending(digest) ? pending : { status: 'unknown' };
+    if (place.type === 'dropped')
+      return time > place.expires ? { status: 'final', code: 'expired', height, time } : pending;
+    // What is written and not yet announced is not told: every read holds for one height.
+    if (place.height > height) return pending;
+    switch (place.type) {
+      case 'receipt': {
+        const found = this.#receipt(digest);
+        return found === null ? { status: 'pruned', height: place.height } : this.#standing(digest, found.receipt);
+      }
+      case 'remembered':
+        return this.#standing(digest, place);
+      case 'taken':
+        return { status: 'final', code: 'duplicate_id', height: place.height, time: place.time };
+      case 'before':
+        return { status: 'pruned', height: place.height };
+      default:
+        return unreachable(place);
+    }
   }
 
   /** Whether the block of a receipt has been let go here. */
@@ -118,8 +132,14 @@ export class Service implements NodeService {
     { code, height, time }: Pick<Receipt, 'code' | 'height' | 'time'>,
   ): InstructionStatus {
     if (!isOpen(code)) return { status: 'final', code, height, time };
-    const { state } = this.#replica.chain.final;
+    const { state, header } = this.#replica.chain.final;
     const open = state.openSettlement(digest);
+    // It has ended in blocks that this node skipped, so long ago that the ledger remembers no more how.
+    const isOpenStill =
+      code === 'waiting'
+        ? header.time <= time + WAITING_MS_MAX
+        : open !== undefined || state.openChange()?.digest === digest;
+    if (!isOpenStill) return { status: 'pruned', height: header.height };
     return { status: 'pending', code, height, time, missing: open === undefined ? [] : missingConsents(state, open) };
   }
 

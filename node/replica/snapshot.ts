@@ -40,6 +40,7 @@ interface Deps extends Pick<Ports, 'store' | 'clock' | 'log'> {
   readonly onDamage: (corrupt: Corrupt) => void;
   /** What a chunk has at most, mostly; `CHUNK_BYTES` unless told. All servers of a network have the same. */
   readonly chunkBytes?: number;
+  /** Δ, over which a peer's budget runs. */
   readonly deltaMs: number;
 }
 
@@ -51,6 +52,7 @@ const IDLE_MS = 120_000;
 const SPARE_MS = 10_000;
 /** What is written since a view was opened cannot be given up by the store before it is closed. */
 const AGE_MS = 60 * 60_000;
+/** Peers waiting for a view that is being opened. */
 const WAITING_MAX = 32;
 const QUEUE_PER_PEER_MAX = 8;
 /** Entries looked at between two pauses. */
@@ -165,16 +167,15 @@ export class SnapshotServer {
     }
   }
 
-  /** The first request of the peer that has waited longest for its turn, which it then waits for again. */
+  /** The first request of the peer whose turn it is; that peer then goes to the end of the line. */
   #next(): { readonly to: PeerKey; readonly asked: Asked } | null {
-    for (const [to, queue] of this.#queues) {
-      this.#queues.delete(to);
-      const asked = queue.shift();
-      if (asked === undefined) continue;
-      if (queue.length > 0) this.#queues.set(to, queue);
-      return { to, asked };
-    }
-    return null;
+    const [first] = this.#queues;
+    if (first === undefined) return null;
+    const [to, [asked, ...rest]] = first;
+    assert(asked !== undefined, 'a peer in the line has asked for something');
+    this.#queues.delete(to);
+    if (rest.length > 0) this.#queues.set(to, rest);
+    return { to, asked };
   }
 
   /** Closes what nobody asks for; called now and then. */

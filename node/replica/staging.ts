@@ -23,12 +23,13 @@ import {
   type Manifest,
   type ManifestNode,
 } from '../../protocol/snapshot.js';
-import { assert, type BlockHeader, type Hash, type InstructionDigest } from '../../protocol/types.js';
+import { assert, type BlockHeader, type Hash, type InstructionDigest, type TimestampMs } from '../../protocol/types.js';
 import type { Operation, Store, Table } from '../ports.js';
-import { Corrupt, soundEntries, unlessDamaged } from './checked.js';
+import { Corrupt, soundEntries, unlessDamaged, untold } from './checked.js';
 import { isPastMemory, rememberedAs } from './ends.js';
 import {
   type FinalPointer,
+  getBlock,
   getFinal,
   getPlace,
   loadOutbox,
@@ -278,7 +279,7 @@ async function install(store: Store, manifest: Manifest): Promise<void> {
   await installState(store, slices);
   await installIds(store, slices);
   await slices.flush();
-  await installEnds(store, slices, manifest.header);
+  await installEnds(store, slices, finalTime(store), manifest.header);
   await slices.flush();
   const { header, parentRoot, receiptsRoot, stateRoot, certificate } = manifest;
   const { ballot } = certificate;
@@ -289,6 +290,12 @@ async function install(store: Store, manifest: Manifest): Promise<void> {
   const record = { header, parentRoot, receiptsRoot, stateRoot, root, certificate, closing: [] };
   const done: Operation = { type: 'delete', table: 'snapshot', key: MARK };
   await store.write([putBlock(record), putFinal(pointer), done], { sync: true });
+}
+
+/** The time of the last final block here; 0 where that is damaged, so that all that is later is doubted. */
+function finalTime(store: Store): TimestampMs {
+  const height = getFinal(store)?.height ?? 0;
+  return (unlessDamaged(() => getBlock(store, height)?.header.time ?? null, untold) ?? 0) as TimestampMs;
 }
 
 function stagedManifest(store: Store): Manifest | null {
@@ -339,22 +346,30 @@ async function installIds(store: Store, slices: Slices): Promise<void> {
   }
 }
 
-/** What this node answered for so long ago that the snapshot remembers no outcome may have had one all the same. */
-async function installEnds(store: Store, slices: Slices, { height, time }: BlockHeader): Promise<void> {
-  for (const item of await loadOutbox(store, () => undefined)) {
+/**
+ * What this node answered for, or noted as ordered without a trace, so long ago that the snapshot remembers no outcome may
+ * have had one all the same, in the blocks that are skipped: those after `since`.
+ */
+async function installEnds(store: Store, slices: Slices, since: TimestampMs, header: BlockHeader): Promise<void> {
+  const { height, time } = header;
+  const before: Place = { type: 'before', height, time };
+  for (const item of await loadOutbox(store, untold)) {
     const read = decodeItem(item);
     if (!read.ok || !isPastMemory(read.instruction, time)) continue;
     const { digest } = read.instruction;
-    if (knownPlace(store, digest) === null) await slices.add(putPlace(digest, { type: 'before', height, time }));
+    if (knownPlace(store, digest) === null) await slices.add(putPlace(digest, before));
+  }
+  for await (const [key] of soundEntries(store, 'index', EVERYTHING, untold)) {
+    const digest = toHex(key) as InstructionDigest;
+    const place = knownPlace(store, digest);
+    if (place?.type !== 'dropped' || place.expires < since) continue;
+    if (isPastMemory({ expiresMs: place.expires }, time)) await slices.add(putPlace(digest, before));
   }
 }
 
 /** A damaged place is as good as none: what the snapshot has takes its place. */
 const knownPlace = (store: Pick<Store, 'get'>, digest: InstructionDigest): Place | null =>
-  unlessDamaged(
-    () => getPlace(store, digest),
-    () => undefined,
-  );
+  unlessDamaged(() => getPlace(store, digest), untold);
 
 /** Whether the index has a receipt as late as a record. */
 function isKnown(store: Pick<Store, 'get'>, { digest, height }: IdRecord): boolean {

@@ -17,7 +17,7 @@ import type { RestartFile } from '../../protocol/restart.js';
 import { assert, type Epoch, type Hash, type LanePoint, type ValidatorIndex, type View } from '../../protocol/types.js';
 import type { Operation, Ports } from '../ports.js';
 import type { Verdict } from './admission.js';
-import { unlessDamaged } from './checked.js';
+import { unlessDamaged, untold } from './checked.js';
 import { Mark, type Unfit } from './mark.js';
 import { Outbox } from './outbox.js';
 import {
@@ -98,7 +98,8 @@ export class Succession {
       };
     const votes = marksOf(ports);
     let { recovered } = recovery;
-    const isOld = lane.isFolderOld || [...votes.values()].some(({ isFolderOld }) => isFolderOld);
+    const isLaneOld = lane.isFolderOld || storedIncarnation(store) < lane.incarnation;
+    const isOld = isLaneOld || [...votes.values()].some(({ isFolderOld }) => isFolderOld);
     if (isOld || isOwnLaneDamaged(config, recovered)) {
       await beginIncarnation(config, ports, lane);
       recovered = { ...recovered, outbox: await loadOutbox(store, untold) };
@@ -286,7 +287,7 @@ export class Succession {
     await this.#replica.stop();
     await this.#upkeep.stop();
     if (this.#stopped) return;
-    // What is ordered of its lane in blocks that it skips may leave no trace of which it could tell an end.
+    // What it wrote into its lane may be ordered in blocks that it now skips: the outbox keeps it until its end is known.
     await store.write(await ownUnordered(store, this.#config.genesis, this.#config.own), { sync: true });
     await this.#upkeep.seal();
     const recovery = await recover(store, clock, this.#config.genesis, this.#config.hasher);
@@ -332,21 +333,29 @@ const isOwnLaneDamaged = ({ own }: NodeConfig, { damaged, set }: Recovered): boo
     return epoch === set.epoch && lane === placeIn(set, own);
   });
 
+/** Seconds past which a clock is wrong, and incarnations only count on: they are of 32 bits. */
+const SECONDS_MAX = 2 ** 31;
+
 /**
  * Who may have lost batches that it signed goes on under a later incarnation of its lane, in whatever epoch it comes to,
- * or it would sign two of one number. Seconds since the network began are later than any that it can have used, if the
- * clock was never set back; so the mark counts no fewer than the incarnation, and the next one is past what it counts.
- * What the node still has of its lane is carried over: a cut that takes up the new incarnation passes over the old one.
+ * or it would sign two of one number: later than the last that folder or mark knows of. Seconds since the network began
+ * are later than any, should both be lost and the clock be right. What the node still has of its lane is carried over: a
+ * cut that takes up the new incarnation passes over the old one.
  */
 async function beginIncarnation({ genesis, own }: NodeConfig, { store, clock }: Ports, lane: Mark): Promise<void> {
   const seconds = Math.floor((clock.now() - genesis.created) / 1000);
-  const stored = unlessDamaged(() => getIncarnation(store), untold) ?? 0;
-  const incarnation = lane.raise(Math.max(stored + 1, seconds));
+  const next = Math.max(storedIncarnation(store), lane.incarnation) + 1;
+  const incarnation = seconds < SECONDS_MAX ? Math.max(next, seconds) : next;
   const left = await ownUnordered(store, genesis, own);
   // The mark first: a folder that is stopped between the two still looks old, and takes a yet later one.
+  lane.beginLane(incarnation);
   await lane.advance();
   await store.write([putIncarnation(incarnation), lane.seen(), ...left], { sync: true });
 }
+
+/** A damaged one is as good as none: the mark knows better. */
+const storedIncarnation = (store: Pick<Ports['store'], 'get'>): number =>
+  unlessDamaged(() => getIncarnation(store), untold) ?? 0;
 
 /** What the store has of this node's own lane past the final cut, for the outbox. */
 async function ownUnordered(store: Ports['store'], genesis: Genesis, own: NodeConfig['own']): Promise<Operation[]> {
@@ -372,9 +381,6 @@ function finalPoint(store: Ports['store'], epoch: Epoch, height: number, lane: V
   const header = unlessDamaged(() => getBlock(store, height)?.header ?? null, untold);
   return (header?.epoch === epoch ? header.cut[lane] : undefined) ?? laneStart(0);
 }
-
-/** Recovery has told of the damage already. */
-const untold = (): void => undefined;
 
 /** How the epoch that this node is in ends, if it is by a restart: as the store has noted, or the file says. */
 function goalOf(

@@ -61,7 +61,7 @@ export class Upkeep implements UpkeepPort {
   #wholeUntil: Epoch;
   /** Whether only a snapshot brings back what the disk has damaged. */
   #lacksIds = false;
-  /** Validators without the block after this height, which is this node's own. */
+  /** Validators that say that they no longer have the block after `height`, the last final one here. */
   #goneAfter: { readonly height: Height; readonly peers: Set<PeerKey> } = { height: 0 as Height, peers: new Set() };
 
   /** `current` is the present replica; `onSnapshot` is told when a snapshot is whole and waits to be installed. */
@@ -85,6 +85,7 @@ export class Upkeep implements UpkeepPort {
     this.#repair = new Repair({
       ...parts,
       state: () => (current().chain.isWriting ? null : current().chain.final.state),
+      final: () => current().chain.final.header,
       idFor: (header, root, next) => this.#idFor(header, root, next),
       wantBatch: (to, epoch, lane, point) =>
         bus.send(
@@ -125,7 +126,8 @@ export class Upkeep implements UpkeepPort {
         break;
       case 'snapshot':
         // A peer that no longer has what this node asked for says what it has.
-        if (!this.#sync.isActive) this.#gone(from);
+        // While a snapshot is fetched this answers another question, and says nothing of blocks.
+        if (!this.#sync.isActive) this.#noteGone(from);
         if (this.#current().isFarBehind || this.#isNextGone) this.#behind();
         this.#sync.receive(from, message);
         break;
@@ -165,7 +167,7 @@ export class Upkeep implements UpkeepPort {
   }
 
   /** A peer has let go of the block that this node needs next. */
-  #gone(from: PeerKey): void {
+  #noteGone(from: PeerKey): void {
     const { chain, members } = this.#current();
     const { height } = chain.final.header;
     if (members.placeOf(from) === null) return;
@@ -173,7 +175,7 @@ export class Upkeep implements UpkeepPort {
     this.#goneAfter.peers.add(from);
   }
 
-  /** Whether at least one honest validator has let go of it, since f + 1 say so: few blocks may be old ones. */
+  /** Whether at least one honest validator has let go of it, since f + 1 say so: who lacks few blocks may have been away for long. */
   get #isNextGone(): boolean {
     const { chain, members } = this.#current();
     const { height, peers } = this.#goneAfter;

@@ -187,6 +187,12 @@ export interface LinkProxyOptions {
   readonly routeOf: (remoteAddress: string) => Route | null;
 }
 
+/** A socket that is still connecting would wait for that first, and there may be nobody to connect to. */
+function reset(socket: Socket): void {
+  if (socket.connecting) socket.destroy();
+  else socket.resetAndDestroy();
+}
+
 /** Listens in a node's stead and passes connections on to it. */
 export class LinkProxy {
   readonly #options: LinkProxyOptions;
@@ -216,7 +222,7 @@ export class LinkProxy {
   /** Resets the connections that came from such addresses; gives how many. */
   reset(isMeant: (remoteAddress: string) => boolean): number {
     const meant = [...this.#connections].filter(({ remoteAddress }) => isMeant(remoteAddress));
-    for (const { sockets } of meant) for (const socket of sockets) socket.resetAndDestroy();
+    for (const { sockets } of meant) for (const socket of sockets) reset(socket);
     return meant.length;
   }
 
@@ -241,7 +247,7 @@ export class LinkProxy {
     back.open(far, near);
     for (const [one, other] of [connection.sockets, [far, near] as const]) {
       // The end of one side that failed is the other's at once; what was on its way is lost, as with a real reset.
-      one.on('error', () => other.resetAndDestroy());
+      one.on('error', () => reset(other));
       one.on('close', () => this.#connections.delete(connection));
     }
   }

@@ -23,7 +23,9 @@ export type Way = readonly [from: number, to: number];
 export type LinksOrder =
   | { readonly type: 'set'; readonly ways: readonly Way[]; readonly quality: Quality }
   | { readonly type: 'reset'; readonly nodes: readonly number[] }
-  | { readonly type: 'tell'; readonly ways: readonly Way[] };
+  | { readonly type: 'tell'; readonly ways: readonly Way[] }
+  /** Answered by the end of the thread. */
+  | { readonly type: 'close' };
 
 export interface Told {
   /** Connections that were reset by this order. */
@@ -51,7 +53,7 @@ export class Links {
   }
 
   /** Has the thread obey; answers come in order. Rejects when the thread has failed. */
-  ask(order: LinksOrder): Promise<Told> {
+  ask(order: Exclude<LinksOrder, { type: 'close' }>): Promise<Told> {
     const answer = this.#lastAnswer.then(async () => {
       this.#thread.postMessage(order);
       const [told] = (await once(this.#thread, 'message')) as [Told];
@@ -61,7 +63,10 @@ export class Links {
     return answer;
   }
 
+  /** The thread closes its sockets and ends by itself: one that is terminated with a connection half made may never end. */
   async close(): Promise<void> {
-    await this.#thread.terminate();
+    const ended = once(this.#thread, 'exit');
+    this.#thread.postMessage({ type: 'close' } satisfies LinksOrder);
+    await ended;
   }
 }

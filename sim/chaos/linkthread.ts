@@ -59,7 +59,7 @@ function tell(ways: readonly Way[], resets = 0): Told {
   };
 }
 
-function obey(order: LinksOrder): Told {
+function obey(order: Exclude<LinksOrder, { type: 'close' }>): Told {
   switch (order.type) {
     case 'set':
       for (const way of order.ways) direction(way).set(order.quality);
@@ -74,5 +74,12 @@ function obey(order: LinksOrder): Told {
 }
 
 await Promise.all(proxies.map((proxy) => proxy.start()));
-port.on('message', (order: LinksOrder) => port.postMessage(obey(order)));
+port.on('message', (order: LinksOrder) => {
+  if (order.type !== 'close') {
+    port.postMessage(obey(order));
+    return;
+  }
+  port.close();
+  for (const proxy of proxies) void proxy.stop();
+});
 port.postMessage('ready');

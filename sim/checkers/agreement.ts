@@ -27,7 +27,9 @@ export class Agreement {
   onFinal({ self }: Watched, { block: { id, header }, executed: { root } }: Committed): boolean {
     const { height } = header;
     const last = this.#heights.get(self);
-    if (last !== undefined && height <= last && !this.#damaged.delete(self))
+    const isAnew = last !== undefined && height <= last;
+    // Once: from then on it counts up again.
+    if (isAnew && !this.#damaged.delete(self))
       this.#report(`undone: node ${self} makes height ${height} final, where it had made ${last} final already`);
     this.#heights.set(self, height);
     const known = this.#blocks.get(height);

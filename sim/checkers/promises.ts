@@ -17,8 +17,8 @@ import {
   type Watched,
 } from './watched.js';
 
-/** Of ids the ledger remembers more than that after they expire (ledger/SPEC.md, Memory). */
-const DAY_MS = 24 * 60 * 60 * 1000;
+/** The ledger remembers an id at least so long after its `expires` (ledger/SPEC.md, Memory). */
+const MEMORY_MS = 24 * 60 * 60 * 1000;
 
 interface Shown {
   readonly code: string;
@@ -118,7 +118,7 @@ export class Promises {
     // Its end was shown while it was kept; or so long ago that the ledger remembers nothing, and nobody here can know.
     if (status.status === 'pruned') {
       const now = node.running?.replica.chain.final.header.time ?? 0;
-      if ((code === undefined || isOpenCode(code)) && now <= expiresMs + DAY_MS)
+      if ((code === undefined || isOpenCode(code)) && now <= expiresMs + MEMORY_MS)
         this.#report(`202: ${what}, has no end; the node tells ${told}`);
       return;
     }

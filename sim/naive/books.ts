@@ -7,7 +7,7 @@ import { jwkOf, publicKeyOf, thumbprint } from '../../protocol/crypto.js';
 import type { Genesis } from '../../protocol/genesis.js';
 import type { Instruction } from '../../protocol/instruction.js';
 import type { PayloadKind } from '../../protocol/payload.js';
-import { assert, type InstructionDigest, type NetworkId, type Thumbprint } from '../../protocol/types.js';
+import { assert, faultsMax, type InstructionDigest, type NetworkId, type Thumbprint } from '../../protocol/types.js';
 
 export interface NaiveParty {
   readonly party: string;
@@ -196,6 +196,13 @@ const countKeys = ({ keys }: Books, turn: Turn, party: string, kids: Iterable<Th
 export function hasSigned(books: Books, turn: Turn, party: string, kids: Iterable<Thumbprint>): boolean {
   const threshold = turn.thresholds.get(party);
   return threshold !== undefined && countKeys(books, turn, party, kids) >= threshold;
+}
+
+/** Whether a quorum of the authorities has signed with these keys. */
+export function isQuorumAmong(books: Books, turn: Turn, kids: Iterable<Thumbprint>): boolean {
+  const authorities = [...books.parties.values()].filter(({ authority }) => authority);
+  const signing = authorities.filter(({ party }) => hasSigned(books, turn, party, kids));
+  return signing.length >= authorities.length - faultsMax(authorities.length);
 }
 
 /** Whether this is a node key of the party that counts now. */

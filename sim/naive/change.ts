@@ -1,13 +1,14 @@
 /** The change of validators in the naive ledger (ledger/SPEC.md, Change of validators). */
 import { fromHex } from '../../protocol/codec.js';
 import type { PayloadOf } from '../../protocol/payload.js';
-import { faultsMax, quorum, type Thumbprint } from '../../protocol/types.js';
+import { quorum, type Thumbprint } from '../../protocol/types.js';
 import {
   askedOf,
   type Books,
   hasSigned,
   type Item,
   isNodeKey,
+  isQuorumAmong,
   kidOf,
   type NaiveMember,
   type OpenChange,
@@ -42,8 +43,7 @@ const sameMember = (a: NaiveMember, b: NaiveMember | undefined): boolean =>
 function askRefusal(books: Books, turn: Turn, item: Item, { initiator, change }: PayloadOf<'govern'>): string | null {
   const { validators } = change;
   if (books.parties.get(initiator)?.authority !== true) return 'forbidden';
-  if (books.change?.approved || (books.change !== null && !isQuorumAmong(books, turn, item.signed)))
-    return 'change_pending';
+  if (books.change?.approved) return 'change_pending';
   const isSame = validators.length === books.members.length;
   if (isSame && validators.every((member, at) => sameMember(member, books.members[at]))) return 'change_empty';
   const added = validators.filter((member) => isNew(books, member));
@@ -58,9 +58,6 @@ const isNew = ({ members }: Books, { party, voteKey }: NaiveMember): boolean =>
 
 const hasNode = (books: Books, turn: Turn, { party, networkKey }: NaiveMember): boolean =>
   isNodeKey(books, turn, party, kidOf(networkKey));
-
-const authoritiesOf = ({ parties }: Books): string[] =>
-  [...parties.values()].filter(({ authority }) => authority).map(({ party }) => party);
 
 /** Adds signatures of authorities; they are counted at the end of the block's consents. */
 export function addVoices({ keys, parties, change }: Books, kids: readonly Thumbprint[]): void {
@@ -100,12 +97,6 @@ export function approve(books: Books, turn: Turn): boolean {
   if (change === null || change.approved) return false;
   change.approved = isQuorumAmong(books, turn, change.consents);
   return change.approved;
-}
-
-function isQuorumAmong(books: Books, turn: Turn, kids: Iterable<Thumbprint>): boolean {
-  const authorities = authoritiesOf(books);
-  const agreed = authorities.filter((party) => hasSigned(books, turn, party, kids)).length;
-  return agreed >= authorities.length - faultsMax(authorities.length);
 }
 
 /** A member says that it holds the state and will vote. */

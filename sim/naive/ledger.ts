@@ -154,7 +154,9 @@ function runPhases(books: Books, turn: Turn, items: readonly Item[]): void {
     const { payload, digest } = item.instruction;
     if ((payload.kind !== 'settle' && payload.kind !== 'govern') || noTrace(books, turn, item) !== null) continue;
     const isBegun = payload.kind === 'settle' && begin(books, turn, item, payload);
+    const standing = books.change;
     const isAsked = payload.kind === 'govern' && ask(books, turn, item, payload);
+    if (isAsked && standing !== null) closeWaiting(books, turn, standing.digest);
     if (isBegun) begun.push(digest);
     else if (isAsked) asked.push(digest);
     else closeWaiting(books, turn, digest);

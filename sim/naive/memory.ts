@@ -2,7 +2,16 @@
 
 import type { PayloadKind } from '../../protocol/payload.js';
 import { assert } from '../../protocol/types.js';
-import { type Asked, authorityOf, type Books, hasSigned, type Item, isNodeKey, type Turn } from './books.js';
+import {
+  type Asked,
+  authorityOf,
+  type Books,
+  hasSigned,
+  type Item,
+  isNodeKey,
+  isQuorumAmong,
+  type Turn,
+} from './books.js';
 
 export const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -64,7 +73,7 @@ export const passedHours = (books: Books, turn: Turn): number[] =>
 
 /** Why an item leaves no trace (ledger/SPEC.md, What leaves no trace), or null when it is to be recorded. */
 export function noTrace(books: Books, turn: Turn, { instruction, signed }: Item): string | null {
-  const { payload, digest, expiresMs } = instruction;
+  const { payload, digest, issuedMs, expiresMs } = instruction;
   if (payload.network !== books.network) return 'wrong_network';
   const remembered = rememberedOf(books, turn, payload);
   if (remembered === digest) return 'repeat';
@@ -79,6 +88,10 @@ export function noTrace(books: Books, turn: Turn, { instruction, signed }: Item)
     const authority = authorityOf(books, payload.jurisdiction);
     // Without an authority nobody can sign it into being: that is forbidden, and recorded.
     if (authority !== undefined && !hasSigned(books, turn, authority, signed)) return 'authority_signature_missing';
+  }
+  if (payload.kind === 'govern' && books.change?.approved === false && turn.time >= issuedMs) {
+    const isAuthority = books.parties.get(payload.initiator)?.authority === true;
+    if (isAuthority && !isQuorumAmong(books, turn, signed)) return 'authority_signature_missing';
   }
   return null;
 }

@@ -203,6 +203,7 @@ export class Desk {
 
 export function readJws(jws: JwsJson): Instruction {
   const read = parseInstruction(utf8(JSON.stringify(jws)));
+  // The text is made either way, and an instruction is long.
   assert(read.ok, `the workload makes instructions of good form: ${read.ok ? '' : JSON.stringify(read)}`);
   return read.instruction;
 }
