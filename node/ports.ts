@@ -177,6 +177,7 @@ export type AdmissionCode =
   | 'wrong_network'
   | 'expired'
   | 'duplicate_id'
+  | 'change_pending'
   | 'lane_full'
   | 'not_ready';
 

@@ -72,6 +72,7 @@ export const PROBLEMS = {
   wrong_network: { status: 422, title: 'The payload is for another network' },
   expired: { status: 422, title: 'The payload has expired' },
   duplicate_id: { status: 409, title: 'The initiator has used this id for another payload' },
+  change_pending: { status: 409, title: 'Another change of validators is open' },
   lane_full: { status: 503, title: 'Too many instructions wait to be ordered' },
   not_ready: { status: 503, title: 'The node is not ready' },
   malformed_request: { status: 400, title: 'The request is malformed' },

@@ -97,6 +97,7 @@ export const ROUTES = {
       'wrong_network',
       'expired',
       'duplicate_id',
+      'change_pending',
       'lane_full',
       'not_ready',
     ],

@@ -5,6 +5,7 @@
 import { isOpen } from '../../ledger/codes.js';
 import { countsForInitiator, recordAgainst } from '../../ledger/rights.js';
 import type { State } from '../../ledger/state.js';
+import { isQuorumAmong } from '../../ledger/succession/change.js';
 import { encodeItem, type Instruction } from '../../protocol/instruction.js';
 import { BATCH_BYTES_MAX, BATCH_ITEMS_MAX, SIGNATURES_MAX } from '../../protocol/limits.js';
 import type { Bic, InstructionDigest, NetworkId, TimestampMs, Uetr } from '../../protocol/types.js';
@@ -139,6 +140,13 @@ export class Admission {
         return refused('unknown_key', `No party has a registered key with thumbprint ${kid}.`);
     }
     if (remembered === digest) return null;
+    const standing = payload.kind === 'govern' ? state.openChange() : null;
+    const kids = signatures.map(({ kid }) => kid);
+    if (standing !== null && !standing.approved && !isQuorumAmong({ parent: state, state }, kids))
+      return refused(
+        'change_pending',
+        `Change ${standing.digest} is open: until it ends, another needs the signatures of a quorum of the authorities.`,
+      );
     const initiator = state.participant(payload.initiator);
     const own = signatures.filter(({ kid }) => countsForInitiator(state, payload, kid)).length;
     const needed = payload.kind === 'ready' ? 1 : (initiator?.threshold ?? 1);

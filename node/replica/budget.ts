@@ -2,27 +2,26 @@
 import type { PeerKey } from '../../protocol/types.js';
 import type { Clock } from '../ports.js';
 
-/** In a Δ, in bytes of what it is sent and of what it submits. */
+/** In so long, whatever Δ is, in bytes of what it is sent or of what it submits. */
+const WINDOW_MS = 500;
 const BYTES_MAX = 8 * 1024 * 1024;
 /** What a request counts for by itself. */
 const ASKING_BYTES = 128 * 1024;
 
 export class Budget {
   readonly #clock: Pick<Clock, 'now'>;
-  readonly #deltaMs: number;
-  /** What each peer was given in its current Δ. */
+  /** What each peer was given since its window opened. */
   readonly #spent = new Map<PeerKey, { readonly sinceMs: number; bytes: number }>();
 
-  constructor({ clock, deltaMs }: { readonly clock: Pick<Clock, 'now'>; readonly deltaMs: number }) {
+  constructor(clock: Pick<Clock, 'now'>) {
     this.#clock = clock;
-    this.#deltaMs = deltaMs;
   }
 
   /** Whether a peer may ask now; if so, its asking is counted. */
   mayAsk(peer: PeerKey): boolean {
     const now = this.#clock.now();
     const spent = this.#spent.get(peer);
-    if (spent === undefined || now - spent.sinceMs >= this.#deltaMs || now < spent.sinceMs)
+    if (spent === undefined || now - spent.sinceMs >= WINDOW_MS || now < spent.sinceMs)
       this.#spent.set(peer, { sinceMs: now, bytes: ASKING_BYTES });
     else if (spent.bytes > BYTES_MAX) return false;
     else spent.bytes += ASKING_BYTES;

@@ -18,7 +18,7 @@ import { VIEWS_AHEAD_MAX } from '../../protocol/limits.js';
 import { type Certificate, type NetworkId, type PeerKey, unreachable, type Vote } from '../../protocol/types.js';
 import type { KeyLookup, Ports, SignatureCheck } from '../ports.js';
 import type { Admission } from './admission.js';
-import type { Budget } from './budget.js';
+import { Budget } from './budget.js';
 import type { Chain } from './chain.js';
 import { laneItems, learnFacts } from './facts.js';
 import type { HeldBatch, Lanes } from './lanes.js';
@@ -29,7 +29,7 @@ import type { Turn, UpkeepPort } from './turn.js';
 /** Messages of one peer whose signatures are being checked. */
 const CHECKS_UNDER_WAY_MAX = 512;
 /** What reading an item counts for beside its bytes. */
-const ITEM_BYTES = 4 * 1024;
+const ITEM_BYTES = 1024;
 /** Frames of one peer whose instructions are on their way into this node's lane. */
 const SUBMITS_UNDER_WAY_MAX = 8;
 
@@ -41,7 +41,6 @@ interface Deps extends Pick<Ports, 'bus' | 'verifier' | 'clock' | 'metrics'> {
   readonly lanes: Lanes;
   readonly keyOf: KeyLookup;
   readonly admission: Pick<Admission, 'submit'>;
-  readonly budget: Budget;
   /** How this epoch was opened; null in the first. */
   readonly opening: Opening | null;
   readonly upkeep: Pick<UpkeepPort, 'receive' | 'takeBatch'>;
@@ -79,11 +78,13 @@ export class Inbox {
   readonly #deps: Deps;
   readonly #checks = new UnderWay(CHECKS_UNDER_WAY_MAX);
   readonly #submits = new UnderWay(SUBMITS_UNDER_WAY_MAX);
+  readonly #submitted: Budget;
   /** Batches whose author's signature is being checked. */
   readonly #batches = new Set<string>();
 
   constructor(deps: Deps) {
     this.#deps = deps;
+    this.#submitted = new Budget(deps.clock);
   }
 
   receive(from: PeerKey, frame: Uint8Array): void {
@@ -165,9 +166,9 @@ export class Inbox {
 
   /** Instructions of a node without a lane: judged one by one as at the door, and answered once they are durable here. */
   #submit(from: PeerKey, items: readonly Uint8Array[]): void {
-    const { admission, members, budget, enqueue } = this.#deps;
-    if (members.self === null || !budget.mayAsk(from) || !this.#submits.begin(from)) return;
-    budget.spend(
+    const { admission, members, enqueue } = this.#deps;
+    if (members.self === null || !this.#submitted.mayAsk(from) || !this.#submits.begin(from)) return;
+    this.#submitted.spend(
       from,
       items.reduce((sum, item) => sum + item.length + ITEM_BYTES, 0),
     );

@@ -161,7 +161,7 @@ export class Replica {
     const say = (to: PeerKey, items: readonly Uint8Array[]): void =>
       this.#send(to, 'batches', this.#frame({ type: 'submit', items }));
     this.#courier = self === null ? new Courier({ ...parts, outbox: this.#outbox, say }) : null;
-    const budget = new Budget(parts);
+    const budget = new Budget(ports.clock);
     this.#fetch = new Fetch({ ...parts, budget, send: this.#say.bind(this), onDamage });
     this.#expiry = new Expiry({ ...ports, onDamage });
     const keyOf: KeyLookup = (kid) => this.chain.final.state.publicKey(kid);
@@ -180,7 +180,6 @@ export class Replica {
     this.#readiness = new Readiness({ ...parts, marks, submit, isFarBehind: () => this.isFarBehind });
     this.#inbox = new Inbox({
       ...parts,
-      budget,
       keyOf,
       admission: this.admission,
       opening: this.#opening,

@@ -63,7 +63,6 @@ class Scene {
       log: silent,
       tree: () => ledger.tree,
       chunkBytes: CHUNK_BYTES,
-      deltaMs: 100,
       onDamage: (corrupt) => {
         throw corrupt;
       },

@@ -40,8 +40,6 @@ interface Deps extends Pick<Ports, 'store' | 'clock' | 'log'> {
   readonly onDamage: (corrupt: Corrupt) => void;
   /** What a chunk has at most, mostly; `CHUNK_BYTES` unless told. All servers of a network have the same. */
   readonly chunkBytes?: number;
-  /** Δ, over which a peer's budget runs. */
-  readonly deltaMs: number;
 }
 
 /** What a chunk has mostly: some milliseconds of checking for who gets it. */
@@ -151,7 +149,7 @@ export class SnapshotServer {
   constructor(deps: Deps) {
     this.#deps = deps;
     this.#chunkBytes = deps.chunkBytes ?? CHUNK_BYTES;
-    this.#budget = new Budget(deps);
+    this.#budget = new Budget(deps.clock);
   }
 
   /** Takes a peer's request. What is too much is dropped: it is asked for again. */

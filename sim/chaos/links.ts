@@ -1,14 +1,18 @@
-/** All links of the network, run by a thread of their own so that no load or check makes them late. */
+/**
+ * All links of the network, run by a process of their own so that no load or check makes them late. Not by a thread: one
+ * whose sockets were reset while they were ending may never end itself.
+ */
+import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { Worker } from 'node:worker_threads';
+import { fileURLToPath } from 'node:url';
 import type { Direction, Quality } from './linkproxy.js';
 
-/** A node as the thread sees it. */
+/** A node as that process sees it. */
 export interface Endpoint {
   /** Where the node listens, and from where it connects. */
   readonly host: string;
   readonly port: number;
-  /** The address under which the other nodes know it: the thread listens there, and connects from there. */
+  /** The address under which the other nodes know it: the process listens there, and connects from there. */
   readonly alias: string;
 }
 
@@ -23,9 +27,7 @@ export type Way = readonly [from: number, to: number];
 export type LinksOrder =
   | { readonly type: 'set'; readonly ways: readonly Way[]; readonly quality: Quality }
   | { readonly type: 'reset'; readonly nodes: readonly number[] }
-  | { readonly type: 'tell'; readonly ways: readonly Way[] }
-  /** Answered by the end of the thread. */
-  | { readonly type: 'close' };
+  | { readonly type: 'tell'; readonly ways: readonly Way[] };
 
 export interface Told {
   /** Connections that were reset by this order. */
@@ -37,36 +39,35 @@ export interface Told {
 }
 
 export class Links {
-  readonly #thread: Worker;
+  readonly #process: ChildProcess;
   #lastAnswer: Promise<unknown> = Promise.resolve();
 
-  private constructor(thread: Worker) {
-    this.#thread = thread;
+  private constructor(process: ChildProcess) {
+    this.#process = process;
   }
 
   /** Resolves once every link is there. */
   static async open(data: LinksData): Promise<Links> {
-    const program = import.meta.url.endsWith('.ts') ? '../../dist/sim/chaos/linkthread.js' : './linkthread.js';
-    const thread = new Worker(new URL(program, import.meta.url), { workerData: data });
-    await once(thread, 'message');
-    return new Links(thread);
+    const program = import.meta.url.endsWith('.ts') ? '../../dist/sim/chaos/linkprocess.js' : './linkprocess.js';
+    const child = fork(fileURLToPath(new URL(program, import.meta.url)), [JSON.stringify(data)]);
+    await once(child, 'message');
+    return new Links(child);
   }
 
-  /** Has the thread obey; answers come in order. Rejects when the thread has failed. */
-  ask(order: Exclude<LinksOrder, { type: 'close' }>): Promise<Told> {
+  /** Has the process obey; answers come in order. */
+  ask(order: LinksOrder): Promise<Told> {
     const answer = this.#lastAnswer.then(async () => {
-      this.#thread.postMessage(order);
-      const [told] = (await once(this.#thread, 'message')) as [Told];
+      this.#process.send(order);
+      const [told] = (await once(this.#process, 'message')) as [Told];
       return told;
     });
     this.#lastAnswer = answer.catch(() => undefined);
     return answer;
   }
 
-  /** The thread closes its sockets and ends by itself: one that is terminated with a connection half made may never end. */
   async close(): Promise<void> {
-    const ended = once(this.#thread, 'exit');
-    this.#thread.postMessage({ type: 'close' } satisfies LinksOrder);
+    const ended = once(this.#process, 'exit');
+    this.#process.kill('SIGKILL');
     await ended;
   }
 }

@@ -1,13 +1,13 @@
-/** The thread that runs the links: a proxy for every node, a direction for every ordered pair. */
-import { parentPort, workerData } from 'node:worker_threads';
+/** The process that runs the links: a proxy for every node, a direction for every ordered pair. */
 import { assert, unreachable } from '../../protocol/types.js';
 import { Random } from '../random.js';
 import { Direction, LinkProxy } from './linkproxy.js';
 import type { LinksData, LinksOrder, Told, Way } from './links.js';
 
-const { endpoints, seed } = workerData as LinksData;
-const port = parentPort;
-assert(port !== null, 'this file runs as a thread');
+const [data] = process.argv.slice(2);
+assert(data !== undefined && process.send !== undefined, 'this file runs as a process of Links');
+const { endpoints, seed } = JSON.parse(data) as LinksData;
+const say = process.send.bind(process);
 
 const directions = endpoints.map((_, from) =>
   endpoints.map((__, to) => new Direction(new Random(seed + from * endpoints.length + to))),
@@ -59,7 +59,7 @@ function tell(ways: readonly Way[], resets = 0): Told {
   };
 }
 
-function obey(order: Exclude<LinksOrder, { type: 'close' }>): Told {
+function obey(order: LinksOrder): Told {
   switch (order.type) {
     case 'set':
       for (const way of order.ways) direction(way).set(order.quality);
@@ -74,12 +74,5 @@ function obey(order: Exclude<LinksOrder, { type: 'close' }>): Told {
 }
 
 await Promise.all(proxies.map((proxy) => proxy.start()));
-port.on('message', (order: LinksOrder) => {
-  if (order.type !== 'close') {
-    port.postMessage(obey(order));
-    return;
-  }
-  port.close();
-  for (const proxy of proxies) void proxy.stop();
-});
-port.postMessage('ready');
+process.on('message', (order: LinksOrder) => say(obey(order)));
+say('ready');
