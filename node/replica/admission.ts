@@ -58,16 +58,19 @@ export class Admission {
     this.#deps = deps;
   }
 
-  /** Takes an instruction, or says why not. The same again gives the same answer. */
-  async submit(instruction: Instruction): Promise<Verdict> {
-    const verdict = await this.#unlessDamaged(instruction);
+  /**
+   * Takes an instruction, or says why not. The same again gives the same answer. One that is carried here by a node which has
+   * answered for it is not refused for a key that was revoked meanwhile, while its initiator's still count.
+   */
+  async submit(instruction: Instruction, isCarried = false): Promise<Verdict> {
+    const verdict = await this.#unlessDamaged(instruction, isCarried);
     this.#deps.metrics.count(verdict.accepted ? 'instructions_accepted' : 'instructions_refused');
     return verdict;
   }
 
-  async #unlessDamaged(instruction: Instruction): Promise<Verdict> {
+  async #unlessDamaged(instruction: Instruction, isCarried: boolean): Promise<Verdict> {
     try {
-      return await this.#admit(instruction);
+      return await this.#admit(instruction, isCarried);
     } catch (error) {
       if (!(error instanceof Corrupt)) throw error;
       this.#deps.onDamage(error);
@@ -78,14 +81,14 @@ export class Admission {
     }
   }
 
-  async #admit(instruction: Instruction): Promise<Verdict> {
+  async #admit(instruction: Instruction, isCarried: boolean): Promise<Verdict> {
     const shut = this.#shut(instruction);
     if (shut !== null) return shut;
     // Before it is judged to have expired: who sends again what was taken once must not think that it never was.
     if (this.#isOver(instruction)) return { accepted: true };
     const same = this.#copyOf(instruction);
     if (same !== undefined) return accepted(same);
-    const before = this.#judge(instruction);
+    const before = this.#judge(instruction, isCarried);
     if (before !== null) return before;
     const item = laneItem(instruction);
     const state = this.#deps.state();
@@ -94,7 +97,7 @@ export class Admission {
     if (bad !== undefined)
       return refused('bad_signature', `The signature by key ${bad[0]} does not hold for this payload.`);
     // The world went on while the signatures were checked.
-    const after = this.#shut(instruction) ?? this.#judge(instruction);
+    const after = this.#shut(instruction) ?? this.#judge(instruction, isCarried);
     if (after !== null) return after;
     const meanwhile = this.#copyOf(instruction);
     if (meanwhile !== undefined) return accepted(meanwhile);
@@ -125,7 +128,7 @@ export class Admission {
   }
 
   /** Everything that can be told without checking a signature. */
-  #judge(instruction: Instruction): Verdict | null {
+  #judge(instruction: Instruction, isCarried: boolean): Verdict | null {
     const { payload, digest, signatures } = instruction;
     const { finalTime, state: stateNow } = this.#deps;
     if (this.#hasExpired(instruction)) return refused('expired', `The payload expired at ${payload.expires}.`);
@@ -136,7 +139,7 @@ export class Admission {
       return refused('duplicate_id', `${payload.initiator} has used id ${payload.id} for instruction ${remembered}.`);
     }
     for (const { kid } of signatures) {
-      if (state.publicKey(kid) === undefined)
+      if (!isCarried && state.publicKey(kid) === undefined)
         return refused('unknown_key', `No party has a registered key with thumbprint ${kid}.`);
     }
     if (remembered === digest) return null;

@@ -173,7 +173,7 @@ export class Inbox {
       items.reduce((sum, item) => sum + item.length + ITEM_BYTES, 0),
     );
     const instructions = laneItems(items).flatMap((item) => (item === null ? [] : [item.instruction]));
-    void Promise.all(instructions.map((instruction) => admission.submit(instruction))).then((verdicts) => {
+    void Promise.all(instructions.map((instruction) => admission.submit(instruction, true))).then((verdicts) => {
       this.#submits.end(from);
       const digests = instructions.filter((_, i) => verdicts[i]?.accepted).map(({ digest }) => digest);
       if (digests.length > 0) enqueue({ type: 'submitted', from, digests });

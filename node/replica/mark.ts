@@ -54,8 +54,7 @@ export class Mark {
   readonly #marked: number;
   #incarnation: number;
   #isFolderOld: boolean;
-  /** Why a vote key must not sign, or null. */
-  readonly unfit: Unfit | null;
+  #unfit: Unfit | null;
 
   /** `store` is the data folder, `mark` what is kept outside it. */
   constructor(key: Hash, store: Pick<Store, 'get'>, mark: Pick<Store, 'get' | 'write'>) {
@@ -69,8 +68,13 @@ export class Mark {
     this.#isRetired = known?.isRetired ?? false;
     this.#incarnation = known?.incarnation ?? 0;
     this.#isNew = known === null && count === null;
-    this.unfit = judge(known, count);
+    this.#unfit = judge(known, count);
     this.#isFolderOld = (known === null && count !== null) || this.#count < this.#marked;
+  }
+
+  /** Why a vote key must not sign, or null. */
+  get unfit(): Unfit | null {
+    return this.#unfit;
   }
 
   /** Whether the folder misses what the key has signed, or cannot show that it does not. */
@@ -86,6 +90,7 @@ export class Mark {
   /** Writes down that the key must not sign, once and for all. */
   async retire(): Promise<void> {
     this.#isRetired = true;
+    this.#unfit ??= 'vote_key_retired';
     await this.advance();
   }
 

@@ -89,7 +89,11 @@ export class Outbox {
   ): { readonly operations: Operation[]; readonly over: readonly Instruction[] } {
     const operations: Operation[] = [];
     const over: Instruction[] = [];
-    for (const digest of ended) operations.push(...this.#remove(digest));
+    for (const digest of ended) {
+      const [first] = this.#items.get(digest) ?? [];
+      if (first !== undefined) over.push(first.instruction);
+      operations.push(...this.#remove(digest));
+    }
     for (let looked = 0; looked < LOOKED_AT_ONCE; looked++) {
       this.#looking ??= this.#items.entries();
       const next = this.#looking.next();

@@ -210,6 +210,9 @@ async function begin(store: Store, genesis: Genesis, recall: Recall, hasher: Pai
     .state.flatMap(({ key, value }) => (value === null ? [] : [{ type: 'put', table: 'state', key, value } as const]));
   await store.write([...operations, putBlock(record), putFinal(pointer)], { sync: true });
   state.commit();
+  // Where the ledger was damaged and let go of, what this node has answered for is still here.
+  const damaged: Corrupt[] = [];
+  const outbox = await loadOutbox(store, (corrupt) => void damaged.push(corrupt));
   return {
     pointer,
     header,
@@ -219,8 +222,8 @@ async function begin(store: Store, genesis: Genesis, recall: Recall, hasher: Pai
     opening: null,
     log: { votes: [], proposals: [], certificates: [], keys: [] },
     batches: [],
-    outbox: [],
-    damaged: [],
+    outbox,
+    damaged,
   };
 }
 

@@ -61,10 +61,9 @@ export class Succession {
   readonly #config: NodeConfig;
   readonly #ports: Ports;
   readonly #told: Pick<Told, 'onFinal'>;
-  readonly #marks: ReadonlyMap<Hash, Mark>;
+  readonly #marks: Map<Hash, Mark>;
   readonly #laneMark: Mark;
-  /** Vote keys that this node holds and must not use, with the reason. */
-  readonly unfit: ReadonlyMap<Hash, Unfit>;
+  readonly #unfit: Map<Hash, Unfit>;
   #upkeep: Upkeep;
   #replica: Replica;
   /** What replaces the replica, while it is under way. */
@@ -76,18 +75,10 @@ export class Succession {
    * the certified one is let go, and fetched again. Refuses as `recover` does.
    */
   static async open(config: NodeConfig, ports: Ports, told: Pick<Told, 'onFinal'>): Promise<Opened> {
-    const { store, clock, log } = ports;
-    const { genesis, hasher } = config;
+    const { store } = ports;
     const lane = new Mark(config.own, store, ports.mark);
-    let recovery = await recover(store, clock, genesis, hasher);
-    if (!recovery.ok && recovery.code === 'state_corrupt') {
-      log.error({ detail: recovery.detail }, 'the stored ledger is damaged: check the disk; it is fetched again');
-      // The final pointer goes with it: without what that says of views that are over no log of votes can be trusted.
-      for (const mark of marksOf(ports).values()) await mark.retire();
-      await beginIncarnation(config, ports, lane);
-      await forgetLedger(store);
-      recovery = await recover(store, clock, genesis, hasher);
-    }
+    const votes = marksOf(ports);
+    const recovery = await recoverOrForget(config, ports, { votes, lane });
     if (!recovery.ok) return recovery;
     const refusal = await restartRefusal(config, ports, recovery.recovered);
     if (refusal !== null)
@@ -96,7 +87,6 @@ export class Succession {
         code: 'restart_refused',
         detail: `The restart file is refused (${refusal.code}): ${refusal.detail}`,
       };
-    const votes = marksOf(ports);
     let { recovered } = recovery;
     const isLaneOld = lane.isFolderOld || storedIncarnation(store) < lane.incarnation;
     const isOld = isLaneOld || [...votes.values()].some(({ isFolderOld }) => isFolderOld);
@@ -114,16 +104,21 @@ export class Succession {
     ports: Ports,
     recovered: Recovered,
     told: Pick<Told, 'onFinal'>,
-    keys: { readonly votes: ReadonlyMap<Hash, Mark>; readonly lane: Mark; readonly unfit: ReadonlyMap<Hash, Unfit> },
+    keys: { readonly votes: Map<Hash, Mark>; readonly lane: Mark; readonly unfit: Map<Hash, Unfit> },
   ) {
     this.#config = config;
     this.#ports = ports;
     this.#told = told;
     this.#marks = keys.votes;
     this.#laneMark = keys.lane;
-    this.unfit = keys.unfit;
+    this.#unfit = keys.unfit;
     this.#upkeep = this.#createUpkeep();
     this.#replica = this.#create(recovered);
+  }
+
+  /** Vote keys that this node holds and must not use, with the reason. */
+  get unfit(): ReadonlyMap<Hash, Unfit> {
+    return this.#unfit;
   }
 
   /** Whether it holds a vote key that it may use. */
@@ -283,15 +278,17 @@ export class Succession {
 
   /** A snapshot is whole: it takes the place of the state, and the node goes on from there. */
   async #install(): Promise<void> {
-    const { store, clock, log } = this.#ports;
+    const { store, log } = this.#ports;
     await this.#replica.stop();
     await this.#upkeep.stop();
     if (this.#stopped) return;
     // What it wrote into its lane may be ordered in blocks that it now skips: the outbox keeps it until its end is known.
     await store.write(await ownUnordered(store, this.#config.genesis, this.#config.own), { sync: true });
     await this.#upkeep.seal();
-    const recovery = await recover(store, clock, this.#config.genesis, this.#config.hasher);
-    assert(recovery.ok, 'a snapshot that was checked piece by piece can be taken up');
+    const keys = { votes: this.#marks, lane: this.#laneMark };
+    const recovery = await recoverOrForget(this.#config, this.#ports, keys);
+    assert(recovery.ok, 'a snapshot that was checked piece by piece can be taken up, or fetched again');
+    for (const [key, unfit] of await setApart(this.#marks, this.#ports)) this.#unfit.set(key, unfit);
     if (this.#stopped) return;
     const { recovered } = recovery;
     log.info({ height: recovered.pointer.height, epoch: recovered.pointer.epoch }, 'a snapshot is installed');
@@ -300,11 +297,29 @@ export class Succession {
   }
 }
 
+/** What the store holds. A state that is not the certified one is let go, with what this node may sign, to be fetched again. */
+async function recoverOrForget(
+  config: NodeConfig,
+  ports: Ports,
+  { votes, lane }: { readonly votes: ReadonlyMap<Hash, Mark>; readonly lane: Mark },
+): Promise<Awaited<ReturnType<typeof recover>>> {
+  const { store, clock, log } = ports;
+  const { genesis, hasher } = config;
+  const recovery = await recover(store, clock, genesis, hasher);
+  if (recovery.ok || recovery.code !== 'state_corrupt') return recovery;
+  log.error({ detail: recovery.detail }, 'the stored ledger is damaged: check the disk; it is fetched again');
+  // The final pointer goes with it: without what that says of views that are over no log of votes can be trusted.
+  for (const mark of votes.values()) await mark.retire();
+  await beginIncarnation(config, ports, lane);
+  await forgetLedger(store);
+  return recover(store, clock, genesis, hasher);
+}
+
 const marksOf = ({ signer, store, mark }: Ports): Map<Hash, Mark> =>
   new Map(signer.voteKeys.map((key) => [key, new Mark(key, store, mark)]));
 
 /** Takes from `marks` the keys that must not vote, each retired for good, and gives them with the reasons. */
-async function setApart(marks: Map<Hash, Mark>, { store, log }: Ports): Promise<ReadonlyMap<Hash, Unfit>> {
+async function setApart(marks: Map<Hash, Mark>, { store, log }: Ports): Promise<Map<Hash, Unfit>> {
   const unfit = new Map<Hash, Unfit>();
   for (const [key, mark] of marks) {
     if (mark.unfit === null) {
