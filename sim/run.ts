@@ -436,7 +436,8 @@ class Stage {
     this.#damage.note(node, isMisdirected ? disk.misdirect(table) : disk.corrupt(table));
     // The only copy of a batch may be gone with it.
     if (table === 'batches') this.#recorder.wiped(node);
-    if (table === 'state') this.#recorder.refetches(node);
+    // The last block's record counts as the state does.
+    if (table === 'state' || table === 'blocks') this.#recorder.refetches(node);
   }
 
   /** Through a node that is up, as a client of it. */
