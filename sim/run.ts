@@ -9,7 +9,7 @@ import { newLiar } from './byzantine/lies.js';
 import { Twins } from './byzantine/twins.js';
 import { cheapFact, realFact } from './checkers/signatures.js';
 import { QUICK_SYNCS, type SimDisk } from './disk.js';
-import { DamageDone } from './fuzz/damage.js';
+import { DamageDone, isOfLastBlock } from './fuzz/damage.js';
 import { Membership } from './fuzz/membership.js';
 import type { Deed, Plan } from './fuzz/plan.js';
 import { Recorder } from './fuzz/recorder.js';
@@ -433,11 +433,11 @@ class Stage {
 
   #harm(node: SimNode, { table, isMisdirected }: Extract<Deed, { do: 'damage' }>): void {
     const { disk } = node;
-    this.#damage.note(node, isMisdirected ? disk.misdirect(table) : disk.corrupt(table));
+    const damage = isMisdirected ? disk.misdirect(table) : disk.corrupt(table);
+    this.#damage.note(node, damage);
     // The only copy of a batch may be gone with it.
     if (table === 'batches') this.#recorder.wiped(node);
-    // The last block's record counts as the state does.
-    if (table === 'state' || table === 'blocks') this.#recorder.refetches(node);
+    if (table === 'state' || isOfLastBlock(node, damage)) this.#recorder.refetches(node);
   }
 
   /** Through a node that is up, as a client of it. */

@@ -79,8 +79,8 @@ export class Outbox {
   }
 
   /**
-   * Blocks are about to become final, with this state, the last of them being `final`. What they ended leaves with the operations, and
-   * so does what can have no effect any more: nobody waits for it any longer.
+   * Blocks are about to become final, with this state, the last of them being `final`. What they ended leaves with the
+   * operations, and so does what can have no effect any more: nobody waits for it any longer.
    */
   onFinal(
     ended: Iterable<InstructionDigest>,

@@ -266,6 +266,8 @@ export class Repair {
       if (seen % SLICE === 0) await this.#pause();
     }
     place ??= await this.#findDropped(digest);
+    // A write of final blocks is under way: it is looked for again.
+    if (place === null && this.#deps.state() === null) return 'lost';
     const final = this.#deps.final();
     // It had a place: what became of it is in blocks that are not here.
     return putPlace(digest, place ?? { type: 'before', height: final.height, time: final.time });

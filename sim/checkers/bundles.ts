@@ -87,7 +87,8 @@ export class Bundles {
   #verify(node: number, digest: InstructionDigest, bundle: object): void {
     const { genesis, signatures } = this.#options;
     if (genesis === undefined || signatures === undefined) return;
-    const proven = verifyBundle(bundle, genesis, ({ key, message, signature }) =>
+    // As it travels.
+    const proven = verifyBundle(JSON.parse(JSON.stringify(bundle)) as object, genesis, ({ key, message, signature }) =>
       signatures({ alg: 'Ed25519', key, message, signature }),
     );
     if (!proven.ok)

@@ -9,6 +9,12 @@ interface Done extends Damage {
   readonly value: Uint8Array;
 }
 
+/** Whether it is the record of the last block that the disk has: without that a node has to fetch the ledger again. */
+export function isOfLastBlock({ disk }: SimNode, damage: Damage | null): boolean {
+  const blocks = disk.table('blocks');
+  return damage?.table === 'blocks' && Buffer.compare(damage.key, blocks.at(blocks.size - 1)[0]) === 0;
+}
+
 export class DamageDone {
   readonly #done: Done[] = [];
 
