@@ -318,9 +318,9 @@ const suspension: Act = async (desk) => {
   return [await act('suspend'), await act('reinstate')];
 };
 
-/** A bank that is new; or, once all are in, one that is there already. */
+/** A bank that is new; at times, and once all are in, one that is there already. */
 const admit: Act = async (desk) => {
-  const next = desk.newcomer();
+  const next = desk.random.chance(300) ? null : desk.newcomer();
   if (next === null) {
     const home = desk.random.pick(desk.jurisdictions);
     return [await admission(desk, desk.random.pick(home.banks), home.authority, home.code)];
@@ -438,7 +438,8 @@ const governInVain: Act = async (desk) => {
   const asker = desk.random.chance(800) ? initiator : desk.random.pick(desk.banks);
   const validityMs = desk.random.chance(800) ? undefined : 5_000 + desk.random.between(100, 2_000);
   const fields = { kind: 'govern', initiator: asker, change: { type: 'validators', validators: set } };
-  const govern = await desk.make(fields, [asker, ...others.slice(0, desk.random.between(0, 1))], validityMs);
+  const signers = desk.random.chance(100) ? others : others.slice(0, desk.random.between(0, 1));
+  const govern = await desk.make(fields, [asker, ...signers], validityMs);
   const { digest } = readJws(govern);
   const voices = await Promise.all(
     desk.random.chance(500)
