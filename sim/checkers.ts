@@ -7,6 +7,7 @@ import type { InstructionDigest } from '../protocol/types.js';
 import { Agreement } from './checkers/agreement.js';
 import { Bounds, type Highest } from './checkers/bounds.js';
 import { Bundles } from './checkers/bundles.js';
+import { Grounds } from './checkers/grounds.js';
 import { Liveness } from './checkers/liveness.js';
 import { Outcomes } from './checkers/outcomes.js';
 import { Promises } from './checkers/promises.js';
@@ -16,6 +17,7 @@ import {
   type CheckerOptions,
   type Committed,
   heightOf,
+  messageOf,
   type Watched,
   type WatchedDisk,
 } from './checkers/watched.js';
@@ -28,6 +30,7 @@ export class Checkers {
   readonly #honest: (node: number) => boolean;
   readonly #agreement: Agreement;
   readonly #votes: Votes;
+  readonly #grounds: Grounds | null;
   readonly #outcomes: Outcomes;
   readonly #promises: Promises;
   readonly #liveness: Liveness;
@@ -41,6 +44,8 @@ export class Checkers {
     this.#honest = options.honest ?? (() => true);
     this.#agreement = new Agreement(report);
     this.#votes = new Votes(report);
+    const { genesis, signatures } = options;
+    this.#grounds = genesis && signatures ? new Grounds(report, genesis, signatures, options) : null;
     this.#outcomes = new Outcomes(report, options);
     this.#promises = new Promises(report, options);
     this.#liveness = new Liveness(report);
@@ -78,7 +83,15 @@ export class Checkers {
 
   /** A node sends a frame. */
   onSend(node: Watched, disk: WatchedDisk, frame: Uint8Array): void {
-    if (this.#honest(node.self)) this.#votes.onSend(node, disk, frame);
+    const message = messageOf(frame);
+    if (message?.type === 'proposal') this.#grounds?.onProposal(message.proposal);
+    if (!this.#honest(node.self)) return;
+    if (message === null) {
+      this.violations.push(`frame: node ${node.self} sent one that is no message`);
+      return;
+    }
+    this.#votes.onSend(node, disk, message);
+    this.#grounds?.onSend(node, message);
   }
 
   /** A node told a client how an instruction stands. */

@@ -92,7 +92,8 @@ class Stage {
     const signatures = realSignatures ? realFact : cheapFact;
     const { retention } = plan;
     const forgetsAfterMs = retention === null ? null : 2 * retention.days * DAY_MS;
-    this.#recorder = new Recorder(world, { honest, genesis, signatures, forgetsAfterMs }, isTracing);
+    const liars = plan.liars.length + plan.twins.length;
+    this.#recorder = new Recorder(world, { honest, liars, genesis, signatures, forgetsAfterMs }, isTracing);
     this.#rules = new Rules((violation) => this.violate(violation), genesis.parameters.skewMs);
     const stage = this;
     const around = {

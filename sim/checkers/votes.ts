@@ -4,11 +4,9 @@
  */
 import { decodeBatch, encodeSignedBatch, writeVote } from '../../protocol/block.js';
 import { Writer } from '../../protocol/codec.js';
-import { decodeMessage } from '../../protocol/envelope.js';
+import type { Framed } from '../../protocol/envelope.js';
 import type { Ballot, Vote } from '../../protocol/types.js';
 import type { Report, Watched, WatchedDisk } from './watched.js';
-
-type Message = NonNullable<ReturnType<typeof decodeMessage>>;
 
 const contentOf = ({ block, root }: Ballot): string => `${block}/${root}`;
 
@@ -24,19 +22,14 @@ export class Votes {
     this.#report = report;
   }
 
-  onSend(node: Watched, disk: WatchedDisk, frame: Uint8Array): void {
-    const message = decodeMessage(frame);
-    if (message === null) {
-      this.#report(`node ${node.self} sent a frame that is no message`);
-      return;
-    }
+  onSend(node: Watched, disk: WatchedDisk, message: Framed): void {
     if (message.type === 'proposal') this.#vote(node, disk, message, message.proposal.vote);
     if (message.type === 'vote') this.#vote(node, disk, message, message.vote);
     if (message.type === 'batch') this.#batch(node, disk, message);
     if (message.type === 'held') this.#held(node, disk, message);
   }
 
-  #vote(node: Watched, disk: WatchedDisk, { epoch }: Message, vote: Vote): void {
+  #vote(node: Watched, disk: WatchedDisk, { epoch }: Framed, vote: Vote): void {
     const { ballot, signer } = vote;
     const members = node.running?.replica.members;
     if (members === undefined || members.set.epoch !== epoch || members.self !== signer) return;
@@ -59,7 +52,7 @@ export class Votes {
       this.#report(`unsynced: ${what} says ${ballot.kind} before that is durable`);
   }
 
-  #batch(node: Watched, disk: WatchedDisk, message: Extract<Message, { type: 'batch' }>): void {
+  #batch(node: Watched, disk: WatchedDisk, message: Extract<Framed, { type: 'batch' }>): void {
     const batch = decodeBatch(message.bytes);
     const members = node.running?.replica.members;
     if (batch === null || members === undefined) return;
@@ -73,7 +66,7 @@ export class Votes {
   }
 
   /** That a lane is held up to a point is said of what is durable alone. Judged of the lanes of honest authors. */
-  #held(node: Watched, disk: WatchedDisk, { epoch, lanes }: Extract<Message, { type: 'held' }>): void {
+  #held(node: Watched, disk: WatchedDisk, { epoch, lanes }: Extract<Framed, { type: 'held' }>): void {
     const cut = node.running?.replica.chain.final.header.cut;
     for (const [lane, { incarnation, number, digest }] of lanes.entries()) {
       const claim = `${node.self}/${epoch}/${lane}/${digest}`;

@@ -3,6 +3,7 @@ import type { Table } from '../../node/ports.js';
 import type { Committed } from '../../node/replica/chain.js';
 import type { Replica } from '../../node/replica/replica.js';
 import type { Service } from '../../node/replica/service.js';
+import { decodeMessage, type Framed } from '../../protocol/envelope.js';
 import type { Genesis } from '../../protocol/genesis.js';
 import type { Instruction } from '../../protocol/instruction.js';
 import type { InstructionDigest } from '../../protocol/types.js';
@@ -32,7 +33,9 @@ export interface WatchedDisk {
 export interface CheckerOptions {
   /** Nodes that tell the truth as far as anybody planned: nobody else is ever blamed, or believed. */
   readonly honest?: (node: number) => boolean;
-  /** With it final blocks are executed by the naive ledger too, and bundles are verified. */
+  /** How many members of a set are not honest, at most; with `honest` alone as many as a set bears. */
+  readonly liars?: number;
+  /** With it and signatures final blocks are executed by the naive ledger too, bundles and certificates are verified, and votes counted. */
   readonly genesis?: Genesis;
   readonly signatures?: SignatureFact;
   /** How long after its end a node may have forgotten an instruction; without it never. */
@@ -52,6 +55,17 @@ export interface Acknowledged {
 
 export type Report = (violation: string) => void;
 export type { Committed };
+
+const messages = new WeakMap<Uint8Array, Framed | null>();
+
+/** What a frame says, read once, however many peers it goes to. */
+export function messageOf(frame: Uint8Array): Framed | null {
+  const known = messages.get(frame);
+  if (known !== undefined) return known;
+  const message = decodeMessage(frame);
+  messages.set(frame, message);
+  return message;
+}
 
 /** Whether a node may have forgotten an instruction that came to its end then; null where nobody knows when. */
 export function mayForget(

@@ -1,7 +1,6 @@
 /** Watches a run: which situations it met, and, when asked to, what each node did when, to be read afterwards. */
-import { decodeMessage } from '../../protocol/envelope.js';
 import type { Ballot } from '../../protocol/types.js';
-import type { CheckerOptions, Watched } from '../checkers/watched.js';
+import { type CheckerOptions, messageOf, type Watched } from '../checkers/watched.js';
 import { Checkers } from '../checkers.js';
 import type { SimBus, World } from '../world.js';
 
@@ -91,7 +90,7 @@ export class Recorder extends Checkers {
 
   override onSend(...[node, disk, frame]: OnSend): void {
     super.onSend(node, disk, frame);
-    const message = decodeMessage(frame);
+    const message = messageOf(frame);
     if (this.#isTracing) {
       if (node.running?.bus !== undefined) this.#listen(node.self, node.running.bus as SimBus);
       this.#count(node.self).sent += 1;
