@@ -11,7 +11,7 @@ import { formatAmount, formatTime } from '../protocol/values.js';
 import type { Ordered } from './apply.js';
 import { CODE_BYTES, codeOfByte, finalityOf, isEffective, RESULT_CODES, SILENT_CODES } from './codes.js';
 import { accountName } from './entries.js';
-import { decodeReceipt, encodeReceipt, packReceipts, receiptLeaf, unpackReceipts } from './receipt.js';
+import { decodeReceipt, encodeReceipt, packedLeaves, packReceipts, receiptLeaf, unpackReceipts } from './receipt.js';
 import { screen } from './rights.js';
 import {
   ALFA,
@@ -537,7 +537,12 @@ t.test('ids are forgotten in time, on the disk as well', (t) => {
 t.test('receipts and proofs', (t) => {
   const book = funded();
   const applied = book.block(book.pay(ALFA, BETA, '1'), book.pay(ALFA, GAMA, '1'), book.pay(ALFA, BETA, '100000'));
-  t.same(unpackReceipts(packReceipts(applied.receipts)), applied.receipts);
+  const packed = packReceipts(applied.receipts);
+  t.same(unpackReceipts(packed), applied.receipts);
+  t.same(
+    packedLeaves(packed),
+    applied.receipts.map((receipt) => receiptLeaf(encodeReceipt(receipt))),
+  );
   for (const receipt of applied.receipts) t.same(decodeReceipt(encodeReceipt(receipt)), receipt);
   t.equal(applied.receiptsRoot, merkleRoot(applied.receipts.map((receipt) => receiptLeaf(encodeReceipt(receipt)))));
   const bytes = encodeReceipt(applied.receipts[0]!);

@@ -22,6 +22,7 @@ export interface Receipt extends Named {
 }
 
 const RECEIPT_BYTES = 1 + 32 + 11 + 16 + 1 + 1 + 8 + 8;
+const COUNT_BYTES = 4;
 const FORMAT = 1;
 
 const KIND_BYTES = {
@@ -58,11 +59,21 @@ export function leafOf(receipt: Receipt): Hash {
 export const packReceipts = (receipts: readonly Receipt[]): Uint8Array =>
   layout.start().list(receipts, writeReceipt).finish();
 
-/** One receipt of a packed value, or null when there is none at this position. */
-export function receiptAt(packed: Uint8Array, position: number): Receipt | null {
-  const from = 4 + position * RECEIPT_BYTES;
-  return decodeReceipt(packed.subarray(from, from + RECEIPT_BYTES));
+/** The bytes of one receipt of a packed value: they are the same alone and among others. */
+function bytesAt(packed: Uint8Array, position: number): Uint8Array {
+  const from = COUNT_BYTES + position * RECEIPT_BYTES;
+  return packed.subarray(from, from + RECEIPT_BYTES);
 }
+
+/** One receipt of a packed value, or null when there is none at this position. */
+export const receiptAt = (packed: Uint8Array, position: number): Receipt | null =>
+  decodeReceipt(bytesAt(packed, position));
+
+/** The leaves of a packed value's receipts, in their order, without reading what they say. */
+export const packedLeaves = (packed: Uint8Array): Hash[] =>
+  Array.from({ length: (packed.length - COUNT_BYTES) / RECEIPT_BYTES }, (_, position) =>
+    receiptLeaf(bytesAt(packed, position)),
+  );
 
 /** The receipts of a packed value in their order, or null when the bytes are none. */
 export const unpackReceipts = (bytes: Uint8Array): Receipt[] | null =>

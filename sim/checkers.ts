@@ -3,7 +3,7 @@
  * what clients were told. Nothing that a liar does is ever held against an honest node, and nothing it says is believed.
  */
 import type { InstructionStatus } from '../node/ports.js';
-import type { InstructionDigest } from '../protocol/types.js';
+import type { BlockHeader, BlockId, InstructionDigest } from '../protocol/types.js';
 import { Agreement } from './checkers/agreement.js';
 import { Bounds, type Highest } from './checkers/bounds.js';
 import { Bundles } from './checkers/bundles.js';
@@ -36,6 +36,8 @@ export class Checkers {
   readonly #liveness: Liveness;
   readonly #bounds: Bounds;
   readonly #bundles: Bundles;
+  /** What blocks build on and order, from anybody's proposals: a block's id is the hash of its header. */
+  readonly #headers = new Map<BlockId, BlockHeader>();
 
   constructor(options: CheckerOptions = {}) {
     const report = (violation: string): void => {
@@ -43,9 +45,10 @@ export class Checkers {
     };
     this.#honest = options.honest ?? (() => true);
     this.#agreement = new Agreement(report);
-    this.#votes = new Votes(report);
+    this.#votes = new Votes(report, this.#headers);
     const { genesis, signatures } = options;
-    this.#grounds = genesis && signatures ? new Grounds(report, genesis, signatures, options) : null;
+    this.#grounds =
+      genesis && signatures ? new Grounds(report, { ...options, genesis, signatures }, this.#headers) : null;
     this.#outcomes = new Outcomes(report, options);
     this.#promises = new Promises(report, options);
     this.#liveness = new Liveness(report);
@@ -77,6 +80,7 @@ export class Checkers {
       this.#promises.onFinal(committed);
       this.#bundles.onFinal(committed);
       this.#outcomes.onFinal(node, committed);
+      this.#bounds.onFinal(committed);
     }
     if (committed.block.header.height % OBSERVE_EVERY === 0) this.#bounds.observe(node);
   }
@@ -84,7 +88,7 @@ export class Checkers {
   /** A node sends a frame. */
   onSend(node: Watched, disk: WatchedDisk, frame: Uint8Array): void {
     const message = messageOf(frame);
-    if (message?.type === 'proposal') this.#grounds?.onProposal(message.proposal);
+    if (message?.type === 'proposal') this.#headers.set(message.proposal.id, message.proposal.header);
     if (!this.#honest(node.self)) return;
     if (message === null) {
       this.violations.push(`frame: node ${node.self} sent one that is no message`);

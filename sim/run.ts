@@ -40,7 +40,7 @@ const SETTLE_STEP_MS = 500;
 /** A node that starts has its disk to read. */
 const START_MS_MAX = 60_000;
 /** Reads of all that a damaged node has, with time to mend between two. */
-const MENDING_ROUNDS = 40;
+const MENDING_ROUNDS = 120;
 const MENDING_MS = 1500;
 
 /** Carries out a plan. What happens is decided by the plan alone. `traceLines` asks for that much of a trace. */
@@ -80,10 +80,10 @@ class Stage {
   #chance: Random;
 
   constructor(plan: Plan, isTracing: boolean) {
-    const { seed, validators, realSignatures, profile } = plan;
+    const { seed, validators, realSignatures, profile, usual } = plan;
     this.#plan = plan;
     this.#chance = new Random(seed);
-    const world = new World(seed, { realSignatures });
+    const world = new World(seed, { realSignatures, usual });
     this.#world = world;
     this.#startedMs = world.nowMs;
     const genesis = simGenesis(world.nowMs - 1000, validators);
@@ -333,6 +333,11 @@ class Stage {
         this.#chance = new Random(deed.chance);
         this.#submit(this.#node(deed.node), await this.#workload.next());
         break;
+      case 'propose':
+        for (const jws of await this.#workload.lapsing(deed.count, deed.forMs))
+          this.#submit(this.#node(deed.node), jws);
+        world.met('many_proposed');
+        break;
       case 'ask':
         await this.#ask(this.#node(deed.node), deed.chance);
         break;
@@ -361,7 +366,7 @@ class Stage {
         world.cut.clear();
         break;
       case 'network':
-        world.faults = deed.faults;
+        world.faults = deed.faults ?? world.usual;
         break;
       case 'slow':
         for (const [from, to] of deed.links) this.#slow(`${this.#key(from)}>${this.#key(to)}`, deed.bytesPerSecond);

@@ -23,6 +23,8 @@ export const CALM: NetworkFaults = { latencyMs: [1, 10], lostPerMille: 0, duplic
 export interface WorldOptions {
   /** Ed25519 in place of the cheap stand-ins. */
   readonly realSignatures?: boolean;
+  /** The network when nothing is wrong with it. */
+  readonly usual?: NetworkFaults;
 }
 
 const START_MS = Date.UTC(2026, 0, 5, 8);
@@ -38,7 +40,8 @@ export class World extends Scheduler {
   readonly seed: number;
   readonly random: Random;
   readonly realSignatures: boolean;
-  faults: NetworkFaults = CALM;
+  readonly usual: NetworkFaults;
+  faults: NetworkFaults;
   /** How often each named situation was met. */
   readonly situations = new Map<string, number>();
   /** Pairs of peers, as `from>to`, between which nothing passes. */
@@ -50,9 +53,11 @@ export class World extends Scheduler {
   readonly #network: Random;
   readonly #buses = new Map<string, SimBus>();
 
-  constructor(seed: number, { realSignatures = false }: WorldOptions = {}) {
+  constructor(seed: number, { realSignatures = false, usual = CALM }: WorldOptions = {}) {
     super(START_MS);
     this.seed = seed;
+    this.usual = usual;
+    this.faults = usual;
     this.random = new Random(seed);
     // Of their own, so that leaving out a part of a run's plan changes as little of the rest as can be.
     this.#network = new Random(seed ^ 0x4e45_5457);
@@ -103,7 +108,7 @@ export class World extends Scheduler {
 
   /** All partitions, slow links and losses end. */
   heal(): void {
-    this.faults = CALM;
+    this.faults = this.usual;
     this.slow.clear();
     this.cut.clear();
   }

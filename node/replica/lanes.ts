@@ -287,7 +287,8 @@ export class Lanes {
     });
   }
 
-  unorderedCount(): number {
-    return this.#lanes.reduce((sum, lane) => sum + lane.held.size, 0);
+  /** By lane: batches past the final cut, with those that other branches of it have. */
+  unorderedCounts(): number[] {
+    return this.#lanes.map((lane) => lane.held.size);
   }
 }

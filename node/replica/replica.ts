@@ -457,7 +457,10 @@ export class Replica {
     metrics.gauge('height', pointer.height);
     metrics.gauge('view', this.core.view);
     metrics.gauge('unfinalized_blocks', this.chain.size);
-    metrics.gauge('lane_unordered_batches', this.lanes.unorderedCount());
+    metrics.gauge(
+      'lane_unordered_batches',
+      this.lanes.unorderedCounts().reduce((sum, count) => sum + count, 0),
+    );
     metrics.gauge('peers', this.peers().filter(({ connected }) => connected).length);
     if (!this.chain.isOver) return;
     this.#stopped = true;

@@ -1,6 +1,6 @@
 /** What a running replica tells: reads of its last final state and of its stored blocks, waits, and portable receipts. */
 import { isOpen } from '../../ledger/codes.js';
-import { encodeReceipt, type Receipt, receiptAt, receiptLeaf, unpackReceipts } from '../../ledger/receipt.js';
+import { encodeReceipt, packedLeaves, type Receipt, receiptAt, unpackReceipts } from '../../ledger/receipt.js';
 import { missingConsents } from '../../ledger/settlement/consent.js';
 import { blockId, decodeBatch, laneStart } from '../../protocol/block.js';
 import { encodeBundle } from '../../protocol/bundle.js';
@@ -164,7 +164,12 @@ export class Service implements NodeService {
     return this.#noting(() => this.#status(digest));
   }
 
-  #receipt(digest: InstructionDigest): { readonly receipt: Receipt; readonly position: number } | null {
+  #receipt(digest: InstructionDigest): {
+    readonly receipt: Receipt;
+    readonly position: number;
+    /** All receipts of its block. */
+    readonly packed: Uint8Array;
+  } | null {
     const { store } = this.#parts;
     const replica = this.#replica;
     const place = getPlace(store, digest);
@@ -173,8 +178,8 @@ export class Service implements NodeService {
     if (place.height > replica.chain.final.header.height) return null;
     const packed = getReceipts(store, place.height);
     const receipt = packed === undefined ? null : receiptAt(packed, place.position);
-    assert(receipt !== null, 'the index points at a receipt');
-    return { receipt, position: place.position };
+    assert(packed !== undefined && receipt !== null, 'the index points at a receipt');
+    return { receipt, position: place.position, packed };
   }
 
   #receipts(height: number): Receipt[] {
@@ -205,7 +210,7 @@ export class Service implements NodeService {
     const handOvers = Array.from({ length: epoch }, (_, before) => getHandOver(store, before + 1) ?? []).flat();
     // The new set's statements take a moment: until then nothing of its epoch can be shown to who trusts the genesis alone.
     if (!handOvers.every((handOver) => handOver !== null && handOver.statements.length > 0)) return null;
-    const leaves = this.#receipts(found.receipt.height).map((receipt) => receiptLeaf(encodeReceipt(receipt)));
+    const leaves = packedLeaves(found.packed);
     return encodeBundle({
       network: genesis.network,
       receipt: encodeReceipt(found.receipt),

@@ -1,8 +1,8 @@
 /** Lies of an author: about its lane, about what it holds of others', and in the items of its batches. */
-import { decodeBatch } from '../../protocol/block.js';
-import { BATCH_BYTES_MAX, BATCH_ITEMS_MAX, ITEM_BYTES_MAX } from '../../protocol/limits.js';
-import type { Height } from '../../protocol/types.js';
-import { HELD_LIES, ITEM_LIES, initiatorOf } from './forge.js';
+import { batchDigest, decodeBatch, encodeBatch, laneStart } from '../../protocol/block.js';
+import { BATCH_BYTES_MAX, BATCH_ITEMS_MAX, ITEM_BYTES_MAX, LANE_UNORDERED_BATCHES_MAX } from '../../protocol/limits.js';
+import type { BatchDigest, Height } from '../../protocol/types.js';
+import { HELD_LIES, ITEM_LIES, initiatorOf, rubbishHash } from './forge.js';
 import type { Liar, Lie, Said } from './liar.js';
 
 const isOwnBatch = (liar: Liar, { message }: Said): boolean =>
@@ -19,6 +19,8 @@ function badItems(liar: Liar, own: readonly Uint8Array[]): Uint8Array[] {
 }
 
 const FULL_OF_LITTLE = BATCH_ITEMS_MAX;
+/** In one Δ: a few seconds of it are more than a lane is to hold. */
+const FAR_BATCHES = 150;
 const FULL_OF_LARGE = Math.floor((BATCH_BYTES_MAX - 64) / (ITEM_BYTES_MAX + 4));
 
 export const AUTHORING: Readonly<Record<string, Lie>> = {
@@ -120,6 +122,31 @@ export const AUTHORING: Readonly<Record<string, Lie>> = {
         Array.from({ length: isLarge ? FULL_OF_LARGE : FULL_OF_LITTLE }, () => item),
       );
       liar.met('full_batches');
+    },
+  },
+  lane_far_ahead: {
+    does: 'floods its lane with batches of numbers far beyond its end, which follow nothing',
+    rule: 'Lanes: what is not final of a lane is bounded, and so is how far ahead a batch is taken',
+    act: async (liar) => {
+      const seat = liar.seat();
+      if (seat === null) return;
+      const { self: author, set } = seat;
+      const { incarnation, number } = liar.overheard.latest?.cut[author] ?? laneStart(0);
+      const to = liar.choice('far', () => liar.random.pick(liar.others()));
+      for (let i = 0; i < FAR_BATCHES; i++) {
+        const ahead = LANE_UNORDERED_BATCHES_MAX + liar.random.between(1, 1_000_000);
+        const previous = rubbishHash(liar.random) as BatchDigest;
+        const bytes = encodeBatch({
+          author,
+          epoch: set.epoch,
+          incarnation,
+          number: number + ahead,
+          previous,
+          items: [],
+        });
+        liar.send(to, 'batches', { type: 'batch', bytes, signature: await liar.signBatch(batchDigest(bytes)) });
+      }
+      liar.met('lane_far_ahead');
     },
   },
   forged_batches: {

@@ -12,10 +12,11 @@ import {
   quorum,
   type Root,
   type TimestampMs,
+  type ValidatorIndex,
   type View,
   type Vote,
 } from '../../protocol/types.js';
-import { rubbishHash } from './forge.js';
+import { rival, rubbishHash } from './forge.js';
 import type { Liar, Lie } from './liar.js';
 
 const isSame = (a: Ballot, b: Ballot): boolean =>
@@ -79,6 +80,22 @@ export const PLOTTING: Readonly<Record<string, Lie>> = {
       return [{ type: 'proposal', proposal }];
     },
   },
+  block_past_its_parent: {
+    does: "proposes a block over its parent's parent, and passes over the view of its parent as if that were nullified",
+    rule: 'Consensus, proposals: every view between the parent view and its own is nullified',
+    speak: async (liar, { message }) => {
+      if (message.type !== 'proposal' || !liar.isOwn(message.proposal)) return null;
+      const { header } = message.proposal;
+      const skipped = liar.overheard.header(header.parent);
+      if (skipped === undefined || skipped.height < 2) return null;
+      const { parent, parentView, height } = skipped;
+      const proposal = await liar.choice(`past/${header.view}`, () =>
+        liar.propose({ ...header, parent, parentView, height }),
+      );
+      liar.met('block_past_its_parent');
+      return [{ type: 'proposal', proposal }];
+    },
+  },
   usurping_leader: {
     does: 'proposes a valid block in the next view, which another leads, before that one can',
     rule: "Consensus, proposals: only a view's leader proposes in it",
@@ -128,6 +145,25 @@ export const PLOTTING: Readonly<Record<string, Lie>> = {
           liar.met('certificates_alone');
         });
       }
+      return true;
+    },
+  },
+  blocks_finalized_alone: {
+    does: 'sends another block in place of one that is proposed, as final, with its own signature for a quorum of members',
+    rule: 'Fetching: blocks that a peer sends as final are final by their certificate alone',
+    hear: (liar, _, message) => {
+      const seat = liar.seat();
+      if (message.type !== 'proposal' || seat === null) return true;
+      const header = rival(message.proposal.header);
+      const block = blockId(header);
+      const ballot: Ballot = { kind: 'finalize', view: header.view, block, root: rubbishHash(liar.random) as Root };
+      void liar.vote(ballot).then(({ signature }) => {
+        const members = seat.set.validators.keys();
+        const signatures = Array.from(members, (signer) => ({ signer: signer as ValidatorIndex, signature }));
+        const certificate: Certificate = { ballot, signatures: signatures.slice(0, quorum(signatures.length)) };
+        liar.send(liar.random.pick(liar.others()), 'sync', { type: 'final', headers: [header], certificate });
+        liar.met('blocks_finalized_alone');
+      });
       return true;
     },
   },

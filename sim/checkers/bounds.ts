@@ -1,11 +1,14 @@
 /** Memory and queues of a running node stay within the bounds that the protocol states. */
 import {
   BATCH_ITEMS_MAX,
+  BLOCK_BATCHES_MAX,
+  BLOCK_ITEMS_MAX,
+  BLOCK_SIGNATURES_MAX,
   LANE_UNORDERED_BATCHES_MAX,
   SYNC_BLOCKS_MAX,
   VIEWS_AHEAD_MAX,
 } from '../../protocol/limits.js';
-import type { Report, Watched } from './watched.js';
+import type { Committed, Report, Watched } from './watched.js';
 
 /** What was held at most, of all nodes. */
 export interface Highest {
@@ -31,6 +34,19 @@ export class Bounds {
     this.#report = report;
   }
 
+  /** What one block orders is bounded too: every node has to carry it out. */
+  onFinal({ block: { header }, executed }: Committed): void {
+    const batches = executed.lanes.flat();
+    const items = batches.flatMap((batch) => batch.items);
+    const signatures = items.reduce((sum, item) => sum + (item?.instruction.signatures.length ?? 0), 0);
+    const isWithin =
+      batches.length <= BLOCK_BATCHES_MAX && items.length <= BLOCK_ITEMS_MAX && signatures <= BLOCK_SIGNATURES_MAX;
+    if (!isWithin)
+      this.#report(
+        `bounds: block ${header.height} orders ${batches.length} batches, ${items.length} items, ${signatures} signatures`,
+      );
+  }
+
   observe({ self, running }: Watched): void {
     if (running === null) return;
     const { core, chain, lanes, admission, members } = running.replica;
@@ -42,7 +58,7 @@ export class Bounds {
     this.#within(self, 'rounds', core.rounds.size, views + VIEWS_AHEAD_MAX + 1);
     this.#within(self, 'votes', votes, KINDS_OF_VOTE * n);
     this.#within(self, 'blocks', chain.size, BLOCKS_MAX);
-    this.#within(self, 'batches', lanes.unorderedCount(), n * LANE_BATCHES_MAX);
+    for (const count of lanes.unorderedCounts()) this.#within(self, 'batches', count, LANE_BATCHES_MAX);
     this.#within(self, 'waiting', admission.waiting, WAITING_MAX);
   }
 

@@ -1,18 +1,31 @@
 /** Each checker sees what it is there for, and holds nothing against who did nothing. */
 import t from 'tap';
-import { encodeBatch, laneStart } from '../../protocol/block.js';
+import { batchDigest, blockId, encodeBatch, laneStart, voteSigningBytes } from '../../protocol/block.js';
 import { encodeMessage } from '../../protocol/envelope.js';
-import { VIEWS_AHEAD_MAX } from '../../protocol/limits.js';
-import type { Ballot, Batch, InstructionDigest, SignedBatch, Vote } from '../../protocol/types.js';
+import { BLOCK_BATCHES_MAX, BLOCK_ITEMS_MAX, VIEWS_AHEAD_MAX } from '../../protocol/limits.js';
+import type {
+  Ballot,
+  Batch,
+  BlockHeader,
+  InstructionDigest,
+  SignedBatch,
+  Validator,
+  ValidatorIndex,
+  Vote,
+} from '../../protocol/types.js';
 import { Checkers } from '../checkers.js';
+import { cheapSigner } from '../crypto.js';
+import { simGenesis } from '../workload.js';
 import { type Exchange, History } from './history.js';
 import { SETTLE_MS_MAX, viewsToSettle } from './liveness.js';
+import { cheapFact } from './signatures.js';
 import type { CheckerOptions, Committed, Watched } from './watched.js';
 
 const hash = (digit: string): string => digit.repeat(64);
 const LIAR = 3;
 const HONEST: CheckerOptions = { honest: (node) => node !== LIAR };
 const DIGEST = hash('d') as InstructionDigest;
+const GENESIS = simGenesis(0);
 const NAME = 'ALFAHKHHXXX/1';
 
 interface Shape {
@@ -43,10 +56,10 @@ function node(self: number, shape: Shape = {}): Watched {
     halted: shape.halted ?? null,
     evidence: 0,
     config: { own: `key${self}` },
-    members: { self, size: 4, set: { epoch: 0 } },
+    members: { self, size: 4, set: GENESIS.validators },
     core: { view, final: { view: 0 }, rounds: new Map(rounds) },
     chain: { size: 0, final: { id: hash('b'), root, header: { height, time, cut: [] } } },
-    lanes: { unorderedCount: () => 0 },
+    lanes: { unorderedCounts: () => [0] },
     admission: { isPending: () => pending, waiting: shape.waiting ?? 0 },
   };
   const service = { status: () => Promise.resolve(status), receipt: () => Promise.resolve(null) };
@@ -131,6 +144,137 @@ t.test('votes of a key do not contradict each other, and nothing is said before 
   t.strictSame(checkers.violations, []);
   checkers.onSend(node(2), disk(false), held);
   t.strictSame(kinds(checkers.violations), ['unsynced'], 'a batch counted as held before it is stored');
+  t.end();
+});
+
+/** A block's header, and the batches of lane 1 that it orders. */
+const headerOf = (view: number, { parent = hash('0'), parentView = 0, batches = 0, batch = hash('0') } = {}) =>
+  ({
+    network: GENESIS.network,
+    epoch: 0,
+    view,
+    height: view,
+    parent,
+    parentView,
+    cut: GENESIS.validators.validators.map((_, lane) =>
+      lane === 1 && batches > 0 ? { incarnation: 0, number: batches, digest: batch } : laneStart(0),
+    ),
+    time: view,
+    proposer: view % 4,
+  }) as unknown as BlockHeader;
+
+const framed = (message: object): Uint8Array =>
+  encodeMessage({ epoch: 0, ...message } as unknown as Parameters<typeof encodeMessage>[0]);
+
+async function signedVote(signer: number, ballot: object): Promise<Vote> {
+  const { network, validators: set } = GENESIS;
+  const { voteKey, networkKey } = set.validators[signer] as Validator;
+  const whole = { block: null, root: null, ...ballot } as unknown as Ballot;
+  const bytes = voteSigningBytes(network, set, whole);
+  const signature = await cheapSigner({ voteKeys: [voteKey], networkKey }).vote(bytes, voteKey);
+  return { ballot: whole, signer: signer as ValidatorIndex, signature };
+}
+
+t.test('a vote has a quorum behind it, and a certificate that is passed on holds', async (t) => {
+  const first = headerOf(1);
+  const block = blockId(first);
+  type Said = readonly [self: number, message: object];
+  const votes = (ballot: object, ...signers: readonly number[]): Promise<Said[]> =>
+    Promise.all(
+      signers.map(async (signer): Promise<Said> => [signer, { type: 'vote', vote: await signedVote(signer, ballot) }]),
+    );
+  const proposed = async (header: BlockHeader): Promise<Said> => {
+    const vote = await signedVote(header.proposer, { kind: 'notarize', view: header.view, block: blockId(header) });
+    return [header.proposer, { type: 'proposal', proposal: { header, id: blockId(header), vote } }];
+  };
+  const judge = (said: readonly (readonly Said[])[], options: CheckerOptions = HONEST): string[] => {
+    const checkers = new Checkers({ ...options, genesis: GENESIS, signatures: cheapFact });
+    for (const [self, message] of said.flat()) checkers.onSend(node(self), disk(true), framed(message));
+    return kinds(checkers.violations);
+  };
+  const proposal = await proposed(first);
+  const notarized = await votes({ kind: 'notarize', view: 1, block }, 0, 2);
+  const finalize = (signer: number) => votes({ kind: 'finalize', view: 1, block, root: hash('e') }, signer);
+  t.strictSame(judge([[proposal], notarized, await finalize(2)]), []);
+  t.strictSame(judge([[proposal], await finalize(1)]), ['grounds'], 'its own vote and that of the liar are two');
+  t.strictSame(judge([[proposal], notarized.slice(0, 1), await finalize(0)]), [], 'the liar may have voted');
+  t.strictSame(judge([[proposal], notarized.slice(0, 1), await finalize(0)], {}), ['grounds'], 'nobody lies');
+
+  const onIt = await proposed(headerOf(2, { parent: block, parentView: 1 }));
+  t.strictSame(judge([[proposal], notarized, [onIt]]), []);
+  t.strictSame(judge([[proposal, onIt]], {}), ['grounds'], 'over a parent that is not notarized');
+  const past = await proposed(headerOf(4, { parent: block, parentView: 1 }));
+  const nullified = async (view: number) => votes({ kind: 'nullify', view }, 1, 2);
+  t.strictSame(judge([[proposal], notarized, await nullified(2), await nullified(3), [past]]), []);
+  t.strictSame(
+    judge([[proposal], notarized, await nullified(2), [past]]),
+    ['grounds'],
+    'past a view that has not ended',
+  );
+
+  const certificate = async (signers: readonly number[], ballot: object = { kind: 'nullify', view: 3 }) => {
+    const all = await Promise.all(signers.map((signer) => signedVote(signer, { kind: 'nullify', view: 3 })));
+    const signatures = all.map(({ signer, signature }) => ({ signer, signature }));
+    return { ballot: { block: null, root: null, ...ballot }, signatures };
+  };
+  const passesOn = async (self: number, ...of: Parameters<typeof certificate>): Promise<readonly Said[]> => [
+    [self, { type: 'certificate', certificate: await certificate(...of) }],
+  ];
+  t.strictSame(judge([await passesOn(0, [0, 1, 3])]), []);
+  t.strictSame(judge([await passesOn(0, [0, 1])]), ['grounds'], 'too short');
+  t.strictSame(judge([await passesOn(0, [0, 1, 1])]), ['grounds'], 'a signer twice');
+  t.strictSame(judge([await passesOn(0, [0, 1, 2], { kind: 'nullify', view: 4 })]), ['grounds'], 'of another ballot');
+  t.strictSame(judge([await passesOn(LIAR, [0, 1])]), [], 'a liar passes on what it likes');
+  const last = { type: 'final', headers: [first], certificate: await certificate([0, 1]) };
+  t.strictSame(judge([[[0, last]]]), ['grounds']);
+});
+
+t.test('who votes for a block holds what it orders', (t) => {
+  const batch = { author: 1, epoch: 0, incarnation: 0, number: 1, previous: hash('0'), items: [] } as unknown as Batch;
+  const bytes = encodeBatch(batch);
+  const parent = headerOf(1);
+  const header = headerOf(2, { parent: blockId(parent), parentView: 1, batches: 1, batch: batchDigest(bytes) });
+  const signature = new Uint8Array(64);
+  const propose = (made: BlockHeader, signer: number): Uint8Array => {
+    const vote = { ballot: { kind: 'notarize', view: made.view, block: blockId(made), root: null }, signer, signature };
+    return framed({ type: 'proposal', proposal: { header: made, id: blockId(made), vote } });
+  };
+  const judge = (holds: (table: string) => boolean): string[] => {
+    const checkers = new Checkers(HONEST);
+    checkers.onSend(node(1), disk(true), framed({ type: 'batch', bytes, signature }));
+    checkers.onSend(node(LIAR), disk(true), propose(parent, LIAR));
+    checkers.onSend(node(2), { holds }, propose(header, 2));
+    return kinds(checkers.violations);
+  };
+  t.strictSame(
+    judge(() => true),
+    [],
+  );
+  t.strictSame(
+    judge((table) => table === 'votes'),
+    ['unsynced'],
+  );
+  t.end();
+});
+
+t.test('a block orders what its bounds allow', (t) => {
+  const judge = (batches: number, items: number, signatures = 1): string[] => {
+    const checkers = new Checkers();
+    const item = { instruction: { signatures: Array.from({ length: signatures }, () => ({})) } };
+    const lane = Array.from({ length: batches }, () => ({
+      batch: { items: [] },
+      items: Array.from({ length: items }, () => item),
+    }));
+    const { block, executed } = final(1);
+    checkers.onFinal(node(0), { block, executed: { ...executed, lanes: [lane] } } as unknown as Committed);
+    return kinds(checkers.violations);
+  };
+  t.strictSame(judge(BLOCK_BATCHES_MAX, 1), []);
+  t.strictSame(judge(BLOCK_BATCHES_MAX + 1, 1), ['bounds']);
+  t.strictSame(judge(1, BLOCK_ITEMS_MAX), []);
+  t.strictSame(judge(1, BLOCK_ITEMS_MAX + 1), ['bounds']);
+  t.strictSame(judge(5, 1_000, 8), []);
+  t.strictSame(judge(5, 1_000, 9), ['bounds']);
   t.end();
 });
 

@@ -7,11 +7,11 @@ import { voteSigningBytes } from '../../protocol/block.js';
 import { fromHex, toHex } from '../../protocol/codec.js';
 import type { Framed } from '../../protocol/envelope.js';
 import type { Genesis } from '../../protocol/genesis.js';
-import type { Ballot, BlockHeader, BlockId, Certificate, View, Vote } from '../../protocol/types.js';
+import type { Ballot, Certificate, View, Vote } from '../../protocol/types.js';
 import type { SignatureFact } from '../naive/ledger.js';
-import type { CheckerOptions, Report, Watched } from './watched.js';
+import type { CheckerOptions, Headers, Report, Watched } from './watched.js';
 
-type Said = Pick<Ballot, 'kind' | 'view' | 'block' | 'root'>;
+type Options = CheckerOptions & Required<Pick<CheckerOptions, 'genesis' | 'signatures'>>;
 
 /** Of n members so many may lie, and so many are a quorum: by this file's own reckoning. */
 const liarsMax = (n: number): number => Math.ceil(n / 3) - 1;
@@ -23,22 +23,18 @@ export class Grounds {
   readonly #fact: SignatureFact;
   /** How many members of a set lie at most. */
   readonly #liars: number;
-  readonly #headers = new Map<BlockId, Pick<BlockHeader, 'parent' | 'parentView'>>();
+  readonly #headers: Headers;
   /** By epoch and ballot: the places of the honest members that have voted so. */
   readonly #voters = new Map<string, Set<number>>();
   /** Signatures that were judged, by epoch, ballot and place: what is signed twice is the same twice. */
   readonly #signatures = new Map<string, string>();
 
-  constructor(report: Report, genesis: Genesis, signatures: SignatureFact, { honest, liars }: CheckerOptions) {
+  constructor(report: Report, { genesis, signatures, honest, liars }: Options, headers: Headers) {
     this.#report = report;
     this.#genesis = genesis;
     this.#fact = signatures;
+    this.#headers = headers;
     this.#liars = liars ?? (honest === undefined ? 0 : Number.MAX_SAFE_INTEGER);
-  }
-
-  /** Anybody's proposal says what its block builds on: the id is the hash of it. */
-  onProposal({ id, header: { parent, parentView } }: { readonly id: BlockId; readonly header: BlockHeader }): void {
-    this.#headers.set(id, { parent, parentView });
   }
 
   /** An honest node sends a message. */
@@ -57,7 +53,7 @@ export class Grounds {
     const voters = this.#votersOf(epoch, ballot);
     if (voters.has(signer)) return;
     voters.add(signer);
-    const isBacked = (said: Said): boolean => {
+    const isBacked = (said: Ballot): boolean => {
       const others = [...this.#votersOf(epoch, said)].filter((place) => place !== signer).length;
       return 1 + others + Math.min(this.#liars, liarsMax(members.size)) >= quorumOf(members.size);
     };
@@ -100,7 +96,7 @@ export class Grounds {
     }
   }
 
-  #votersOf(epoch: number, said: Said): Set<number> {
+  #votersOf(epoch: number, said: Ballot): Set<number> {
     const name = `${epoch}/${nameOf(said)}`;
     const known = this.#voters.get(name);
     if (known !== undefined) return known;
@@ -110,4 +106,4 @@ export class Grounds {
   }
 }
 
-const nameOf = ({ kind, view, block, root }: Said): string => `${kind}/${view}/${block}/${root}`;
+const nameOf = ({ kind, view, block, root }: Ballot): string => `${kind}/${view}/${block}/${root}`;

@@ -5,21 +5,23 @@
 import { decodeBatch, encodeSignedBatch, writeVote } from '../../protocol/block.js';
 import { Writer } from '../../protocol/codec.js';
 import type { Framed } from '../../protocol/envelope.js';
-import type { Ballot, Vote } from '../../protocol/types.js';
-import type { Report, Watched, WatchedDisk } from './watched.js';
+import type { Ballot, LanePoint, Vote } from '../../protocol/types.js';
+import type { Headers, Report, Watched, WatchedDisk } from './watched.js';
 
 const contentOf = ({ block, root }: Ballot): string => `${block}/${root}`;
 
 export class Votes {
   readonly #report: Report;
+  readonly #headers: Headers;
   /** By epoch, place in the set (and so vote key), view and kind: what was voted for. */
   readonly #votes = new Map<string, string>();
   /** Batches of honest authors as they lie on a disk, by epoch, author, incarnation and number. */
   readonly #batches = new Map<string, Uint8Array>();
   readonly #claimed = new Set<string>();
 
-  constructor(report: Report) {
+  constructor(report: Report, headers: Headers) {
     this.#report = report;
+    this.#headers = headers;
   }
 
   onSend(node: Watched, disk: WatchedDisk, message: Framed): void {
@@ -50,6 +52,24 @@ export class Votes {
     writeVote(writer, vote);
     if (!disk.holds('votes', writer.finish()))
       this.#report(`unsynced: ${what} says ${ballot.kind} before that is durable`);
+    if (ballot.kind === 'notarize' && !this.#holdsBatches(disk, ballot, epoch))
+      this.#report(`unsynced: ${what} votes for a block before a batch of it is durable`);
+  }
+
+  /** Whether what a block orders beyond its parent lies on a disk, as far as honest authors made it. */
+  #holdsBatches(disk: WatchedDisk, { block }: Ballot, epoch: number): boolean {
+    const header = block === null ? undefined : this.#headers.get(block);
+    const parent = header && this.#headers.get(header.parent);
+    if (header === undefined || parent === undefined) return true;
+    return header.cut.every((to, lane) => {
+      const from = parent.cut[lane] as LanePoint;
+      const first = from.incarnation === to.incarnation ? from.number + 1 : 1;
+      for (let number = first; number <= to.number; number++) {
+        const stored = this.#batches.get(`${epoch}/${lane}/${to.incarnation}/${number}`);
+        if (stored !== undefined && !disk.holds('batches', stored)) return false;
+      }
+      return true;
+    });
   }
 
   #batch(node: Watched, disk: WatchedDisk, message: Extract<Framed, { type: 'batch' }>): void {

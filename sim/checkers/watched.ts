@@ -6,7 +6,7 @@ import type { Service } from '../../node/replica/service.js';
 import { decodeMessage, type Framed } from '../../protocol/envelope.js';
 import type { Genesis } from '../../protocol/genesis.js';
 import type { Instruction } from '../../protocol/instruction.js';
-import type { InstructionDigest } from '../../protocol/types.js';
+import type { BlockHeader, BlockId, InstructionDigest } from '../../protocol/types.js';
 import type { SignatureFact } from '../naive/ledger.js';
 
 export interface Watched {
@@ -53,6 +53,8 @@ export interface Acknowledged {
   readonly instruction?: Instruction;
 }
 
+/** What blocks build on and order, as proposals had it. */
+export type Headers = ReadonlyMap<BlockId, BlockHeader>;
 export type Report = (violation: string) => void;
 export type { Committed };
 

@@ -15,7 +15,7 @@ t.test('a seed has one plan, with no more liars than a protocol bears', (t) => {
     t.ok(plan.steps.every(({ atMs }, i) => atMs >= (plan.steps[i - 1]?.atMs ?? 0)));
     for (const { deed } of plan.steps) deeds.add(deed.do);
   }
-  t.equal(deeds.size, 23, [...deeds].join(' '));
+  t.equal(deeds.size, 24, [...deeds].join(' '));
   t.notSame(planOf(1).steps, planOf(2).steps);
   t.end();
 });

@@ -7,13 +7,16 @@ import { LIES } from '../byzantine/lies.js';
 import { QUICK_SYNCS } from '../disk.js';
 import { CRASH_POINTS } from '../process.js';
 import { Random } from '../random.js';
-import { CALM } from '../world.js';
+import { CALM, type NetworkFaults } from '../world.js';
 import type { Deed, Links, Plan, Step } from './plan.js';
 
 type Timed = readonly [afterMs: number, deed: Deed];
 
 /** What a plan is made of before its steps are. */
-type Cast = Pick<Plan, 'validators' | 'joiners' | 'liars' | 'twins' | 'fragile' | 'snapshotBlocks' | 'retention'> & {
+type Cast = Pick<
+  Plan,
+  'usual' | 'validators' | 'joiners' | 'liars' | 'twins' | 'fragile' | 'snapshotBlocks' | 'retention'
+> & {
   /** The validators change. */
   readonly isChanging: boolean;
 };
@@ -29,6 +32,8 @@ interface Ingredient {
 }
 
 const HOUR_MS = 3_600_000;
+/** Each way longer than Δ as it is configured. */
+const FAR_AWAY: NetworkFaults = { ...CALM, latencyMs: [300, 900] };
 /** Sizes of the sets that validators change to. */
 const SET_MIN = 4;
 const SET_MAX = 8;
@@ -198,7 +203,7 @@ const MIX: readonly Ingredient[] = [
       };
       return [
         [0, { do: 'network', faults }],
-        [random.between(1000, 10_000), { do: 'network', faults: CALM }],
+        [random.between(1000, 10_000), { do: 'network', faults: null }],
       ];
     },
   },
@@ -307,6 +312,15 @@ const MIX: readonly Ingredient[] = [
     },
   },
   {
+    // More than one block may lapse.
+    name: 'many proposals that lapse together',
+    perMille: 30,
+    everyMs: [20_000, 40_000],
+    make: (random, cast) => [
+      [0, { do: 'propose', node: pickNode(random, cast), count: 1_100, forMs: random.between(3_000, 8_000) }],
+    ],
+  },
+  {
     name: 'the validators change',
     perMille: 1000,
     everyMs: [3000, 9000],
@@ -373,6 +387,7 @@ function castOf(random: Random): Cast {
     snapshotBlocks: random.pick([10_000, 10_000, 30, 12]),
     retention: random.chance(250) ? { blocks: random.between(1, 20), days: 3 } : null,
     isChanging: random.chance(joiners > 0 ? 700 : 150),
+    usual: random.chance(60) ? FAR_AWAY : CALM,
   };
 }
 

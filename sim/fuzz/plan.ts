@@ -4,12 +4,14 @@ import type { Retention } from '../../node/replica/prune.js';
 import type { SyncTimes } from '../disk.js';
 import type { CrashPoint } from '../process.js';
 import type { Profile } from '../workload.js';
-import type { NetworkFaults } from '../world.js';
+import { CALM, type NetworkFaults } from '../world.js';
 
 /** Something done to the world. Nodes are numbers from 0 on. */
 export type Deed =
   /** A client sends an instruction; `chance` decides which. */
   | { readonly do: 'submit'; readonly node: number; readonly chance: number }
+  /** A client sends so many proposals that nobody consents to, which all lapse at one moment, so much later. */
+  | { readonly do: 'propose'; readonly node: number; readonly count: number; readonly forMs: number }
   /** A client asks how something stands that was accepted; `chance` decides what. */
   | { readonly do: 'ask'; readonly node: number; readonly chance: number }
   /** The process ends at once: by the power, which loses what is not synced, or by a kill. */
@@ -24,8 +26,8 @@ export type Deed =
   /** Nothing passes any more from the first to the second of each pair. */
   | { readonly do: 'cut'; readonly links: Links }
   | { readonly do: 'mend' }
-  /** How the network does from now on. */
-  | { readonly do: 'network'; readonly faults: NetworkFaults }
+  /** How the network does from now on; null as it usually does. */
+  | { readonly do: 'network'; readonly faults: NetworkFaults | null }
   /** These links take so many bytes a second; null takes all at once again. */
   | { readonly do: 'slow'; readonly links: Links; readonly bytesPerSecond: number | null }
   | { readonly do: 'full'; readonly node: number; readonly full: boolean }
@@ -74,6 +76,8 @@ export interface Plan {
   readonly retention: Retention | null;
   readonly realSignatures: boolean;
   readonly profile: Profile;
+  /** How the network does when nothing is wrong with it. */
+  readonly usual: NetworkFaults;
   /** Virtual time under faults. */
   readonly faultMs: number;
   /** Ascending by time. */
@@ -92,6 +96,7 @@ export const CALM_PLAN: Plan = {
   retention: null,
   realSignatures: false,
   profile: 'light',
+  usual: CALM,
   faultMs: 0,
   steps: [],
 };

@@ -51,6 +51,12 @@ const pvp: Act = async (desk) => {
   return [await settle(desk, there.from, [there, back], [there.from, back.from])];
 };
 
+/** One side of an exchange. */
+export function proposal(desk: Desk, more: object): Promise<JwsJson> {
+  const [there, back] = exchange(desk);
+  return settle(desk, there.from, [there, back], [there.from], more);
+}
+
 /** One side only: the other consents later, or never. */
 const propose: Act = async (desk) => {
   const [there, back] = exchange(desk);
