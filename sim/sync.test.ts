@@ -74,7 +74,7 @@ t.test(
     const [validator, participant] = [stage.node(3), stage.node(4)];
     const sent = new Map<InstructionDigest, JwsJson>();
     for (const node of [participant, validator]) {
-      for (let times = 0; times < 6; times++) {
+      for (let times = 0; times < 12; times++) {
         const jws = await stage.workload.next();
         sent.set(readJws(jws).digest, jws);
         stage.submit(node, jws);

@@ -92,7 +92,8 @@ export class Fetch {
     const { chain, lanes, deltaMs, members } = this.#deps;
     for (const block of chain.wants.blocks.keys()) {
       const times = this.#due(`block/${block}`, deltaMs);
-      if (times !== null) this.#say(times === 0 ? this.#any(0) : null, 'sync', { type: 'wantBlock', block });
+      const to = times === 0 ? (this.#sources()[0] ?? null) : null;
+      if (times !== null) this.#say(to, 'sync', { type: 'wantBlock', block });
     }
     for (const [lane, { after, point }] of chain.wants.batches) {
       const times = this.#due(`batch/${lane}/${point.digest}`, deltaMs);
@@ -101,16 +102,13 @@ export class Fetch {
         const place = members.placeOf(peer);
         return place !== null && lanes.heldBy(lane, place).number >= point.number;
       });
-      const from = holders[times % holders.length] ?? this.#any(times);
+      // First who says that it holds them, then everybody: a liar says so, and those who went on to another epoch do not.
+      const asked = [...holders, ...this.#sources().filter((peer) => !holders.includes(peer))];
+      const from = asked[times % asked.length] ?? null;
       // Of a later incarnation everything is wanted, from its first batch on.
       const floor = point.incarnation === after.incarnation ? after.number : 0;
       this.#say(from, 'sync', { type: 'wantBatches', lane, after: floor, point });
     }
-  }
-
-  #any(times: number): PeerKey | null {
-    const sources = this.#sources();
-    return sources[times % sources.length] ?? null;
   }
 
   /** Whom to ask for what is final: the validators of this epoch first, then whoever says that it is further. */
