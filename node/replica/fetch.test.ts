@@ -1,0 +1,95 @@
+/** What is asked of whom, how often, and what one peer may cost. */
+import t from 'tap';
+import { laneStart } from '../../protocol/block.js';
+import type { Message } from '../../protocol/envelope.js';
+import type { BatchDigest, Height, LanePoint, PeerKey, ValidatorIndex } from '../../protocol/types.js';
+import { Budget } from './budget.js';
+import { Fetch } from './fetch.js';
+import { SET, TestClock } from './ledgerstore.test-helper.js';
+import { Members } from './members.js';
+import { MemoryStore } from './memorystore.test-helper.js';
+
+const DELTA_MS = 100;
+const LANE = 2 as ValidatorIndex;
+const WANTED: LanePoint = { incarnation: 0, number: 7, digest: 'd'.repeat(64) as BatchDigest };
+const [own, ...others] = SET.validators.map(({ networkKey }) => networkKey) as [PeerKey, ...PeerKey[]];
+
+/** A node that lacks batches of a lane, which these members say that they hold. */
+function lacking(claimants: readonly PeerKey[]): {
+  readonly fetch: Fetch;
+  readonly asked: PeerKey[];
+  pass(ms: number): void;
+} {
+  const clock = new TestClock();
+  const asked: PeerKey[] = [];
+  const members = new Members(SET, own, []);
+  const final = { header: { height: 3 as Height } };
+  const parts = {
+    clock,
+    members,
+    deltaMs: DELTA_MS,
+    store: new MemoryStore(),
+    bus: {},
+    core: {},
+    chain: { final, wants: { blocks: new Map(), batches: new Map([[LANE, { after: laneStart(0), point: WANTED }]]) } },
+    lanes: {
+      heldBy: (_: ValidatorIndex, place: ValidatorIndex) =>
+        claimants.some((peer) => members.placeOf(peer) === place) ? WANTED : laneStart(0),
+    },
+    send: (to: PeerKey | null, _: string, message: Message) => {
+      if (to !== null && message.type === 'wantBatches') asked.push(to);
+    },
+    budget: new Budget(clock),
+    onDamage: () => {},
+  };
+  const fetch = new Fetch(parts as unknown as ConstructorParameters<typeof Fetch>[0]);
+  const pass = (ms: number): void => {
+    clock.ms += ms;
+  };
+  return { fetch, asked, pass };
+}
+
+t.test('batches are asked of who says that it holds them first, and then of everybody in turn', (t) => {
+  const [first, liar, last] = others as [PeerKey, PeerKey, PeerKey];
+  const { fetch, asked, pass } = lacking([liar]);
+  fetch.ask();
+  fetch.ask();
+  t.strictSame(asked, [liar], 'once in a Δ');
+  for (let again = 0; again < 3; again++) {
+    pass(DELTA_MS);
+    fetch.ask();
+  }
+  t.strictSame(asked, [liar, first, last, liar]);
+  t.end();
+});
+
+t.test('batches that nobody says it holds are asked of everybody in turn', (t) => {
+  const { fetch, asked, pass } = lacking([]);
+  for (let again = 0; again < 4; again++) {
+    fetch.ask();
+    pass(DELTA_MS);
+  }
+  t.strictSame(asked, [...others, others[0]]);
+  t.end();
+});
+
+t.test('a peer costs so much in a while and no more, whatever the clock does', (t) => {
+  const clock = new TestClock();
+  const budget = new Budget(clock);
+  const [peer, other] = others as [PeerKey, PeerKey];
+  let asked = 0;
+  while (asked < 1_000 && budget.mayAsk(peer)) asked += 1;
+  t.equal(asked, 65, 'each request counts for an eighth of a mebibyte of eight');
+  t.ok(budget.mayAsk(other), 'of another there is nothing to it');
+  budget.spend(other, 8 * 1024 * 1024);
+  t.notOk(budget.mayAsk(other), 'what it is sent counts');
+  clock.ms += 499;
+  t.notOk(budget.mayAsk(peer));
+  clock.ms += 1;
+  t.ok(budget.mayAsk(peer), 'a new while');
+  budget.spend(peer, 9 * 1024 * 1024);
+  t.notOk(budget.mayAsk(peer));
+  clock.ms -= 3_600_000;
+  t.ok(budget.mayAsk(peer), 'a clock that was set back keeps nobody out');
+  t.end();
+});
