@@ -63,6 +63,10 @@ export class Checkers {
   get acknowledged(): Acknowledged[] {
     return this.#promises.acknowledged;
   }
+  /** What receipts will be asked for at the end, whoever took them in. */
+  get sampled(): readonly InstructionDigest[] {
+    return this.#bundles.digests;
+  }
   /** What was held in memory at most, of all nodes. */
   get highest(): Highest {
     return this.#bounds.highest;

@@ -283,7 +283,8 @@ class Stage {
   async #mend(): Promise<void> {
     if (!this.#damage.isAny) return;
     const world = this.#world;
-    const digests = this.#recorder.acknowledged.map(({ digest }) => digest);
+    const acknowledged = this.#recorder.acknowledged.map(({ digest }) => digest);
+    const digests = [...new Set([...acknowledged, ...this.#recorder.sampled])];
     for (let round = 0; !(await this.#damage.read(digests)); round++) {
       if (round === MENDING_ROUNDS) {
         this.violate(`unmended: a damaged record is not mended after ${MENDING_ROUNDS * MENDING_MS} ms`);

@@ -18,7 +18,7 @@ const [own, ...others] = SET.validators.map(({ networkKey }) => networkKey) as [
 function lacking(claimants: readonly PeerKey[]): {
   readonly fetch: Fetch;
   readonly asked: PeerKey[];
-  pass(ms: number): void;
+  readonly pass: (ms: number) => void;
 } {
   const clock = new TestClock();
   const asked: PeerKey[] = [];

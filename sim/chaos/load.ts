@@ -184,7 +184,8 @@ export class Load {
         const { network } = this.#options;
         const fields = { kind: 'consent', network, settlement, initiator: payee.party } as const;
         const consent = await this.#sign(fields, [payee]);
-        if ((await this.#send(consent, payee.node)) && (await this.#follow(consent.digest, payee.node))) return;
+        // Whether it counted, the settlement tells.
+        if (await this.#send(consent, payee.node)) await this.#follow(consent.digest, payee.node);
       }
       await delay(RETRY_MS);
     }

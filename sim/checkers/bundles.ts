@@ -31,8 +31,9 @@ export class Bundles {
     this.#options = options;
   }
 
-  get count(): number {
-    return this.#samples.length;
+  /** Whose bundles are asked for. */
+  get digests(): readonly InstructionDigest[] {
+    return this.#samples.map(({ digest }) => digest);
   }
 
   /** The first that is told of a height. */
