@@ -134,7 +134,7 @@ export class Admission {
     const { payload, digest, signatures } = instruction;
     const { finalTime, state: stateNow } = this.#deps;
     if (this.#hasExpired(instruction)) return refused('expired', `The payload expired at ${payload.expires}.`);
-    if (instruction.issuedMs > this.#deps.clock.now() + this.#deps.skewMs)
+    if (instruction.issuedMs > Math.max(this.#deps.clock.now(), finalTime()) + this.#deps.skewMs)
       return refused('not_yet_valid', `The payload is issued for ${payload.issued}. Send it again when that has come.`);
     const state = stateNow();
     const id = `${payload.initiator}/${payload.id}`;
