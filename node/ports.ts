@@ -16,8 +16,10 @@ import type {
 } from '../protocol/types.js';
 
 export interface Clock {
-  /** Wall-clock time. Never used to order anything: only for timers, block times and skew. */
+  /** Wall-clock time, which may be set. Never used to order anything: only for block times, skew and what payloads say. */
   now(): TimestampMs;
+  /** Milliseconds that go forward only, whatever the wall clock is set to, and count from 1970 as it stood when the process began: for pace and patience. */
+  elapsed(): number;
   /** Calls back once after `delayMs`; the returned function cancels. */
   after(delayMs: number, callback: () => void): () => void;
 }
@@ -176,7 +178,6 @@ export type AdmissionCode =
   | 'initiator_signature_missing'
   | 'wrong_network'
   | 'expired'
-  | 'not_yet_valid'
   | 'duplicate_id'
   | 'change_pending'
   | 'lane_full'

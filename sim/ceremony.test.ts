@@ -182,7 +182,11 @@ class Stage {
 
   /** As `causeway restart survey` makes it and `propose` reads it. */
   async survey(node: SimNode, others: readonly Survey[] = []): Promise<Survey> {
-    const clock = { now: () => this.world.nowMs as TimestampMs, after: () => () => {} };
+    const clock = {
+      now: () => this.world.nowMs as TimestampMs,
+      elapsed: () => this.world.nowMs,
+      after: () => () => {},
+    };
     const { genesis } = this;
     const parts = { store: storeOf(node.disk), clock, genesis, hasher: hashPairs, verifier: cheapVerifier };
     const surveyed = await takeSurvey({ ...parts, metrics: noMetrics, others });
@@ -250,6 +254,8 @@ for (const { seed, validators, lost } of [
     await stage.play(3);
     stage.isFinalityLost = true;
     await stage.play(1);
+    const isNotarized = stage.nodes.some(({ running }) => (running?.replica.chain.size ?? 0) > 0);
+    t.ok(isNotarized, 'blocks are notarized, and none of them becomes final');
     stage.lose(lost);
     stage.isFinalityLost = false;
     const survivors = stage.nodes.filter((_, place) => !lost.includes(place));

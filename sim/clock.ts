@@ -14,8 +14,9 @@ export class MachineTime {
   readonly #time: Pick<Scheduler, 'nowMs'>;
   /** Of a million: how much faster than true time it runs; negative when it is slower. */
   #driftPpm: number;
-  /** What the wall clock showed when the drift was set, and when that was. */
+  /** What the wall clock and the oscillator showed when the drift was set, and when that was. */
   #shownMs: number;
+  #ranMs: number;
   #sinceMs: number;
 
   constructor(time: Pick<Scheduler, 'nowMs'>, offsetMs = 0, driftPpm = 0) {
@@ -23,11 +24,21 @@ export class MachineTime {
     this.#driftPpm = driftPpm;
     this.#sinceMs = time.nowMs;
     this.#shownMs = time.nowMs + offsetMs;
+    this.#ranMs = time.nowMs;
   }
 
   /** The time of day that the machine shows. */
   get shownMs(): number {
-    return this.#shownMs + (this.#time.nowMs - this.#sinceMs) * (1 + this.#driftPpm / MILLION);
+    return this.#shownMs + this.#sinceThen;
+  }
+
+  /** What its oscillator has counted: it drifts, and cannot be set. */
+  get ranMs(): number {
+    return this.#ranMs + this.#sinceThen;
+  }
+
+  get #sinceThen(): number {
+    return (this.#time.nowMs - this.#sinceMs) * (1 + this.#driftPpm / MILLION);
   }
 
   /** How far that is from true time, positive when ahead. */
@@ -37,6 +48,7 @@ export class MachineTime {
 
   set driftPpm(driftPpm: number) {
     this.#shownMs = this.shownMs;
+    this.#ranMs = this.ranMs;
     this.#sinceMs = this.#time.nowMs;
     this.#driftPpm = driftPpm;
   }
@@ -55,6 +67,7 @@ export class MachineTime {
 /** What a process has of the machine's time. */
 export const simClock = (scheduler: Scheduler, machine: MachineTime, life: SimProcess): Clock => ({
   now: () => Math.floor(machine.shownMs) as TimestampMs,
+  elapsed: () => Math.floor(machine.ranMs),
   after: (delayMs, callback) =>
     scheduler.after(
       machine.stretch(Math.min(Math.max(TIMER_MS_MIN, Math.floor(delayMs)), TIMER_MS_MAX)),

@@ -39,7 +39,7 @@ const SETTLE_MS = 180_000;
 const SETTLE_STEP_MS = 500;
 /** A node that starts has its disk to read. */
 const START_MS_MAX = 60_000;
-/** Reads of all that a damaged node has, with time to mend between two. */
+/** Reads of all that a damaged node has, with time to mend between two: a state comes back piece by piece, on slow networks too. */
 const MENDING_ROUNDS = 120;
 const MENDING_MS = 1500;
 
@@ -335,9 +335,9 @@ class Stage {
         this.#submit(this.#node(deed.node), await this.#workload.next());
         break;
       case 'propose':
+        this.#chance = new Random(deed.chance);
         for (const jws of await this.#workload.lapsing(deed.count, deed.forMs))
           this.#submit(this.#node(deed.node), jws);
-        world.met('many_proposed');
         break;
       case 'ask':
         await this.#ask(this.#node(deed.node), deed.chance);

@@ -74,6 +74,7 @@ t.test(
     const [validator, participant] = [stage.node(3), stage.node(4)];
     const sent = new Map<InstructionDigest, JwsJson>();
     for (const node of [participant, validator]) {
+      // Some of them are refused at the door.
       for (let times = 0; times < 12; times++) {
         const jws = await stage.workload.next();
         sent.set(readJws(jws).digest, jws);

@@ -3,7 +3,7 @@ import { canonicalBytes } from '../protocol/canonical.js';
 import { type Genesis, type GenesisFile, parseGenesis } from '../protocol/genesis.js';
 import type { JwsJson } from '../protocol/instruction.js';
 import { assert } from '../protocol/types.js';
-import { ACTS, admission, LEI, proposal } from './workload/acts.js';
+import { ACTS, admission, LEI, oneSided } from './workload/acts.js';
 import { Desk, type Surroundings } from './workload/desk.js';
 import { hexKey, jurisdictionsOf, partyKey, startOf } from './workload/parties.js';
 
@@ -98,7 +98,8 @@ export class Workload {
   /** So many proposals of one side, which lapse together. */
   async lapsing(count: number, forMs: number): Promise<JwsJson[]> {
     const expires = this.#desk.inMs(forMs);
-    return Promise.all(Array.from({ length: count }, () => proposal(this.#desk, { expires })));
+    const made = await Promise.all(Array.from({ length: count }, () => oneSided(this.#desk, { expires })));
+    return made.map(({ jws }) => jws);
   }
 
   #sent(jws: JwsJson): JwsJson {

@@ -26,6 +26,10 @@ class ImpatientClock implements Clock {
     return Date.now() as TimestampMs;
   }
 
+  elapsed(): number {
+    return performance.now();
+  }
+
   after(delayMs: number, callback: () => void): () => void {
     const fire = (): void => {
       cancel();

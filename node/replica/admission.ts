@@ -33,8 +33,6 @@ const WAITING_MAX = 4 * BATCH_ITEMS_MAX;
 
 interface Deps extends Pick<Ports, 'clock' | 'verifier' | 'metrics'> {
   readonly network: NetworkId;
-  /** How far clocks may be apart. */
-  readonly skewMs: number;
   readonly state: () => State;
   readonly finalTime: () => TimestampMs;
   /** Why the node takes nothing now, or null. */
@@ -134,8 +132,6 @@ export class Admission {
     const { payload, digest, signatures } = instruction;
     const { finalTime, state: stateNow } = this.#deps;
     if (this.#hasExpired(instruction)) return refused('expired', `The payload expired at ${payload.expires}.`);
-    if (instruction.issuedMs > Math.max(this.#deps.clock.now(), finalTime()) + this.#deps.skewMs)
-      return refused('not_yet_valid', `The payload is issued for ${payload.issued}. Send it again when that has come.`);
     const state = stateNow();
     const id = `${payload.initiator}/${payload.id}`;
     const remembered = recordAgainst(state, finalTime(), payload)?.digest ?? this.#ids.get(id);

@@ -76,7 +76,7 @@ export class Agreement {
   }
 
   take(input: Input): void {
-    this.#perform(step(this.core, input, this.#deps.clock.now()));
+    this.#perform(step(this.core, input, this.#deps.clock.elapsed()));
   }
 
   /** Everything that follows from what was taken, until nothing more does. */

@@ -15,7 +15,7 @@ export class Alarm {
   setTo(atMs: number): void {
     if (this.#set?.atMs === atMs) return;
     this.cancel();
-    const cancel = this.#clock.after(Math.max(0, atMs - this.#clock.now()), () => {
+    const cancel = this.#clock.after(Math.max(0, atMs - this.#clock.elapsed()), () => {
       this.#set = null;
       this.#ring();
     });

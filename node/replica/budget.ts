@@ -9,19 +9,19 @@ const BYTES_MAX = 8 * 1024 * 1024;
 const ASKING_BYTES = 128 * 1024;
 
 export class Budget {
-  readonly #clock: Pick<Clock, 'now'>;
+  readonly #clock: Pick<Clock, 'elapsed'>;
   /** What each peer was given since its window opened. */
   readonly #spent = new Map<PeerKey, { readonly sinceMs: number; bytes: number }>();
 
-  constructor(clock: Pick<Clock, 'now'>) {
+  constructor(clock: Pick<Clock, 'elapsed'>) {
     this.#clock = clock;
   }
 
   /** Whether a peer may ask now; if so, its asking is counted. */
   mayAsk(peer: PeerKey): boolean {
-    const now = this.#clock.now();
+    const now = this.#clock.elapsed();
     const spent = this.#spent.get(peer);
-    if (spent === undefined || now - spent.sinceMs >= WINDOW_MS || now < spent.sinceMs)
+    if (spent === undefined || now - spent.sinceMs >= WINDOW_MS)
       this.#spent.set(peer, { sinceMs: now, bytes: ASKING_BYTES });
     else if (spent.bytes > BYTES_MAX) return false;
     else spent.bytes += ASKING_BYTES;

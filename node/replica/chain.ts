@@ -301,7 +301,7 @@ export class Chain {
       });
       return false;
     }
-    const started = this.#deps.clock.now();
+    const started = this.#deps.clock.elapsed();
     const { height, time } = block.header;
     const lanesOrdered = items.map((lane) => lane.map((item) => ordered(item, keyOf)));
     // What needs a record that is being mended waits for it.
@@ -310,7 +310,7 @@ export class Chain {
     if (applied === null) return false;
     const root = resultRoot(parent.root, applied.receiptsRoot, applied.stateRoot);
     block.executed = { ...applied, parentRoot: parent.root, root, lanes };
-    this.#deps.metrics.observe('block_apply', (this.#deps.clock.now() - started) / 1000);
+    this.#deps.metrics.observe('block_apply', (this.#deps.clock.elapsed() - started) / 1000);
     return true;
   }
 

@@ -56,7 +56,7 @@ export class Courier {
     let due = Number.POSITIVE_INFINITY;
     for (const [digest] of outbox.entries()) {
       const trip = this.#trips.get(digest);
-      if (trip === undefined || trip.state === 'unsent') return Math.max(clock.now(), this.#restUntilMs);
+      if (trip === undefined || trip.state === 'unsent') return Math.max(clock.elapsed(), this.#restUntilMs);
       due = Math.min(due, trip.dueMs);
     }
     return Math.max(due, this.#restUntilMs);
@@ -69,7 +69,7 @@ export class Courier {
       const trip = this.#trips.get(digest);
       if (trip?.to !== from || trip.state !== 'sent') continue;
       trip.state = 'taken';
-      trip.dueMs = clock.now() + this.#patienceMs(trip, FINAL_DELTAS) + deltaMs;
+      trip.dueMs = clock.elapsed() + this.#patienceMs(trip, FINAL_DELTAS) + deltaMs;
     }
   }
 
@@ -80,7 +80,7 @@ export class Courier {
   /** Sends what is new or overdue. */
   tend(): void {
     const { outbox, clock, say, deltaMs } = this.#deps;
-    const now = clock.now();
+    const now = clock.elapsed();
     const connected = this.#connected();
     if (connected.size === 0) {
       this.#restUntilMs = now + deltaMs;

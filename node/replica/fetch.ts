@@ -123,7 +123,7 @@ export class Fetch {
 
   /** How often it was asked before, when it is time to ask again; null when it is not. */
   #due(name: string, everyMs: number): number | null {
-    const now = this.#deps.clock.now();
+    const now = this.#deps.clock.elapsed();
     const last = this.#asked.get(name);
     if (last !== undefined && now - last.atMs < everyMs) return null;
     const times = last?.times ?? 0;
@@ -134,7 +134,7 @@ export class Fetch {
   /** Once in a Δ: catch up with who is ahead, and send again what others lack. True while anything is outstanding. */
   tend(): boolean {
     const { chain, clock, deltaMs, members } = this.#deps;
-    const now = clock.now();
+    const now = clock.elapsed();
     for (const [name, { atMs }] of this.#asked) if (now - atMs > 20 * deltaMs) this.#asked.delete(name);
     for (const [name, atMs] of this.#resent) if (now - atMs > 20 * deltaMs) this.#resent.delete(name);
     const { height } = chain.final.header;
@@ -159,7 +159,7 @@ export class Fetch {
   /** Authors send their batches until all hold them; holders send on what stays uncut for long, so that an author's end keeps nothing from being ordered. */
   #resend(): boolean {
     const { lanes, members, clock, deltaMs } = this.#deps;
-    const now = clock.now();
+    const now = clock.elapsed();
     let outstanding = false;
     for (const lane of members.set.validators.keys()) {
       const waitMs = lane === members.self ? 2 * deltaMs : FORWARD_DELTAS * deltaMs;
@@ -224,7 +224,7 @@ export class Fetch {
         break;
       }
       case 'follow':
-        this.#followers.set(from, { atMs: this.#deps.clock.now(), push: message.push });
+        this.#followers.set(from, { atMs: this.#deps.clock.elapsed(), push: message.push });
         this.held(from);
         break;
       default:
@@ -262,7 +262,7 @@ export class Fetch {
     const last = blocks.at(-1);
     if (last === undefined || members.self === null) return;
     for (const [peer, { atMs, push }] of this.#followers) {
-      if (clock.now() - atMs > FOLLOWED_DELTAS * deltaMs) this.#followers.delete(peer);
+      if (clock.elapsed() - atMs > FOLLOWED_DELTAS * deltaMs) this.#followers.delete(peer);
       if (!push || !this.#deps.budget.mayAsk(peer)) continue;
       for (const held of blocks.flatMap(({ executed }) => executed.lanes.flat())) {
         this.#deps.budget.spend(peer, held.bytes.length);

@@ -296,7 +296,7 @@ export class Inbox {
           items: laneItems(batch.items),
           stored: false,
           learning: true,
-          sinceMs: clock.now(),
+          sinceMs: clock.elapsed(),
         };
         this.#deps.enqueue({ type: 'batch', held });
         void learnFacts(held.items, this.#deps.keyOf, this.#deps.verifier, 'lane').then(() => {

@@ -61,6 +61,9 @@ export class TestClock implements Clock {
   now(): TimestampMs {
     return this.ms as TimestampMs;
   }
+  elapsed(): number {
+    return this.ms;
+  }
   after(_delayMs: number, callback: () => void): () => void {
     const handle = setImmediate(callback);
     return () => clearImmediate(handle);

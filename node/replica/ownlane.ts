@@ -49,7 +49,7 @@ export class OwnLane {
   /** The lane's next batch, signed and held, not yet durable. */
   async write(taken: readonly Pending[]): Promise<HeldBatch> {
     const { self, set, network, signer, clock, lanes, batchMs } = this.#deps;
-    this.#nextMs = clock.now() + batchMs;
+    this.#nextMs = clock.elapsed() + batchMs;
     const { incarnation, number, digest: previous } = this.#tip;
     const items = taken.map(({ bytes }) => bytes);
     const batch: Batch = { author: self, epoch: set.epoch, incarnation, number: number + 1, previous, items };
@@ -64,7 +64,7 @@ export class OwnLane {
       items: taken.map(({ item }) => item),
       stored: false,
       learning: false,
-      sinceMs: clock.now(),
+      sinceMs: clock.elapsed(),
     };
     lanes.add(held);
     this.#tip = pointOf(held);

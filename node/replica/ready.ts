@@ -51,8 +51,8 @@ export class Readiness {
     const member = change?.members[place];
     if (!change?.approved || member === undefined || change.ready.includes(place as ValidatorIndex)) return;
     if (!marks.has(member.voteKey) || isFarBehind()) return;
-    if (clock.now() - this.#saidAtMs < READY_VALIDITY_MS / 2) return;
-    this.#saidAtMs = clock.now();
+    if (clock.elapsed() - this.#saidAtMs < READY_VALIDITY_MS / 2) return;
+    this.#saidAtMs = clock.elapsed();
     const said = { network, party: member.party, own, change: change.digest, issued: header.time };
     await submit(await readyInstruction(said, signer));
   }

@@ -121,7 +121,7 @@ async function open(store: Store, clock: Clock, genesis: Genesis, hasher: PairHa
     )) {
       const batch = decodeBatch(bytes);
       assert(batch !== null, 'a stored batch is whole');
-      const sinceMs = clock.now();
+      const sinceMs = clock.elapsed();
       batches.push({
         batch,
         digest: batchDigest(bytes),

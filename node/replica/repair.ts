@@ -172,7 +172,7 @@ export class Repair {
 
   /** Goes on with what is damaged; called about once in a Δ. */
   tick(): void {
-    const now = this.#deps.clock.now();
+    const now = this.#deps.clock.elapsed();
     let asked = 0;
     for (const [name, damage] of this.#damages) {
       if (damage.busy || now - damage.atMs < PATIENCE_DELTAS * this.#deps.deltaMs) continue;
@@ -326,7 +326,7 @@ export class Repair {
     const asked = damage?.asked;
     if (damage === undefined || asked == null || asked.peer !== from || message.part !== asked.parts.length) return;
     asked.parts.push(message.bytes);
-    damage.atMs = this.#deps.clock.now();
+    damage.atMs = this.#deps.clock.elapsed();
     if (asked.parts.length < message.parts) {
       this.#askRecord(from, height, asked.parts.length);
       return;

@@ -89,14 +89,6 @@ const VOTES_ON_CONNECT_MAX = 16;
 /** Blocks that a node which is ready may be behind what others say. */
 const BLOCKS_BEHIND_MAX = 50;
 
-/** The instructions in batches of a lane. */
-const itemsOf = (batches: readonly HeldBatch[]): OutboxItem[] =>
-  batches.flatMap(({ batch, items }) =>
-    items.flatMap((item, i) =>
-      item === null ? [] : [{ instruction: item.instruction, bytes: batch.items[i] as Uint8Array }],
-    ),
-  );
-
 export class Replica {
   readonly config: ReplicaConfig;
   readonly members: Members;
@@ -176,7 +168,6 @@ export class Replica {
     this.admission = new Admission({
       ...ports,
       network,
-      skewMs,
       state: () => this.chain.final.state,
       finalTime: () => this.chain.final.header.time,
       closed: () => this.#closedBecause(),
@@ -272,7 +263,13 @@ export class Replica {
   unordered(): OutboxItem[] {
     const { self } = this.members;
     if (self === null) return [];
-    return itemsOf(this.lanes.unordered(self));
+    return this.lanes
+      .unordered(self)
+      .flatMap(({ batch, items }) =>
+        items.flatMap((item, i) =>
+          item === null ? [] : [{ instruction: item.instruction, bytes: batch.items[i] as Uint8Array }],
+        ),
+      );
   }
 
   peers(): ReturnType<Ports['bus']['peers']> {
@@ -397,7 +394,7 @@ export class Replica {
 
   /** Everything that follows from what was taken. */
   #settle(): void {
-    const now = this.#ports.clock.now();
+    const now = this.#ports.clock.elapsed();
     this.#agreement.settle();
     if (!this.#isActive()) return;
     this.#makeFinal();
@@ -433,24 +430,11 @@ export class Replica {
     const last = blocks.at(-1);
     const { state } = last?.executed ?? this.chain.final;
     const { operations: left, over } = this.#outbox.onFinal(ended, state, (last?.block ?? this.chain.final).header);
-    // It was answered for, and is in no lane any more.
-    const early = this.#early(blocks).flatMap((item) => this.#outbox.put(item));
     const committed: Turn = { type: 'committed', blocks, pointer, expired: finality.expired };
-    this.#finalWrite = this.#ports.store
-      .write([...operations, ...pruned, ...left, ...early], { sync: true })
-      .then(() => {
-        this.admission.ordered(over.map(laneItem));
-        this.#enqueue(committed);
-      });
-  }
-
-  /** What this node's lane brought into blocks whose time was before its `issued`: nothing has become of it. */
-  #early(blocks: readonly Committed[]): OutboxItem[] {
-    const { self } = this.members;
-    if (self === null) return [];
-    return blocks.flatMap(({ block, executed }) =>
-      itemsOf(executed.lanes[self] ?? []).filter(({ instruction }) => instruction.issuedMs > block.header.time),
-    );
+    this.#finalWrite = this.#ports.store.write([...operations, ...pruned, ...left], { sync: true }).then(() => {
+      this.admission.ordered(over.map(laneItem));
+      this.#enqueue(committed);
+    });
   }
 
   #committed(blocks: readonly Committed[], pointer: FinalPointer): void {
@@ -461,7 +445,6 @@ export class Replica {
       for (const held of self === null ? executed.lanes.flat() : (executed.lanes[self] ?? []))
         this.admission.ordered(held.items);
     }
-    this.admission.carry(this.#early(blocks), true);
     void this.#findExpired();
     this.#allow();
     this.#fetch.push(blocks);

@@ -178,7 +178,7 @@ export class SnapshotServer {
 
   /** Closes what nobody asks for; called now and then. */
   tend(): void {
-    const now = this.#deps.clock.now();
+    const now = this.#deps.clock.elapsed();
     this.#keep((view) => now - view.askedMs < IDLE_MS && now - view.openedMs < AGE_MS);
   }
 
@@ -199,7 +199,7 @@ export class SnapshotServer {
   #offer(to: PeerKey, minHeight: Height): void {
     const view = this.#views.find(({ height }) => height >= minHeight);
     if (view !== undefined) {
-      view.askedMs = this.#deps.clock.now();
+      view.askedMs = this.#deps.clock.elapsed();
       this.#deps.send(to, { type: 'snapshot', height: view.height });
     } else if (this.#waiting !== null) {
       if (this.#waiting.length < WAITING_MAX) this.#waiting.push({ to, minHeight });
@@ -228,7 +228,7 @@ export class SnapshotServer {
   }
 
   async #openFor(waiting: readonly { readonly to: PeerKey; readonly minHeight: Height }[]): Promise<void> {
-    const now = this.#deps.clock.now();
+    const now = this.#deps.clock.elapsed();
     if (this.#views.length >= VIEWS_MAX) this.#keep((view) => now - view.askedMs < SPARE_MS);
     const view = this.#views.length >= VIEWS_MAX ? null : await this.#open(waiting[0]?.minHeight ?? (0 as Height));
     this.#waiting = null;
@@ -256,7 +256,7 @@ export class SnapshotServer {
       const keys = await this.#keysOf(store);
       const depth = keys.depth(this.#chunkBytes);
       const manifest = encodeManifest(manifestOf(record, tree, depth));
-      const now = this.#deps.clock.now();
+      const now = this.#deps.clock.elapsed();
       return { store, height, manifest, depth, keys, openedMs: now, askedMs: now, hour: null };
     } catch (error) {
       await store.close();
@@ -296,7 +296,7 @@ export class SnapshotServer {
   /** The bytes of a chunk, or null when it is not to be had here. */
   async #make(name: ChunkName): Promise<Uint8Array | null> {
     const view = this.#views.find(({ height }) => height === name.height);
-    if (view !== undefined) view.askedMs = this.#deps.clock.now();
+    if (view !== undefined) view.askedMs = this.#deps.clock.elapsed();
     switch (name.kind) {
       case 'manifest':
         return view?.manifest ?? null;

@@ -113,7 +113,7 @@ export class SnapshotSync {
   /** Asks for what is missing, and again for what did not come. */
   tick(): void {
     if (!this.isActive || !this.#loaded) return;
-    const now = this.#deps.clock.now();
+    const now = this.#deps.clock.elapsed();
     for (const [text, { peer, sinceMs, taken }] of this.#asked) {
       if (taken || now - sinceMs < PATIENCE_DELTAS * this.#deps.deltaMs) continue;
       // Whoever is silent may offer again.
@@ -137,7 +137,7 @@ export class SnapshotSync {
     const asked = this.#asked.get(text);
     if (asked === undefined || asked.peer !== from || asked.taken || message.part !== asked.parts.length) return;
     asked.parts.push(message.bytes);
-    asked.sinceMs = this.#deps.clock.now();
+    asked.sinceMs = this.#deps.clock.elapsed();
     if (asked.parts.length < message.parts) {
       this.#deps.send(from, { type: 'wantChunk', name: asked.name, part: asked.parts.length });
       return;
@@ -192,7 +192,7 @@ export class SnapshotSync {
   #fill(holders: readonly PeerKey[]): void {
     const manifest = this.#manifest;
     if (manifest === null || holders.length === 0) return;
-    const now = this.#deps.clock.now();
+    const now = this.#deps.clock.elapsed();
     for (const name of this.#missing(manifest)) {
       if (this.#asked.size >= UNDER_WAY_MAX) return;
       this.#turn += 1;

@@ -90,7 +90,7 @@ class World {
 
   input(self: number, input: Input): void {
     const replica = this.replicas[self] as Replica;
-    this.#perform(self, step(replica.core, input, this.now as TimestampMs));
+    this.#perform(self, step(replica.core, input, this.now));
     if (this.busy && !replica.core.work) this.input(self, { type: 'work', has: true });
   }
 

@@ -20,7 +20,6 @@ import {
   faultsMax,
   quorum,
   type Root,
-  type TimestampMs,
   unreachable,
   type ValidatorIndex,
   type View,
@@ -170,7 +169,7 @@ export function certificatesBetween(core: Core, from: View, until: View, most: n
   return found;
 }
 
-export function step(core: Core, input: Input, now: TimestampMs): Effect[] {
+export function step(core: Core, input: Input, now: number): Effect[] {
   const effects: Effect[] = [];
   switch (input.type) {
     case 'proposal':
@@ -204,7 +203,7 @@ export function step(core: Core, input: Input, now: TimestampMs): Effect[] {
 }
 
 /** What holds whatever the input was: timers run while there is work, and a leader with work proposes. */
-function advance(core: Core, now: TimestampMs, effects: Effect[]): void {
+function advance(core: Core, now: number, effects: Effect[]): void {
   const round = roundOf(core, core.view);
   considerProposal(core, round, effects);
   if (!hasWork(core, round)) {
@@ -230,7 +229,7 @@ const isUrgent = (core: Core, round: Round): boolean =>
 const hasWork = (core: Core, round: Round): boolean =>
   isUrgent(core, round) || highestNotarized(core).view > core.final.view;
 
-function propose(core: Core, round: Round, now: TimestampMs, effects: Effect[]): void {
+function propose(core: Core, round: Round, now: number, effects: Effect[]): void {
   const { self, n } = core.config;
   const { proposeAt } = core.pacemaker;
   if (proposeAt === null || now < proposeAt) return;
@@ -313,7 +312,7 @@ function onValidated(core: Core, input: { view: View; block: BlockId; valid: boo
   castNotarize(core, round, input.block, effects);
 }
 
-function onVote(core: Core, vote: Vote, now: TimestampMs, effects: Effect[]): void {
+function onVote(core: Core, vote: Vote, now: number, effects: Effect[]): void {
   const { view } = vote.ballot;
   pace.hear(core.pacemaker, vote.signer, view);
   if (vote.ballot.kind === 'nullify' && isBehind(core, view)) answer(core, vote.signer, now, effects);
@@ -401,7 +400,7 @@ const divergence = (round: Round, detail: string): Effect => ({
   detail: `in view ${round.view} this node found root ${round.applied}; ${detail}`,
 });
 
-function timeOut(core: Core, round: Round, now: TimestampMs, effects: Effect[]): void {
+function timeOut(core: Core, round: Round, now: number, effects: Effect[]): void {
   const { pacemaker } = core;
   const late = (at: number | null): boolean => at !== null && now >= at;
   if (late(pacemaker.leaderAt) || late(pacemaker.viewAt)) {
@@ -436,7 +435,7 @@ function castNullify(core: Core, round: Round, effects: Effect[]): void {
   effects.push({ type: 'cast', ballot: { kind: 'nullify', view: round.view, block: null, root: null } });
 }
 
-function answer(core: Core, to: ValidatorIndex, now: TimestampMs, effects: Effect[]): void {
+function answer(core: Core, to: ValidatorIndex, now: number, effects: Effect[]): void {
   const lastMs = core.answered.get(to);
   const pauseMs = 2 * pace.delta(core.pacemaker, core.config);
   if (to === core.config.self || (lastMs !== undefined && now - lastMs < pauseMs)) return;

@@ -1,5 +1,5 @@
 /** Timers of a view: when to propose, when to give up on a leader, on a view, and when to repeat oneself. */
-import type { TimestampMs, ValidatorIndex, View } from '../types.js';
+import type { ValidatorIndex, View } from '../types.js';
 
 export interface PacemakerConfig {
   /** Δ in milliseconds when the network is well: more than a message takes. */
@@ -58,7 +58,7 @@ export function onFinalization(pacemaker: Pacemaker): void {
 export function start(
   pacemaker: Pacemaker,
   config: PacemakerConfig,
-  now: TimestampMs,
+  now: number,
   options: { silent: boolean; urgent: boolean },
 ): void {
   const deltaMs = delta(pacemaker, config);

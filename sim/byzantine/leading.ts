@@ -64,6 +64,18 @@ export const LEADING: Readonly<Record<string, Lie>> = {
       return liar.isLiedTo(`leader/${own.header.view}`, say.to) ? said(other, own) : said(own, other);
     },
   },
+  dates_back: {
+    does: 'times its blocks right after their parents, whatever the time is',
+    rule: 'Blocks: a time is past the parent’s, and that is all; what is not valid by then is told so (`not_yet_valid`)',
+    speak: async (liar, say) => {
+      const own = ownProposal(liar, say);
+      if (own === null) return null;
+      const { time } = parentOf(liar, own.header);
+      const proposal = await forged(liar, 'back', own, (header) => ({ ...header, time: (time + 1) as TimestampMs }));
+      liar.met('dates_back');
+      return said(proposal);
+    },
+  },
   silent_leader: {
     does: 'never proposes',
     rule: 'Timers: the leader timer runs out, and who was not heard for 3n views is skipped',

@@ -1,4 +1,4 @@
-/** Memory and queues of a running node stay within the bounds that the protocol states. */
+/** Memory and queues of a running node, and what a block orders, stay within the bounds that the protocol states. */
 import {
   BATCH_ITEMS_MAX,
   BLOCK_BATCHES_MAX,
@@ -10,7 +10,7 @@ import {
 } from '../../protocol/limits.js';
 import type { Committed, Report, Watched } from './watched.js';
 
-/** What was held at most, of all nodes. */
+/** What was held at most, of all nodes; `batches` of one lane. */
 export interface Highest {
   readonly rounds: number;
   readonly votes: number;

@@ -1,6 +1,6 @@
 /**
- * What honest nodes say stands on what was said before (protocol/SPEC.md, Why it is safe): a certificate that one passes
- * on holds, and a vote has a quorum's votes behind it. Counted here, from the frames of all nodes; what a node believes is
+ * What honest nodes say stands on what was said before (protocol/SPEC.md, Why it is safe): a certificate of its epoch that
+ * one passes on holds, and a vote has a quorum's votes behind it. Counted here, from the frames of all nodes; what a node believes is
  * not asked. Of members that lie any vote may have been heard, and of the voter itself its own.
  */
 import { voteSigningBytes } from '../../protocol/block.js';
@@ -42,7 +42,7 @@ export class Grounds {
     if (message.type === 'vote') this.#vote(node, message, message.vote);
     if (message.type === 'proposal') this.#vote(node, message, message.proposal.vote);
     if (message.type === 'certificate') this.#certificate(node, message.epoch, message.certificate);
-    // Of blocks it is asked for by who is behind, perhaps by an epoch.
+    // Final blocks go to who may be an epoch behind: their epoch is that of the last of them, not the frame's.
     const last = message.type === 'final' ? message.headers.at(-1) : undefined;
     if (message.type === 'final' && last !== undefined) this.#certificate(node, last.epoch, message.certificate);
   }

@@ -9,6 +9,7 @@ interface Done extends Damage {
   readonly value: Uint8Array;
 }
 
+/** Bundles read of each damaged node: each reads a block's receipts, which are read below too. */
 const BUNDLES_MAX = 100;
 
 /** Whether it is the record of the last block that the disk has: without that a node has to fetch the ledger again. */
@@ -39,8 +40,11 @@ export class DamageDone {
     let isWhole = true;
     for (const node of new Set(this.#done.map((damage) => damage.node))) {
       const { running } = node;
-      if (running === null) continue;
-      // Records of blocks are read below: a few bundles are enough.
+      if (running === null) {
+        // It starts again, from a snapshot perhaps.
+        isWhole = false;
+        continue;
+      }
       const stride = Math.ceil(digests.length / BUNDLES_MAX);
       const reads: ((service: Service) => Promise<unknown>)[] = digests.map((digest, i) => async (service) => {
         await service.status(digest);

@@ -2,6 +2,7 @@
  * What a seed does to the world: one table. Each seed has a part of the faults only, each as rare or as frequent as it
  * happens to draw (swarm testing): what hides under one fault comes out under another alone.
  */
+import { TRIGGERS_PER_BLOCK_MAX } from '../../protocol/limits.js';
 import { faultsMax } from '../../protocol/types.js';
 import { LIES } from '../byzantine/lies.js';
 import { QUICK_SYNCS } from '../disk.js';
@@ -312,13 +313,14 @@ const MIX: readonly Ingredient[] = [
     },
   },
   {
-    // More than one block may lapse.
-    name: 'many proposals that lapse together',
-    perMille: 30,
-    everyMs: [20_000, 40_000],
-    make: (random, cast) => [
-      [0, { do: 'propose', node: pickNode(random, cast), count: 1_100, forMs: random.between(3_000, 8_000) }],
-    ],
+    name: 'more proposals that lapse together than may lapse in one block',
+    perMille: 15,
+    everyMs: [8_000, 20_000],
+    make: (random, cast) => {
+      const [node, forMs] = [pickNode(random, cast), random.between(3_000, 8_000)];
+      const count = TRIGGERS_PER_BLOCK_MAX + 100;
+      return [[0, { do: 'propose', node, count, forMs, chance: random.between(0, 0x7fff_ffff) }]];
+    },
   },
   {
     name: 'the validators change',

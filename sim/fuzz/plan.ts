@@ -11,7 +11,13 @@ export type Deed =
   /** A client sends an instruction; `chance` decides which. */
   | { readonly do: 'submit'; readonly node: number; readonly chance: number }
   /** A client sends so many proposals that nobody consents to, which all lapse at one moment, so much later. */
-  | { readonly do: 'propose'; readonly node: number; readonly count: number; readonly forMs: number }
+  | {
+      readonly do: 'propose';
+      readonly node: number;
+      readonly count: number;
+      readonly forMs: number;
+      readonly chance: number;
+    }
   /** A client asks how something stands that was accepted; `chance` decides what. */
   | { readonly do: 'ask'; readonly node: number; readonly chance: number }
   /** The process ends at once: by the power, which loses what is not synced, or by a kill. */

@@ -1,4 +1,5 @@
 /** Watches a run: which situations it met, and, when asked to, what each node did when, to be read afterwards. */
+import { TRIGGERS_PER_BLOCK_MAX } from '../../protocol/limits.js';
 import type { Ballot } from '../../protocol/types.js';
 import { type CheckerOptions, messageOf, type Watched } from '../checkers/watched.js';
 import { Checkers } from '../checkers.js';
@@ -81,6 +82,8 @@ export class Recorder extends Checkers {
     if (this.#isFirst(`final/${header.height}`)) {
       for (const { code } of receipts) this.met(`outcome_${code}`);
       if (receipts.length === 0) this.met('empty_block');
+      if (receipts.filter(({ code }) => code === 'lapsed').length >= TRIGGERS_PER_BLOCK_MAX)
+        this.met('triggers_left_over');
     }
     this.note(
       node.self,

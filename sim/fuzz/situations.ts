@@ -25,7 +25,7 @@ const NAMED: Readonly<Record<string, string>> = {
   frame_duplicated: 'a frame came twice',
   frame_reordered: 'a frame was overtaken by a later one',
   lie_twins: 'two machines of one key talked to different peers',
-  many_proposed: 'more proposals were sent than may lapse in one block',
+  triggers_left_over: 'as much lapsed in one block as may',
   nullification: 'a view ended without a block',
   block_asked: 'a node asked for a block it knew by name only',
   batches_asked: 'a node asked for batches that a block orders',

@@ -207,7 +207,7 @@ export class Network {
     const core = { ...listener, config: { ...listener.config, self: null } };
     return votes.flatMap(({ ballot, signer }) =>
       this.rules
-        .step(core, { type: 'vote', vote: voteOf(ballot, signer) }, 0 as Parameters<Rules['step']>[2])
+        .step(core, { type: 'vote', vote: voteOf(ballot, signer) }, 0)
         .flatMap((effect) => (effect.type === 'certified' ? [effect.certificate] : [])),
     );
   }

@@ -3,7 +3,7 @@
  * what the nodes say from now on arrives. Nothing tells them but their own timers.
  */
 import type { BlockRef, Core, Effect, Input } from '../../protocol/bft/core.js';
-import type { Ballot, BlockId, Certificate, TimestampMs, Vote } from '../../protocol/types.js';
+import type { Ballot, BlockId, Certificate, Vote } from '../../protocol/types.js';
 import { blockOf, certificateOf, copyCore, type Local, type Rules, rootOf, voteOf } from './local.js';
 
 /** More rounds of timers than a continuation needs, whoever leads its views. */
@@ -75,7 +75,7 @@ class Continuation {
   }
 
   #step(member: Member, input: Input): void {
-    for (const effect of this.#rules.step(member.core, input, this.#now as TimestampMs)) this.#perform(member, effect);
+    for (const effect of this.#rules.step(member.core, input, this.#now)) this.#perform(member, effect);
     if (!member.core.work) this.#step(member, { type: 'work', has: true });
   }
 

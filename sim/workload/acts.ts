@@ -51,18 +51,17 @@ const pvp: Act = async (desk) => {
   return [await settle(desk, there.from, [there, back], [there.from, back.from])];
 };
 
-/** One side of an exchange. */
-export function proposal(desk: Desk, more: object): Promise<JwsJson> {
+/** An exchange that one side has signed, and the other is to. */
+export async function oneSided(desk: Desk, more: object): Promise<{ readonly jws: JwsJson; readonly missing: string }> {
   const [there, back] = exchange(desk);
-  return settle(desk, there.from, [there, back], [there.from], more);
+  return { jws: await settle(desk, there.from, [there, back], [there.from], more), missing: back.from };
 }
 
 /** One side only: the other consents later, or never. */
 const propose: Act = async (desk) => {
-  const [there, back] = exchange(desk);
   const more = desk.random.chance(500) ? {} : { cancelUntil: desk.inMs(desk.random.between(1_000, 30_000)) };
-  const jws = await settle(desk, there.from, [there, back], [there.from], more);
-  desk.proposed(jws, [back.from]);
+  const { jws, missing } = await oneSided(desk, more);
+  desk.proposed(jws, [missing]);
   return [jws];
 };
 
