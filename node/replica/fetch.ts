@@ -49,6 +49,16 @@ interface Deps extends Pick<Ports, 'clock' | 'store' | 'bus'> {
   readonly onDamage: (corrupt: Corrupt) => void;
 }
 
+/** The so-many-th of two lists that are gone through in turn, each from its start again when it is through. */
+function alternately<T>(times: number, first: readonly T[], second: readonly T[]): T | null {
+  if (first.length === 0 || second.length === 0) {
+    const all = [...first, ...second];
+    return all[times % all.length] ?? null;
+  }
+  const list = times % 2 === 0 ? first : second;
+  return list[Math.floor(times / 2) % list.length] as T;
+}
+
 export class Fetch {
   readonly #deps: Deps;
   /** When each thing was last asked for, and how often. */
@@ -102,9 +112,9 @@ export class Fetch {
         const place = members.placeOf(peer);
         return place !== null && lanes.heldBy(lane, place).number >= point.number;
       });
-      // First who says that it holds them, then everybody: a liar says so, and those who went on to another epoch do not.
-      const asked = [...holders, ...this.#sources().filter((peer) => !holders.includes(peer))];
-      const from = asked[times % asked.length] ?? null;
+      // In turn one who says that it holds them and one of the others: a liar says so too, and who went on to another epoch does not.
+      const others = this.#sources().filter((peer) => !holders.includes(peer));
+      const from = alternately(times, holders, others);
       // Of a later incarnation everything is wanted, from its first batch on.
       const floor = point.incarnation === after.incarnation ? after.number : 0;
       this.#say(from, 'sync', { type: 'wantBatches', lane, after: floor, point });

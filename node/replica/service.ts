@@ -145,9 +145,19 @@ export class Service implements NodeService {
 
   /** Resolves with the status as it stands when it is final, when `timeoutMs` have passed, or when the signal fires. */
   async waitFinal(digest: InstructionDigest, timeoutMs: number, signal: AbortSignal): Promise<InstructionStatus> {
-    const now = this.#noting(() => this.#status(digest));
-    if (now.status === 'final' || timeoutMs <= 0 || signal.aborted) return now;
-    await new Promise<void>((resolve) => {
+    const { clock } = this.#parts;
+    const untilMs = clock.elapsed() + timeoutMs;
+    for (;;) {
+      const now = this.#noting(() => this.#status(digest));
+      const leftMs = untilMs - clock.elapsed();
+      if (now.status === 'final' || leftMs <= 0 || signal.aborted) return now;
+      // A copy of it that came to nothing wakes too.
+      await this.#woken(digest, leftMs, signal);
+    }
+  }
+
+  #woken(digest: InstructionDigest, withinMs: number, signal: AbortSignal): Promise<void> {
+    return new Promise<void>((resolve) => {
       const done = (): void => {
         cancel();
         signal.removeEventListener('abort', done);
@@ -156,12 +166,11 @@ export class Service implements NodeService {
         if (waiters?.size === 0) this.#waiters.delete(digest);
         resolve();
       };
-      const cancel = this.#parts.clock.after(timeoutMs, done);
+      const cancel = this.#parts.clock.after(withinMs, done);
       signal.addEventListener('abort', done);
       const waiters = this.#waiters.get(digest) ?? new Set();
       this.#waiters.set(digest, waiters.add(done));
     });
-    return this.#noting(() => this.#status(digest));
   }
 
   #receipt(digest: InstructionDigest): {
