@@ -116,6 +116,7 @@ export class Checkers {
   wiped(node: Watched): void {
     this.#agreement.wiped(node.self);
     this.#promises.wiped(node.self);
+    this.#votes.wiped(node.self);
     this.#bundles.wiped(node.self);
   }
 
