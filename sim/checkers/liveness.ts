@@ -22,10 +22,17 @@ export const viewsToSettle = (n: number, blocks = 0): number =>
  */
 export const SETTLE_MS_MAX = 120_000;
 
-const viewOf = (nodes: readonly Watched[]): number =>
-  Math.max(0, ...nodes.map(({ running }) => running?.replica.core.view ?? 0));
 const epochOf = (nodes: readonly Watched[]): number =>
   Math.max(0, ...nodes.map(({ running }) => running?.replica.members.set.epoch ?? 0));
+
+/** The highest in the latest epoch: who is behind by one counts the views of another. */
+function viewOf(nodes: readonly Watched[]): number {
+  const epoch = epochOf(nodes);
+  const views = nodes.map(({ running }) =>
+    running?.replica.members.set.epoch === epoch ? running.replica.core.view : 0,
+  );
+  return Math.max(0, ...views);
+}
 
 export class Liveness {
   readonly #report: Report;
