@@ -18,7 +18,10 @@ import type {
 export interface Clock {
   /** Wall-clock time, which may be set. Never used to order anything: only for block times, skew and what payloads say. */
   now(): TimestampMs;
-  /** Milliseconds that go forward only, whatever the wall clock is set to, and count from 1970 as it stood when the process began: for pace and patience. */
+  /**
+   * Milliseconds that go forward only, whatever the wall clock is set to, and count from 1970 as it stood when the process
+   * began: for pace and patience.
+   */
   elapsed(): number;
   /** Calls back once after `delayMs`; the returned function cancels. */
   after(delayMs: number, callback: () => void): () => void;

@@ -112,11 +112,16 @@ export class Checkers {
     this.#agreement.damaged(node.self);
   }
 
+  /** A batch on a node's disk is damaged, perhaps the only copy: what it held it owes as little as if all were lost. */
+  batchLost(node: Watched): void {
+    this.wiped(node);
+    this.#votes.batchLost(node.self);
+  }
+
   /** A node lost its disk: of what it said and held it knows nothing more. */
   wiped(node: Watched): void {
     this.#agreement.wiped(node.self);
     this.#promises.wiped(node.self);
-    this.#votes.wiped(node.self);
     this.#bundles.wiped(node.self);
   }
 

@@ -39,8 +39,9 @@ const SETTLE_MS = 180_000;
 const SETTLE_STEP_MS = 500;
 /** A node that starts has its disk to read. */
 const START_MS_MAX = 60_000;
-/** Reads of all that a damaged node has, with time to mend between two: a state comes back piece by piece, on slow networks too. */
-const MENDING_ROUNDS = 120;
+/** Reads of all that a damaged node has, with time to mend between two; thrice as many where each way takes longer than Δ. */
+const MENDING_ROUNDS = 40;
+const FAR_MENDING_ROUNDS = 3 * MENDING_ROUNDS;
 const MENDING_MS = 1500;
 
 /** Carries out a plan. What happens is decided by the plan alone. `traceLines` asks for that much of a trace. */
@@ -285,9 +286,11 @@ class Stage {
     const world = this.#world;
     const acknowledged = this.#recorder.acknowledged.map(({ digest }) => digest);
     const digests = [...new Set([...acknowledged, ...this.#recorder.sampled])];
+    const isFar = this.#plan.usual.latencyMs[1] > SIM_TIMING.deltaMs;
+    const rounds = isFar ? FAR_MENDING_ROUNDS : MENDING_ROUNDS;
     for (let round = 0; !(await this.#damage.read(digests)); round++) {
-      if (round === MENDING_ROUNDS) {
-        this.violate(`unmended: a damaged record is not mended after ${MENDING_ROUNDS * MENDING_MS} ms`);
+      if (round === rounds) {
+        this.violate(`unmended: a damaged record is not mended after ${rounds * MENDING_MS} ms`);
         return;
       }
       await world.run(world.nowMs + MENDING_MS);
@@ -443,7 +446,7 @@ class Stage {
     const damage = isMisdirected ? disk.misdirect(table) : disk.corrupt(table);
     this.#damage.note(node, damage);
     // The only copy of a batch may be gone with it.
-    if (table === 'batches') this.#recorder.wiped(node);
+    if (table === 'batches') this.#recorder.batchLost(node);
     if (table === 'state' || isOfLastBlock(node, damage)) this.#recorder.refetches(node);
   }
 

@@ -66,7 +66,7 @@ export const LEADING: Readonly<Record<string, Lie>> = {
   },
   dates_back: {
     does: 'times its blocks right after their parents, whatever the time is',
-    rule: 'Blocks: a time is past the parent’s, and that is all; what is not valid by then is told so (`not_yet_valid`)',
+    rule: 'Blocks: a time is past the parent’s, and need not be near the present; what is not valid by then is told so',
     speak: async (liar, say) => {
       const own = ownProposal(liar, say);
       if (own === null) return null;

@@ -1,7 +1,7 @@
 /**
  * What honest nodes say stands on what was said before (protocol/SPEC.md, Why it is safe): a certificate of its epoch that
- * one passes on holds, and a vote has a quorum's votes behind it. Counted here, from the frames of all nodes; what a node believes is
- * not asked. Of members that lie any vote may have been heard, and of the voter itself its own.
+ * one passes on holds, and a vote has a quorum's votes behind it. Counted here, from the frames of all nodes; what a node
+ * believes is not asked. Of members that lie any vote may have been heard, and of the voter itself its own.
  */
 import { voteSigningBytes } from '../../protocol/block.js';
 import { fromHex, toHex } from '../../protocol/codec.js';

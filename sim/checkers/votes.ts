@@ -18,7 +18,7 @@ export class Votes {
   /** Batches of honest authors as they lie on a disk, by epoch, author, incarnation and number. */
   readonly #batches = new Map<string, Uint8Array>();
   readonly #claimed = new Set<string>();
-  readonly #wiped = new Set<number>();
+  readonly #damaged = new Set<number>();
 
   constructor(report: Report, headers: Headers) {
     this.#report = report;
@@ -53,13 +53,13 @@ export class Votes {
     writeVote(writer, vote);
     if (!disk.holds('votes', writer.finish()))
       this.#report(`unsynced: ${what} says ${ballot.kind} before that is durable`);
-    if (ballot.kind === 'notarize' && !this.#wiped.has(node.self) && !this.#holdsBatches(disk, ballot, epoch))
+    if (ballot.kind === 'notarize' && !this.#damaged.has(node.self) && !this.#holdsBatches(disk, ballot, epoch))
       this.#report(`unsynced: ${what} votes for a block before a batch of it is durable`);
   }
 
-  /** The node lost its disk, or a batch on it: what it held and no longer does it has not missed. */
-  wiped(node: number): void {
-    this.#wiped.add(node);
+  /** A batch on the node's disk is damaged: that it is not durable any more is no fault of the node. */
+  batchLost(node: number): void {
+    this.#damaged.add(node);
   }
 
   /** Whether what a block orders beyond its parent lies on a disk, as far as honest authors made it. */

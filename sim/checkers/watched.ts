@@ -35,7 +35,7 @@ export interface CheckerOptions {
   readonly honest?: (node: number) => boolean;
   /** How many members of a set are not honest, at most; with `honest` alone as many as a set bears. */
   readonly liars?: number;
-  /** With it and signatures final blocks are executed by the naive ledger too, bundles and certificates are verified, and votes counted. */
+  /** With it final blocks are executed by the naive ledger too, and bundles verified; with signatures votes are counted. */
   readonly genesis?: Genesis;
   readonly signatures?: SignatureFact;
   /** How long after its end a node may have forgotten an instruction; without it never. */
