@@ -6,7 +6,6 @@ import { assert } from '../protocol/types.js';
  * SPEC.md gives each its sentence. The ends that nothing stands against (settled and the like) come last.
  */
 export const RESULT_CODES = [
-  'not_yet_valid',
   'cancel_until_out_of_range',
   'unknown_asset',
   'unknown_party',
@@ -58,6 +57,7 @@ export const SILENT_CODES = [
   'repeat',
   'duplicate_id',
   'expired',
+  'not_yet_valid',
   'initiator_signature_missing',
   'authority_signature_missing',
 ] as const;
@@ -85,7 +85,6 @@ export const CODE_BYTES = {
   approved: 9,
   ready: 10,
   displaced: 11,
-  not_yet_valid: 16,
   cancel_until_out_of_range: 17,
   unknown_asset: 18,
   unknown_party: 19,

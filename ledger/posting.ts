@@ -54,8 +54,8 @@ export class Posting {
   }
 
   /**
-   * How long an id is remembered whose last use ends at `end`. What ends far ahead (a payload issued for another year, dead
-   * until it expires) is remembered to the end of a long period: so buckets are few, whatever a bank dates its payloads.
+   * How long an id is remembered whose last use ends at `end`. What ends far ahead (a change of validators
+   * stays open for a week) is remembered to the end of a long period, so that buckets are few.
    */
   horizon(end: number): TimestampMs {
     const until = Math.max(this.at.time, end) + MEMORY_MS + this.#skewMs;

@@ -1,5 +1,4 @@
 /** Who has signed, and what is not even recorded. */
-import type { Instruction } from '../protocol/instruction.js';
 import type { Payload, PayloadOf } from '../protocol/payload.js';
 import type { Bic, Thumbprint, TimestampMs, Uetr } from '../protocol/types.js';
 import type { SilentCode } from './codes.js';
@@ -80,6 +79,7 @@ export function screen(
   const record = recordAgainst(state, time, payload);
   if (record !== undefined) return record.digest === instruction.digest ? 'repeat' : 'duplicate_id';
   if (time > instruction.expiresMs) return 'expired';
+  if (time < instruction.issuedMs) return 'not_yet_valid';
   const isSigned =
     payload.kind === 'ready'
       ? signed.some((kid) => countsForInitiator(state, payload, kid))
@@ -101,6 +101,3 @@ function authoritySigned(readings: Readings, payload: PayloadOf<'asset'>, signed
   const authority = readings.state.authorityOf(payload.jurisdiction);
   return authority !== undefined && hasSigned(readings, authority, signed);
 }
-
-/** Whether block time has come to the instruction's `issued`. */
-export const isBegun = (time: TimestampMs, instruction: Instruction): boolean => time >= instruction.issuedMs;

@@ -181,6 +181,7 @@ export type AdmissionCode =
   | 'initiator_signature_missing'
   | 'wrong_network'
   | 'expired'
+  | 'not_yet_valid'
   | 'duplicate_id'
   | 'change_pending'
   | 'lane_full'

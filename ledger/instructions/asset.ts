@@ -5,7 +5,7 @@ import type { AssetCode, Bic, Jurisdiction } from '../../protocol/types.js';
 import type { ResultCode } from '../codes.js';
 import type { Asset } from '../entries.js';
 import type { Ordered, Posting } from '../posting.js';
-import { isBegun, screen } from '../rights.js';
+import { screen } from '../rights.js';
 import type { State } from '../state.js';
 import { readAmount } from './settle.js';
 
@@ -16,7 +16,6 @@ export function asset(posting: Posting, ordered: Ordered, payload: PayloadOf<'as
   const { instruction } = ordered;
   const { state, at } = posting;
   if (screen(posting, at.time, ordered) !== null) return;
-  if (!isBegun(at.time, instruction)) return posting.conclude(instruction, 'not_yet_valid');
   const judged = judge(state, payload);
   if (typeof judged !== 'string') state.tables.assets.set(judged.asset, judged);
   posting.conclude(instruction, typeof judged === 'string' ? judged : 'applied');

@@ -4,7 +4,7 @@ import type { InstructionDigest } from '../../protocol/types.js';
 import type { ResultCode } from '../codes.js';
 import type { Settlement } from '../entries.js';
 import type { Ordered, Posting } from '../posting.js';
-import { isBegun, screen, signerOf } from '../rights.js';
+import { screen, signerOf } from '../rights.js';
 import { requiredParties } from '../settlement/bundle.js';
 import { addConsents, hasConsented, settleIfBound } from '../settlement/consent.js';
 import { resolve, stale, wait, waitingFor } from '../settlement/waiting.js';
@@ -15,7 +15,6 @@ export function consent(posting: Posting, ordered: Ordered, payload: PayloadOf<'
   const { instruction, signed } = ordered;
   const { state, at } = posting;
   if (screen(posting, at.time, ordered) !== null) return;
-  if (!isBegun(at.time, instruction)) return posting.conclude(instruction, 'not_yet_valid');
   if (state.participant(payload.initiator)?.suspended === true) return posting.conclude(instruction, 'party_suspended');
   const settlement = posting.settlement(payload.settlement as InstructionDigest);
   if (settlement === undefined) {

@@ -3,7 +3,7 @@ import type { PayloadOf } from '../../protocol/payload.js';
 import type { Validator } from '../../protocol/types.js';
 import type { ResultCode } from '../codes.js';
 import { namedOf, type Ordered, type Posting } from '../posting.js';
-import { isBegun, screen } from '../rights.js';
+import { screen } from '../rights.js';
 import { resolveAll } from '../settlement/waiting.js';
 import type { State } from '../state.js';
 import { CHANGE_OPEN_MS, isOver, isQuorumAmong, keepsVoteKey } from '../succession/change.js';
@@ -16,7 +16,7 @@ export function govern(posting: Posting, ordered: Ordered, payload: PayloadOf<'g
   // Its trigger may be late, and an end is judged by block time.
   const standing = state.openChange();
   if (standing !== null && isOver(posting, standing)) posting.endChange(standing, 'lapsed');
-  const members = isBegun(at.time, instruction) ? judge(posting, ordered, payload) : 'not_yet_valid';
+  const members = judge(posting, ordered, payload);
   if (members === 'authority_signature_missing') return;
   if (typeof members === 'string') {
     posting.conclude(instruction, members);

@@ -7,7 +7,7 @@ import { type Bic, type Thumbprint, unreachable } from '../../protocol/types.js'
 import type { ResultCode } from '../codes.js';
 import type { KeyRole, Participant } from '../entries.js';
 import type { Ordered, Posting } from '../posting.js';
-import { isBegun, mayManage, screen } from '../rights.js';
+import { mayManage, screen } from '../rights.js';
 import type { State } from '../state.js';
 
 type KeyPayload = PayloadOf<'key'>;
@@ -16,7 +16,6 @@ export function key(posting: Posting, ordered: Ordered, payload: KeyPayload): vo
   const { instruction } = ordered;
   const { state, at } = posting;
   if (screen(posting, at.time, ordered) !== null) return;
-  if (!isBegun(at.time, instruction)) return posting.conclude(instruction, 'not_yet_valid');
   posting.conclude(instruction, judge(state, ordered, payload) ?? 'applied');
 }
 

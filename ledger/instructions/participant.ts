@@ -3,7 +3,7 @@ import type { PayloadOf } from '../../protocol/payload.js';
 import type { Bic, Jurisdiction } from '../../protocol/types.js';
 import type { ResultCode } from '../codes.js';
 import type { Ordered, Posting } from '../posting.js';
-import { authorityFor, isBegun, screen } from '../rights.js';
+import { authorityFor, screen } from '../rights.js';
 import type { State } from '../state.js';
 import { newKeysRefusal, registerKeys } from './key.js';
 
@@ -13,7 +13,6 @@ export function participant(posting: Posting, ordered: Ordered, payload: Partici
   const { instruction } = ordered;
   const { state, at } = posting;
   if (screen(posting, at.time, ordered) !== null) return;
-  if (!isBegun(at.time, instruction)) return posting.conclude(instruction, 'not_yet_valid');
   const refusal =
     payload.action === 'admit'
       ? admit(state, ordered, payload)

@@ -6,14 +6,13 @@ import type { InstructionDigest, ValidatorIndex } from '../../protocol/types.js'
 import type { ResultCode } from '../codes.js';
 import type { Change } from '../entries.js';
 import type { Ordered, Posting } from '../posting.js';
-import { isBegun, screen } from '../rights.js';
+import { screen } from '../rights.js';
 import { isOver } from '../succession/change.js';
 
 /** Counts a member as ready. It is no act of its party, so that it asks neither for the party's keys nor its standing. */
 export function ready(posting: Posting, ordered: Ordered, payload: PayloadOf<'ready'>): void {
   const { instruction } = ordered;
   if (screen(posting, posting.at.time, ordered) !== null) return;
-  if (!isBegun(posting.at.time, instruction)) return posting.conclude(instruction, 'not_yet_valid');
   const change = posting.change(payload.change as InstructionDigest);
   if (change === undefined || !change.approved || isOver(posting, change))
     return posting.conclude(instruction, 'unknown_change');

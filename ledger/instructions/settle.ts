@@ -7,7 +7,7 @@ import { parseAmount, parseTime } from '../../protocol/values.js';
 import { RESULT_CODES, type ResultCode } from '../codes.js';
 import type { BoundLeg, Settlement } from '../entries.js';
 import { namedOf, type Ordered, type Posting } from '../posting.js';
-import { isBegun, screen } from '../rights.js';
+import { screen } from '../rights.js';
 import { addConsents, settleIfBound } from '../settlement/consent.js';
 import { resolveAll } from '../settlement/waiting.js';
 import type { State } from '../state.js';
@@ -16,7 +16,7 @@ import type { State } from '../state.js';
 export function register(posting: Posting, ordered: Ordered, payload: PayloadOf<'settle'>): void {
   const { instruction } = ordered;
   if (screen(posting, posting.at.time, ordered) !== null) return;
-  const read = isBegun(posting.at.time, instruction) ? readSettlement(posting, instruction, payload) : 'not_yet_valid';
+  const read = readSettlement(posting, instruction, payload);
   if (typeof read !== 'string') {
     posting.fresh.set(read.digest, read);
     // Remembered at once, so that another payload under the same id later in this block finds it.

@@ -5,7 +5,7 @@ import type { InstructionDigest } from '../../protocol/types.js';
 import type { ResultCode } from '../codes.js';
 import type { Change, Settlement } from '../entries.js';
 import type { Ordered, Posting } from '../posting.js';
-import { isBegun, screen } from '../rights.js';
+import { screen } from '../rights.js';
 import { isParty } from '../settlement/bundle.js';
 import { resolve, resolveAll, stale, wait, waitingFor } from '../settlement/waiting.js';
 import { judgeWithdrawal } from '../succession/change.js';
@@ -14,7 +14,6 @@ import { judgeWithdrawal } from '../succession/change.js';
 export function withdraw(posting: Posting, ordered: Ordered, payload: PayloadOf<'withdraw'>): void {
   const { instruction } = ordered;
   if (screen(posting, posting.at.time, ordered) !== null) return;
-  if (!isBegun(posting.at.time, instruction)) return posting.conclude(instruction, 'not_yet_valid');
   const settlement = posting.settlement(payload.settlement as InstructionDigest);
   if (settlement === undefined) {
     const change = posting.change(payload.settlement as InstructionDigest);

@@ -5,7 +5,6 @@ import { toHex } from '../../protocol/codec.js';
 import { hashOf } from '../../protocol/hash.js';
 import { KEYS_PER_PARTY_MAX, WAITING_PER_PARTY_MAX } from '../../protocol/limits.js';
 import type { Bic, Epoch, PeerKey } from '../../protocol/types.js';
-import { formatTime } from '../../protocol/values.js';
 import type { Ordered } from '../apply.js';
 import { encodeEntry, memberName } from '../entries.js';
 import { encodeReceipt } from '../receipt.js';
@@ -65,11 +64,6 @@ interface Row {
   readonly given: (book: Book) => Ordered;
 }
 const ROWS: readonly Row[] = [
-  {
-    code: 'not_yet_valid',
-    says: 'a change ordered before its issued',
-    given: (b) => b.govern(HKMA, FIVE, BOTH_SIGN, { issued: formatTime(b.time + 5000) }),
-  },
   { code: 'forbidden', says: 'a change asked for by a bank', given: (b) => b.govern(ALFA, FIVE, [ALFA, ...BOTH_SIGN]) },
   { code: 'forbidden', says: 'a bank that asks while one is open', given: (b) => (asked(b), b.govern(ALFA, FIVE)) },
   {

@@ -36,7 +36,7 @@ interface ProblemKind {
 
 /**
  * What each code means. 400: the form of the request or of the JWS is wrong, whatever it says. 403: who signed it may not.
- * 409: it clashes with what was taken before. 422: the JWS is well formed, and its payload can never be accepted.
+ * 409: it clashes with what was taken before. 422: the JWS is well formed, and its payload cannot be accepted.
  * 503: not now; the same request may succeed later.
  */
 export const PROBLEMS = {
@@ -71,6 +71,7 @@ export const PROBLEMS = {
   initiator_signature_missing: { status: 403, title: "The initiator's own signature is missing" },
   wrong_network: { status: 422, title: 'The payload is for another network' },
   expired: { status: 422, title: 'The payload has expired' },
+  not_yet_valid: { status: 422, title: 'The payload is issued for later' },
   duplicate_id: { status: 409, title: 'The initiator has used this id for another payload' },
   change_pending: { status: 409, title: 'Another change of validators is open' },
   lane_full: { status: 503, title: 'Too many instructions wait to be ordered' },

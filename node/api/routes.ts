@@ -96,6 +96,7 @@ export const ROUTES = {
       'initiator_signature_missing',
       'wrong_network',
       'expired',
+      'not_yet_valid',
       'duplicate_id',
       'change_pending',
       'lane_full',

@@ -30,7 +30,7 @@ export interface BuiltInstruction {
 }
 
 const VALIDITY_MS = 10 * 60 * 1000;
-/** A node whose clock is behind the client's must not order the payload before it was issued. */
+/** A node, or a leader, whose clock is behind the client's need not wait until the payload is issued there too. */
 const ISSUED_EARLIER_MS = 5_000;
 
 /** The canonical bytes of a payload and their digest. `nowMs` is the client's clock; nothing is checked that the node checks. */

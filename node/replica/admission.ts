@@ -7,8 +7,9 @@ import { countsForInitiator, recordAgainst } from '../../ledger/rights.js';
 import type { State } from '../../ledger/state.js';
 import { isQuorumAmong } from '../../ledger/succession/change.js';
 import { encodeItem, type Instruction } from '../../protocol/instruction.js';
-import { BATCH_BYTES_MAX, BATCH_ITEMS_MAX, SIGNATURES_MAX } from '../../protocol/limits.js';
+import { BATCH_BYTES_MAX, BATCH_ITEMS_MAX, EARLY_MS_MAX, SIGNATURES_MAX } from '../../protocol/limits.js';
 import type { Bic, InstructionDigest, NetworkId, TimestampMs, Uetr } from '../../protocol/types.js';
+import { formatTime } from '../../protocol/values.js';
 import type { AdmissionCode, Ports } from '../ports.js';
 import { Corrupt, unlessDamaged } from './checked.js';
 import { type LaneItem, laneItem, learnFacts } from './facts.js';
@@ -123,6 +124,11 @@ export class Admission {
     return refused('wrong_network', `The payload names network ${payload.network}; this is ${network}.`);
   }
 
+  /** As late as this node knows it to be: its clock may be behind the network's. */
+  #time(): number {
+    return Math.max(this.#deps.clock.now(), this.#deps.finalTime());
+  }
+
   #hasExpired({ expiresMs }: Instruction): boolean {
     return expiresMs <= this.#deps.clock.now() || expiresMs < this.#deps.finalTime();
   }
@@ -132,6 +138,10 @@ export class Admission {
     const { payload, digest, signatures } = instruction;
     const { finalTime, state: stateNow } = this.#deps;
     if (this.#hasExpired(instruction)) return refused('expired', `The payload expired at ${payload.expires}.`);
+    if (instruction.issuedMs > this.#time() + EARLY_MS_MAX) {
+      const here = formatTime(this.#time());
+      return refused('not_yet_valid', `The payload is issued for ${payload.issued}; here it is ${here}.`);
+    }
     const state = stateNow();
     const id = `${payload.initiator}/${payload.id}`;
     const remembered = recordAgainst(state, finalTime(), payload)?.digest ?? this.#ids.get(id);
@@ -229,16 +239,31 @@ export class Admission {
     return this.#waiting.length;
   }
 
-  /** What goes into the next batch, oldest first, within the bounds of a batch. */
+  /** The wall time from which on something that waits may go into a batch; infinite when nothing does. */
+  dueAt(): number {
+    const time = this.#time();
+    let earliest = Number.POSITIVE_INFINITY;
+    for (const { item } of this.#waiting) {
+      const { issuedMs } = item.instruction;
+      if (issuedMs <= time) return Number.NEGATIVE_INFINITY;
+      earliest = Math.min(earliest, issuedMs);
+    }
+    return earliest;
+  }
+
+  /** What goes into the next batch, oldest first, within the bounds of a batch. What is issued for later waits: in a lane all behind it would. */
   take(): Pending[] {
+    const time = this.#time();
     const taken: Pending[] = [];
+    const left: Pending[] = [];
     let bytes = 64;
     for (const pending of this.#waiting) {
-      bytes += pending.bytes.length + 4;
-      if (taken.length >= BATCH_ITEMS_MAX || bytes > BATCH_BYTES_MAX) break;
-      taken.push(pending);
+      const isDue = pending.item.instruction.issuedMs <= time;
+      if (isDue) bytes += pending.bytes.length + 4;
+      const fits = taken.length < BATCH_ITEMS_MAX && bytes <= BATCH_BYTES_MAX;
+      (isDue && fits ? taken : left).push(pending);
     }
-    this.#waiting = this.#waiting.slice(taken.length);
+    this.#waiting = left;
     return taken;
   }
 

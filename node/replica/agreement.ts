@@ -86,7 +86,7 @@ export class Agreement {
     for (let moved = true; moved && isActive(); ) {
       const progress = chain.pump();
       for (const input of progress) this.take(input);
-      const hasWork = this.#hasWork();
+      const hasWork = this.workAt() <= this.#deps.clock.now();
       if (hasWork !== this.core.work) this.take({ type: 'work', has: hasWork });
       moved = this.#build() || progress.length > 0;
     }
@@ -189,16 +189,20 @@ export class Agreement {
     if (block !== null && view > this.#head.view) this.#head = { view, block };
   }
 
-  /** Batches that a quorum holds and the head does not order; something due; or an idle network's rare heartbeat. */
-  #hasWork(): boolean {
-    const { clock, chain, lanes, members, heartbeatMs } = this.#deps;
-    const now = clock.now();
-    if (members.self === null || chain.ends(this.#head.block)) return false;
+  /**
+   * The wall time from which on a leader has something to do on the head: order batches that a quorum holds, run what is due,
+   * or make an idle network's rare heartbeat. Infinite for who never leads, and when the epoch ends with the head.
+   */
+  workAt(): number {
+    const { chain, lanes, members, heartbeatMs } = this.#deps;
+    if (members.self === null || chain.ends(this.#head.block)) return Number.POSITIVE_INFINITY;
     const head = chain.get(this.#head.block);
-    const header = head?.header ?? chain.final.header;
-    if (lanes.hasWork(header.cut) || now - header.time >= heartbeatMs) return true;
-    const due = (head?.executed?.state ?? chain.final.state).nextTrigger();
-    return due !== null && due <= now;
+    const { cut, time } = head?.header ?? chain.final.header;
+    const ordersAt = lanes.dueAt(cut) ?? Number.POSITIVE_INFINITY;
+    // The next block is past its parent, whatever a clock says.
+    if (ordersAt <= time + 1) return Number.NEGATIVE_INFINITY;
+    const due = (head?.executed?.state ?? chain.final.state).nextTrigger() ?? Number.POSITIVE_INFINITY;
+    return Math.min(ordersAt, due, time + heartbeatMs);
   }
 
   /** Builds the block that the core has asked for; false while its parent is not there, or when the view is over. */

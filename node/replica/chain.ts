@@ -243,7 +243,8 @@ export class Chain {
     if (!inTime || !this.#follows(header, parent.header)) return false;
     const lanes = this.#batches(block, parent);
     if (lanes === null) return null;
-    return fitsBlock(lanes.flat());
+    const batches = lanes.flat();
+    return fitsBlock(batches) && batches.every(({ dueAt }) => dueAt <= header.time);
   }
 
   /** What a header must be whoever looks, and whenever. */
@@ -326,7 +327,7 @@ export class Chain {
     const height = (header.height + 1) as Height;
     const full = height - this.#final.header.height > UNFINALIZED_BLOCKS_MAX;
     const time = Math.max(this.#deps.clock.now(), header.time + 1) as TimestampMs;
-    const cut = full ? header.cut : this.#deps.lanes.propose(header.cut);
+    const cut = full ? header.cut : this.#deps.lanes.propose(header.cut, time);
     return { network: header.network, epoch: header.epoch, view, height, parent, parentView, cut, time, proposer };
   }
 

@@ -21,7 +21,7 @@ import type { Admission } from './admission.js';
 import { Budget } from './budget.js';
 import type { Chain } from './chain.js';
 import { laneItems, learnFacts } from './facts.js';
-import type { HeldBatch, Lanes } from './lanes.js';
+import { hold, type Lanes } from './lanes.js';
 import type { Members } from './members.js';
 import type { Opening } from './opening.js';
 import type { Turn, UpkeepPort } from './turn.js';
@@ -288,16 +288,8 @@ export class Inbox {
         !lanes.has(batch.author, digest) &&
         (isWanted || digest === want?.point.digest || lanes.hasRoom(batch.author))
       ) {
-        const held: HeldBatch = {
-          batch,
-          digest,
-          bytes,
-          signature,
-          items: laneItems(batch.items),
-          stored: false,
-          learning: true,
-          sinceMs: clock.elapsed(),
-        };
+        const items = laneItems(batch.items);
+        const held = hold({ batch, digest, bytes, signature, items, learning: true, sinceMs: clock.elapsed() });
         this.#deps.enqueue({ type: 'batch', held });
         void learnFacts(held.items, this.#deps.keyOf, this.#deps.verifier, 'lane').then(() => {
           held.learning = false;

@@ -16,6 +16,7 @@ import {
   type Cut,
   type LanePoint,
   quorum,
+  type TimestampMs,
   type ValidatorIndex,
 } from '../../protocol/types.js';
 import type { LaneItem } from './facts.js';
@@ -31,6 +32,14 @@ export interface HeldBatch {
   /** Whether its signatures are being checked right now. */
   learning: boolean;
   readonly sinceMs: number;
+  /** The latest `issued` in it: no block before that orders it. */
+  readonly dueAt: TimestampMs;
+}
+
+/** A batch that is held and not yet durable. */
+export function hold(parts: Omit<HeldBatch, 'stored' | 'dueAt'>): HeldBatch {
+  const dueAt = parts.items.reduce((latest, item) => Math.max(latest, item?.instruction.issuedMs ?? 0), 0);
+  return { ...parts, stored: false, dueAt: dueAt as TimestampMs };
 }
 
 /** The batches between two points of a lane, or the first point back from the end that is not held. */
@@ -227,13 +236,16 @@ export class Lanes {
   }
 
   /**
-   * The cut a leader proposes on a parent's: for each lane the furthest batch that a quorum says it holds, lanes taking
-   * turns, within the bounds of a block. It is a guess that serves liveness only: each vote rests on what its node holds.
+   * The cut a leader proposes on a parent's, for a block of that time: for each lane the furthest batch that is due by then
+   * and that a quorum says it holds, lanes taking turns, within the bounds of a block. What others hold is a guess that
+   * serves liveness only: each vote rests on what its node holds.
    */
-  propose(parent: Cut): Cut {
+  propose(parent: Cut, time: TimestampMs): Cut {
     const queues = this.#lanes.map((lane, i) => {
       const path = lane.path(parent[i] as LanePoint, lane.tip);
-      return path.ok ? path.batches.filter((held) => this.#isWidelyHeld(lane, pointOf(held))) : [];
+      const batches = path.ok ? path.batches : [];
+      const end = batches.findIndex((held) => held.dueAt > time || !this.#isWidelyHeld(lane, pointOf(held)));
+      return end === -1 ? batches : batches.slice(0, end);
     });
     const cut = [...parent];
     const chosen: HeldBatch[] = [];
@@ -249,14 +261,17 @@ export class Lanes {
     return cut;
   }
 
-  /** Whether a leader would have anything to order on this cut. */
-  hasWork(cut: Cut): boolean {
-    return this.#lanes.some((lane, i) => {
+  /** The earliest time of a block in which a leader would have anything to order on this cut; null when there is nothing. */
+  dueAt(cut: Cut): TimestampMs | null {
+    let earliest: TimestampMs | null = null;
+    for (const [i, lane] of this.#lanes.entries()) {
       const from = cut[i] as LanePoint;
-      if (samePoint(from, lane.tip)) return false;
+      if (samePoint(from, lane.tip)) continue;
       const next = lane.next(from);
-      return next !== null && this.#isWidelyHeld(lane, pointOf(next));
-    });
+      if (next === null || !this.#isWidelyHeld(lane, pointOf(next))) continue;
+      if (earliest === null || next.dueAt < earliest) earliest = next.dueAt;
+    }
+    return earliest;
   }
 
   /** Whether a quorum says that it holds a lane up to this point. */

@@ -4,7 +4,7 @@ import { LANE_UNORDERED_BATCHES_MAX, LANE_UNORDERED_BYTES_MAX } from '../../prot
 import type { Batch, Cut, LanePoint, NetworkId, ValidatorIndex, ValidatorSet } from '../../protocol/types.js';
 import type { Ports } from '../ports.js';
 import type { Pending } from './admission.js';
-import { type HeldBatch, type Lanes, pointOf } from './lanes.js';
+import { type HeldBatch, hold, type Lanes, pointOf } from './lanes.js';
 
 /** How many times `batchMs` a batch waits for a quorum to hold the one before it. */
 const BATCH_PATIENCE = 10;
@@ -56,16 +56,15 @@ export class OwnLane {
     const bytes = encodeBatch(batch);
     const digest = batchDigest(bytes);
     const signature = await signer.network(batchSigningBytes(network, digest));
-    const held: HeldBatch = {
+    const held = hold({
       batch,
       digest,
       bytes,
       signature,
       items: taken.map(({ item }) => item),
-      stored: false,
       learning: false,
       sinceMs: clock.elapsed(),
-    };
+    });
     lanes.add(held);
     this.#tip = pointOf(held);
     return held;

@@ -398,7 +398,7 @@ export class Replica {
     this.#agreement.settle();
     if (!this.#isActive()) return;
     this.#makeFinal();
-    if (this.admission.waiting > 0 && now >= (this.#own?.dueMs() ?? now)) {
+    if (now >= this.#batchAtMs()) {
       this.#decided.taken = this.admission.take();
     }
     this.#fetch.ask();
@@ -500,13 +500,20 @@ export class Replica {
     });
   }
 
+  /** When what waits at the door goes into a batch, or into the outbox; infinite when nothing does. */
+  #batchAtMs(): number {
+    return Math.max(this.#atMs(this.admission.dueAt()), this.#own?.dueMs() ?? 0);
+  }
+
+  /** When the wall time comes, on the time that is never set. */
+  #atMs(wallMs: number): number {
+    const { clock } = this.#ports;
+    return clock.elapsed() + wallMs - clock.now();
+  }
+
   #arm(): void {
-    const times = [
-      deadline(this.core),
-      this.#tendAtMs,
-      this.admission.waiting > 0 ? (this.#own?.dueMs() ?? null) : null,
-      this.#courier?.dueMs() ?? null,
-    ];
+    const workAtMs = this.core.work ? Number.POSITIVE_INFINITY : this.#atMs(this.#agreement.workAt());
+    const times = [deadline(this.core), this.#courier?.dueMs() ?? null, this.#tendAtMs, this.#batchAtMs(), workAtMs];
     this.#alarm.setTo(Math.min(...times.filter((time) => time !== null)));
   }
 

@@ -65,8 +65,8 @@ export const LEADING: Readonly<Record<string, Lie>> = {
     },
   },
   dates_back: {
-    does: 'times its blocks right after their parents, whatever the time is',
-    rule: 'Blocks: a time is past the parent’s, and need not be near the present; what is not valid by then is told so',
+    does: 'times its blocks right after their parents, whatever the time is, and orders in them what it would have',
+    rule: 'Blocks: a block orders nothing that is issued after its time; who votes for one judges it',
     speak: async (liar, say) => {
       const own = ownProposal(liar, say);
       if (own === null) return null;

@@ -205,17 +205,27 @@ export const CONSENSUS_MUTANTS: readonly Mutant[] = [
     name: 'block_bounds_unchecked',
     breaks: 'batches, items and signatures of a block are bounded',
     edits: [
-      inChain('return fitsBlock(lanes.flat());', 'return fitsBlock(lanes.flat()) || true;'),
+      inChain('return fitsBlock(batches) &&', 'return'),
       { file: 'node/replica/lanes.ts', find: 'if (chosen.length > 1 && !fitsBlock(chosen)) return cut;', replace: '' },
     ],
+  },
+  {
+    name: 'orders_before_issued',
+    breaks: 'a block orders nothing that is issued after its time',
+    edits: [inChain(' && batches.every(({ dueAt }) => dueAt <= header.time)', '')],
+  },
+  {
+    name: 'leader_cuts_past_what_is_due',
+    breaks: 'an honest leader orders only what is due by the time of its block',
+    edits: [{ file: 'node/replica/lanes.ts', find: 'held.dueAt > time || ', replace: '' }],
   },
   {
     name: 'voted_without_its_batches',
     breaks: 'who votes for a block holds every batch that it orders',
     edits: [
       inChain(
-        'if (lanes === null) return null;\n    return fitsBlock',
-        'if (lanes === null) return true;\n    return fitsBlock',
+        'if (lanes === null) return null;\n    const batches',
+        'if (lanes === null) return true;\n    const batches',
       ),
     ],
   },

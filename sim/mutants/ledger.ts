@@ -28,8 +28,8 @@ export const LEDGER_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'early_applied',
-    breaks: 'an instruction ordered before its `issued` is dead',
-    edits: [inRights('time >= instruction.issuedMs;', 'time <= instruction.issuedMs || time > 0;')],
+    breaks: 'an instruction ordered before its `issued` has no effect',
+    edits: [inRights("if (time < instruction.issuedMs) return 'not_yet_valid';", '')],
   },
   {
     name: 'other_parties_key_counts',

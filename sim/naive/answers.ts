@@ -15,14 +15,13 @@ const WAITING_PER_SETTLEMENT_MAX = 256;
 /** A consent or withdrawal, as it is ordered; answers its result. */
 export function answer(books: Books, turn: Turn, item: Item, payload: PayloadOf<'consent' | 'withdraw'>): string {
   const asked = askedOf(item);
-  const { issuedMs, expiresMs } = item.instruction;
+  const { expiresMs } = item.instruction;
   const kids = item.signed.filter((kid) => {
     const key = books.keys.get(kid);
     return key?.party === asked.initiator && key.role === 'instruction';
   });
   const waiter: Waiter = { ...asked, settlement: payload.settlement, expires: expiresMs, kids };
   remember(books, turn, asked, [expiresMs]);
-  if (turn.time < issuedMs) return conclude(books, turn, asked, 'not_yet_valid');
   if (isKnown(books, payload.settlement)) {
     const code = act(books, turn, waiter);
     const settlement = books.open.get(payload.settlement);

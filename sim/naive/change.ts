@@ -23,9 +23,9 @@ const OPEN_MS = 7 * 86_400_000;
 /** Asks for a set: opens the change without effect, or refuses it. */
 export function ask(books: Books, turn: Turn, item: Item, payload: PayloadOf<'govern'>): boolean {
   const asked = askedOf(item);
-  const { issuedMs, expiresMs } = item.instruction;
+  const { expiresMs } = item.instruction;
   const end = expiresMs + OPEN_MS;
-  const refusal = turn.time < issuedMs ? 'not_yet_valid' : askRefusal(books, turn, item, payload);
+  const refusal = askRefusal(books, turn, item, payload);
   remember(books, turn, asked, refusal === null ? [end] : [expiresMs]);
   if (refusal !== null) {
     conclude(books, turn, asked, refusal);
@@ -102,9 +102,9 @@ export function approve(books: Books, turn: Turn): boolean {
 /** A member says that it holds the state and will vote. */
 export function sayReady(books: Books, turn: Turn, item: Item, payload: PayloadOf<'ready'>): void {
   const asked = askedOf(item);
-  const { issuedMs, expiresMs } = item.instruction;
+  const { expiresMs } = item.instruction;
   remember(books, turn, asked, [expiresMs]);
-  const refusal = turn.time < issuedMs ? 'not_yet_valid' : readyRefusal(books, turn, item, payload);
+  const refusal = readyRefusal(books, turn, item, payload);
   if (refusal === null) books.change?.ready.add(payload.initiator);
   conclude(books, turn, asked, refusal ?? 'ready');
 }

@@ -22,9 +22,9 @@ import { conclude, remember } from './memory.js';
 /** Judges an instruction of these kinds and does it: `applied`, or the refusal. */
 export function change(books: Books, turn: Turn, item: Item): void {
   const asked = askedOf(item);
-  const { issuedMs, expiresMs } = item.instruction;
+  const { expiresMs } = item.instruction;
   remember(books, turn, asked, [expiresMs]);
-  conclude(books, turn, asked, turn.time < issuedMs ? 'not_yet_valid' : (made(books, turn, item) ?? 'applied'));
+  conclude(books, turn, asked, made(books, turn, item) ?? 'applied');
 }
 
 function made(books: Books, turn: Turn, item: Item): string | null {

@@ -79,6 +79,7 @@ export function noTrace(books: Books, turn: Turn, { instruction, signed }: Item)
   if (remembered === digest) return 'repeat';
   if (remembered !== null) return 'duplicate_id';
   if (turn.time > expiresMs) return 'expired';
+  if (turn.time < issuedMs) return 'not_yet_valid';
   const isSigned =
     payload.kind === 'ready'
       ? signed.some((kid) => isNodeKey(books, turn, payload.initiator, kid))
@@ -89,7 +90,7 @@ export function noTrace(books: Books, turn: Turn, { instruction, signed }: Item)
     // Without an authority nobody can sign it into being: that is forbidden, and recorded.
     if (authority !== undefined && !hasSigned(books, turn, authority, signed)) return 'authority_signature_missing';
   }
-  if (payload.kind === 'govern' && books.change?.approved === false && turn.time >= issuedMs) {
+  if (payload.kind === 'govern' && books.change?.approved === false) {
     const isAuthority = books.parties.get(payload.initiator)?.authority === true;
     if (isAuthority && !isQuorumAmong(books, turn, signed)) return 'authority_signature_missing';
   }

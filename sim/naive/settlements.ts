@@ -52,7 +52,6 @@ function refusalOf(
     cancelUntil,
   }: { readonly issuedMs: number; readonly expiresMs: number; readonly cancelUntil: number },
 ): string | null {
-  if (turn.time < issuedMs) return 'not_yet_valid';
   if (cancelUntil <= issuedMs || cancelUntil > expiresMs + DAY_MS) return 'cancel_until_out_of_range';
   if (legs.some(({ asset }) => !books.assets.has(asset))) return 'unknown_asset';
   const parties = partiesOf(legs);

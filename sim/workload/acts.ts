@@ -357,10 +357,10 @@ const shortLived: Act = async (desk) => {
   return [await settle(desk, leg.from, [leg], [leg.from], {}, validityMs)];
 };
 
-/** Ordered before it was issued: dead for good. Or dated for another year. */
+/** Issued for a little later, which waits at the door, or for so much later that the door refuses it. */
 const farDated: Act = async (desk) => {
   const leg = payment(desk);
-  const aheadMs = desk.random.pick([3_000, 20_000, DAY_MS, 300 * DAY_MS, 3_000 * DAY_MS]);
+  const aheadMs = desk.random.pick([50, 400, 950, 2_000, DAY_MS]);
   const dates = { issued: desk.inMs(aheadMs), expires: desk.inMs(aheadMs + 60_000) };
   return [await settle(desk, leg.from, [leg], [leg.from], dates)];
 };
