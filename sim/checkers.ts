@@ -63,9 +63,9 @@ export class Checkers {
   get acknowledged(): Acknowledged[] {
     return this.#promises.acknowledged;
   }
-  /** What receipts will be asked for at the end, whoever took them in. */
-  get sampled(): readonly InstructionDigest[] {
-    return this.#bundles.digests;
+  /** What every node is asked about at the end, each once. */
+  get askedAtEnd(): readonly InstructionDigest[] {
+    return [...new Set([...this.#promises.digests, ...this.#bundles.digests])];
   }
   /** What was held in memory at most, of all nodes. */
   get highest(): Highest {

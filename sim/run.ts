@@ -284,11 +284,15 @@ class Stage {
   async #mend(): Promise<void> {
     if (!this.#damage.isAny) return;
     const world = this.#world;
-    const acknowledged = this.#recorder.acknowledged.map(({ digest }) => digest);
-    const digests = [...new Set([...acknowledged, ...this.#recorder.sampled])];
+    const digests = this.#recorder.askedAtEnd;
     const isFar = this.#plan.usual.latencyMs[1] > SIM_TIMING.deltaMs;
     const rounds = isFar ? FAR_MENDING_ROUNDS : MENDING_ROUNDS;
-    for (let round = 0; !(await this.#damage.read(digests)); round++) {
+    for (let round = 0; ; round++) {
+      // What was mended by a snapshot goes on from there, and what was pending has a record that may be damaged, too.
+      if (await this.#damage.read(digests)) {
+        await this.#settle('what was left when records were mended');
+        if (await this.#damage.read(digests)) break;
+      }
       if (round === rounds) {
         this.violate(`unmended: a damaged record is not mended after ${rounds * MENDING_MS} ms`);
         return;
@@ -296,8 +300,6 @@ class Stage {
       await world.run(world.nowMs + MENDING_MS);
     }
     if (this.#damage.mended > 0) world.met('record_mended');
-    // What was mended by a snapshot goes on from there.
-    await this.#settle('what was left when records were mended');
   }
 
   #meetAtEnd(self: number, running: SimNode['running']): void {

@@ -90,6 +90,13 @@ function isCorrupt(read: () => unknown, table: Table, key: Uint8Array): boolean 
   }
 }
 
+/** The bytes that a checked store makes of a record. */
+async function stored(operation: Operation): Promise<Uint8Array> {
+  const disk = new MemoryStore();
+  await checked(disk).write([operation], { sync: true });
+  return [...disk.entries.values()][0] as Uint8Array;
+}
+
 /** A node with a damaged record, peers that have it, and a liar among them. */
 class Scene {
   readonly clock = new TestClock();
@@ -100,10 +107,14 @@ class Scene {
   readonly ledger: Ledger;
   readonly disk: MemoryStore;
 
+  /** What the peers have. */
+  readonly sound: MemoryStore;
+
   private constructor(ledger: Ledger, disk: MemoryStore, lie: (bytes: Uint8Array) => Uint8Array) {
     this.ledger = ledger;
     this.disk = disk;
     const sound = new MemoryStore(new Map(disk.entries));
+    this.sound = sound;
     this.repair = new Repair({
       store: ledger.store,
       clock: this.clock,
@@ -211,6 +222,22 @@ t.test('several neighbours at once; lies about a record; an id whose lists are d
     await scene.mend();
     t.same(getBlock(scene.ledger.store, height), kept, `lie ${at}`);
     t.same([...new Set(scene.punished)], [LIAR], `lie ${at} has a name`);
+  }
+
+  // A snapshot left a gap above it: its certificate is enough, or else that of the next that has one.
+  for (const isCertified of [true, false]) {
+    const scene = await Scene.make();
+    const { store, header } = scene.ledger;
+    const low = (header.height - 3) as Height;
+    const record = getBlock(store, low);
+    if (record === null) throw new Error('the block is there');
+    if (!isCertified) scene.sound.entries.set(key(low), await stored(putBlock({ ...record, certificate: null })));
+    for (const gone of [low + 1, low + 2]) scene.disk.entries.delete(key(gone));
+    flip(scene.disk, key(low), 9);
+    await scene.mend();
+    const kept = { ...record, certificate: isCertified ? record.certificate : null };
+    t.same(getBlock(store, low), kept, 'below a gap');
+    t.equal(getBlock(store, low + 1) === null, isCertified, 'what vouches for it is kept');
   }
 
   // Without a certificate nothing but its neighbour speaks against it.

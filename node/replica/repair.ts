@@ -126,6 +126,13 @@ interface Deps extends Pick<Ports, 'store' | 'clock' | 'log' | 'verifier'> {
  */
 export type Lost = 'votes' | 'meta' | 'outbox' | 'ids';
 
+/** What a block must be, by what comes after it. */
+interface After {
+  readonly id: BlockId;
+  readonly root: Root;
+  readonly next: BlockHeader | null;
+}
+
 /** What a search came to: what to write again; that the record was of no more use; or that only a snapshot helps. */
 type Found = Operation | 'nothing' | 'lost';
 
@@ -321,7 +328,7 @@ export class Repair {
   receive(from: PeerKey, message: Extract<SnapshotMessage, { type: 'chunk' }>): void {
     if (message.name.kind !== 'record') return;
     const { height } = message.name;
-    const name = nameOf('blocks', new Writer(8).u64(height).finish());
+    const name = nameOf('blocks', keyOf(height));
     const damage = this.#damages.get(name);
     const asked = damage?.asked;
     if (damage === undefined || asked == null || asked.peer !== from || message.part !== asked.parts.length) return;
@@ -343,7 +350,10 @@ export class Repair {
     });
   }
 
-  /** A record is held against the block after it, or against the final pointer; its own certificate must hold, too. */
+  /**
+   * A record is held against the block after it, or against the final pointer; its own certificate must hold, too. Below the
+   * gap that a snapshot left there is only the certificate, or that of a block further on.
+   */
   async #judge(height: Height, bytes: Uint8Array): Promise<Travelling | 'lie' | 'later'> {
     const travelling = decodeTravelling(bytes);
     if (travelling === null || travelling.record.header.height !== height) return 'lie';
@@ -351,12 +361,18 @@ export class Repair {
     const { header, root } = record;
     const unpacked = unpackReceipts(receipts);
     if (unpacked === null || merkleRoot(leavesOf(unpacked)) !== record.receiptsRoot) return 'lie';
-    const after = this.#after(height);
-    if (after === null) return 'later';
-    const id =
-      height === 0 ? after.id : after.next === null ? blockId(header) : this.#deps.idFor(header, root, after.next);
-    if (after.root !== root || after.id !== id) return 'lie';
     const { certificate } = record;
+    const after = this.#after(height);
+    if (after === 'damaged') return 'later';
+    if (after === 'absent' && certificate === null) {
+      this.note(new Corrupt('blocks', keyOf(height + 1)));
+      return 'later';
+    }
+    if (after !== 'absent') {
+      const id =
+        height === 0 ? after.id : after.next === null ? blockId(header) : this.#deps.idFor(header, root, after.next);
+      if (after.root !== root || after.id !== id) return 'lie';
+    }
     if (certificate === null) return travelling;
     const set = this.#deps.setOf(header.epoch);
     const { ballot } = certificate;
@@ -366,18 +382,19 @@ export class Repair {
     return verdicts.every((verdict) => verdict) ? travelling : 'lie';
   }
 
-  /** What must be true of a block by the one after it, or by the pointer to the last; null while that is damaged itself. */
-  #after(height: Height): { readonly id: BlockId; readonly root: Root; readonly next: BlockHeader | null } | null {
+  /** What must be true of a block by the one after it, or by the pointer to the last; or why that cannot be told. */
+  #after(height: Height): After | 'damaged' | 'absent' {
     const { store } = this.#deps;
-    return unlessDamaged(
-      () => {
+    const after = unlessDamaged(
+      (): After | 'absent' => {
         const next = getBlock(store, height + 1);
         if (next !== null) return { id: next.header.parent, root: next.parentRoot, next: next.header };
         const pointer = getFinal(store);
-        return pointer?.height === height ? { id: pointer.block, root: pointer.root, next: null } : null;
+        return pointer?.height === height ? { id: pointer.block, root: pointer.root, next: null } : 'absent';
       },
       (corrupt) => this.note(corrupt),
     );
+    return after ?? 'damaged';
   }
 
   /** Takes a batch if it is one that is damaged here; true when it was. */
@@ -409,6 +426,7 @@ export class Repair {
 }
 
 const nameOf = (table: string, key: Uint8Array): string => `${table}/${toHex(key)}`;
+const keyOf = (height: number): Uint8Array => new Writer(8).u64(height).finish();
 const heightOf = (key: Uint8Array): Height => new Reader(key).u64() as Height;
 
 /** What the key of a stored batch says (records.ts). */

@@ -43,6 +43,11 @@ export class Promises {
     this.#options = options;
   }
 
+  /** What was answered 202, or shown to a client. */
+  get digests(): readonly InstructionDigest[] {
+    return [...this.acknowledged.map(({ digest }) => digest), ...this.#shown.keys()];
+  }
+
   /** The first that is told of a height. */
   onFinal({ executed }: Committed): void {
     for (const { digest, code, time, initiator, id } of executed.receipts) {
