@@ -85,6 +85,7 @@ export const CODE_BYTES = {
   approved: 9,
   ready: 10,
   displaced: 11,
+  // 16 was not_yet_valid, before that left no trace.
   cancel_until_out_of_range: 17,
   unknown_asset: 18,
   unknown_party: 19,

@@ -10,8 +10,8 @@ export const KEYS_PER_PARTY_MAX = 16;
 export const DECIMALS_MAX = 18;
 /** Minor units: 2^96 - 1 covers eighteen decimals of seventy-nine billion. */
 export const AMOUNT_MINOR_MAX = (1n << 96n) - 1n;
-/** How far ahead of a node's clock an instruction may be issued: it waits at the door until then. */
-export const EARLY_MS_MAX = 1_000;
+/** How far ahead of a node's clock, or of final time where that is later, an instruction may be issued: it waits at the door until then. */
+export const ISSUED_AHEAD_MS_MAX = 1_000;
 /** `expires - issued` at most. */
 export const VALIDITY_MS_MAX = 24 * 60 * 60 * 1000;
 export const INSTRUCTION_JSON_BYTES_MAX = 64 * 1024;

@@ -288,7 +288,7 @@ class Stage {
     const isFar = this.#plan.usual.latencyMs[1] > SIM_TIMING.deltaMs;
     const rounds = isFar ? FAR_MENDING_ROUNDS : MENDING_ROUNDS;
     for (let round = 0; ; round++) {
-      // What was mended by a snapshot goes on from there, and what was pending has a record that may be damaged, too.
+      // Settling goes on from a snapshot and writes more records, which may be damaged too: all is read once more.
       if (await this.#damage.read(digests)) {
         await this.#settle('what was left when records were mended');
         if (await this.#damage.read(digests)) break;
@@ -485,10 +485,12 @@ class Stage {
 
   #submit(node: SimNode, jws: JwsJson): void {
     const instruction = readJws(jws);
-    const { digest, expiresMs, payload } = instruction;
+    const { digest, issuedMs, expiresMs, payload } = instruction;
+    const isEarly = issuedMs > Math.max(node.time.shownMs, node.running?.replica.chain.final.header.time ?? 0);
     void node.handle('submitInstruction', { body: utf8(JSON.stringify(jws)) }).then((answer) => {
       if (answer?.ok !== true || !this.#isHonest(node.self)) return;
       if (node.running?.replica.members.self === null) this.#world.met('participant_accepted');
+      if (isEarly) this.#world.met('waited_at_door');
       const name = `${payload.initiator}/${payload.id}`;
       this.#recorder.acknowledged.push({ digest, name, node: node.self, expiresMs, instruction });
     });

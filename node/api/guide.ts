@@ -2,6 +2,7 @@
 import { isOpen, RESULT_CODES } from '../../ledger/codes.js';
 import {
   INSTRUCTION_JSON_BYTES_MAX,
+  ISSUED_AHEAD_MS_MAX,
   LEGS_MAX,
   PAYLOAD_BYTES_MAX,
   SIGNATURES_MAX,
@@ -62,7 +63,8 @@ that a quorum of validators has certified.
 
 ## Signing an instruction
 1. **Payload**: a JSON object of one of the \`…Payload\` schemas. \`network\` is shown by \`/v1/status\`. \`id\` is a lower-case
-   UUID, unique per initiator. \`expires\` is at most ${VALIDITY_MS_MAX / 3_600_000} hours after \`issued\`. Amounts are decimal strings in major units.
+   UUID, unique per initiator. \`expires\` is at most ${VALIDITY_MS_MAX / 3_600_000} hours after \`issued\`. A node takes it from ${ISSUED_AHEAD_MS_MAX / 1000} s before
+   \`issued\` on, and answers once that has come: date it a few seconds back. Amounts are decimal strings in major units.
 2. **Bytes**: the payload's canonical JSON (RFC 8785) in UTF-8, at most ${PAYLOAD_BYTES_MAX} bytes. For what payloads hold that is: members sorted
    by name at every level, no white space, no member twice.
 3. **Digest**: lower-case hex of SHA-256 over \`causeway/instruction/1\`, a zero byte, and the payload's bytes. It names the
@@ -98,7 +100,7 @@ Final: ${listOf(RESULT_CODES.filter((code) => !isOpen(code)))}.
 ## Refusals
 Every error is RFC 9457 \`application/problem+json\` with a stable \`code\`; \`pointer\` names the member at fault, in the
 payload for codes of the payload, in the JWS for those of the JWS. 503 comes with \`Retry-After\`: the same request again is safe.
-After a refusal with 403, 409 or 503 the payload may still take effect until its \`expires\` if another node holds it:
+After a refusal with 403, 409 or 503, or with \`not_yet_valid\`, the payload may still take effect until its \`expires\` if another node holds it:
 a replacement keeps the \`id\`.
 
 | code | status | meaning |

@@ -36,7 +36,7 @@ interface ProblemKind {
 
 /**
  * What each code means. 400: the form of the request or of the JWS is wrong, whatever it says. 403: who signed it may not.
- * 409: it clashes with what was taken before. 422: the JWS is well formed, and its payload cannot be accepted.
+ * 409: it clashes with what was taken before. 422: the JWS is well formed, and its payload cannot be accepted (`not_yet_valid`: not before its `issued`).
  * 503: not now; the same request may succeed later.
  */
 export const PROBLEMS = {

@@ -19,7 +19,7 @@ export interface InstructionSigner {
 
 type Given = 'id' | 'issued' | 'expires';
 type FieldsOf<P> = P extends unknown ? Omit<P, Given> & { readonly [K in Given]?: string } : never;
-/** A payload, of which `id` (a random UUID), `issued` (now) and `expires` (issued + validityMs) are filled in when absent. */
+/** A payload, of which `id` (a random UUID), `issued` (5 s ago) and `expires` (issued + validityMs) are filled in when absent. */
 export type PayloadFields = FieldsOf<Payload>;
 
 export interface BuiltInstruction {
@@ -30,7 +30,7 @@ export interface BuiltInstruction {
 }
 
 const VALIDITY_MS = 10 * 60 * 1000;
-/** A node, or a leader, whose clock is behind the client's need not wait until the payload is issued there too. */
+/** So that a node or leader whose clock is this far behind the client's neither refuses the payload nor makes it wait. */
 const ISSUED_EARLIER_MS = 5_000;
 
 /** The canonical bytes of a payload and their digest. `nowMs` is the client's clock; nothing is checked that the node checks. */

@@ -7,7 +7,7 @@ import { countsForInitiator, recordAgainst } from '../../ledger/rights.js';
 import type { State } from '../../ledger/state.js';
 import { isQuorumAmong } from '../../ledger/succession/change.js';
 import { encodeItem, type Instruction } from '../../protocol/instruction.js';
-import { BATCH_BYTES_MAX, BATCH_ITEMS_MAX, EARLY_MS_MAX, SIGNATURES_MAX } from '../../protocol/limits.js';
+import { BATCH_BYTES_MAX, BATCH_ITEMS_MAX, ISSUED_AHEAD_MS_MAX, SIGNATURES_MAX } from '../../protocol/limits.js';
 import type { Bic, InstructionDigest, NetworkId, TimestampMs, Uetr } from '../../protocol/types.js';
 import { formatTime } from '../../protocol/values.js';
 import type { AdmissionCode, Ports } from '../ports.js';
@@ -138,7 +138,7 @@ export class Admission {
     const { payload, digest, signatures } = instruction;
     const { finalTime, state: stateNow } = this.#deps;
     if (this.#hasExpired(instruction)) return refused('expired', `The payload expired at ${payload.expires}.`);
-    if (instruction.issuedMs > this.#time() + EARLY_MS_MAX) {
+    if (instruction.issuedMs > this.#time() + ISSUED_AHEAD_MS_MAX) {
       const here = formatTime(this.#time());
       return refused('not_yet_valid', `The payload is issued for ${payload.issued}; here it is ${here}.`);
     }
@@ -239,8 +239,8 @@ export class Admission {
     return this.#waiting.length;
   }
 
-  /** The wall time from which on something that waits may go into a batch; infinite when nothing does. */
-  dueAt(): number {
+  /** The wall time from which on something that waits may go into a batch: past when it may now, infinite when nothing waits. */
+  dueTimeMs(): number {
     const time = this.#time();
     let earliest = Number.POSITIVE_INFINITY;
     for (const { item } of this.#waiting) {

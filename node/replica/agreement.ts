@@ -86,7 +86,7 @@ export class Agreement {
     for (let moved = true; moved && isActive(); ) {
       const progress = chain.pump();
       for (const input of progress) this.take(input);
-      const hasWork = this.workAt() <= this.#deps.clock.now();
+      const hasWork = this.workTimeMs() <= this.#deps.clock.now();
       if (hasWork !== this.core.work) this.take({ type: 'work', has: hasWork });
       moved = this.#build() || progress.length > 0;
     }
@@ -193,12 +193,12 @@ export class Agreement {
    * The wall time from which on a leader has something to do on the head: order batches that a quorum holds, run what is due,
    * or make an idle network's rare heartbeat. Infinite for who never leads, and when the epoch ends with the head.
    */
-  workAt(): number {
+  workTimeMs(): number {
     const { chain, lanes, members, heartbeatMs } = this.#deps;
     if (members.self === null || chain.ends(this.#head.block)) return Number.POSITIVE_INFINITY;
     const head = chain.get(this.#head.block);
     const { cut, time } = head?.header ?? chain.final.header;
-    const ordersAt = lanes.dueAt(cut) ?? Number.POSITIVE_INFINITY;
+    const ordersAt = lanes.dueTimeMs(cut) ?? Number.POSITIVE_INFINITY;
     // The next block is past its parent, whatever a clock says.
     if (ordersAt <= time + 1) return Number.NEGATIVE_INFINITY;
     const due = (head?.executed?.state ?? chain.final.state).nextTrigger() ?? Number.POSITIVE_INFINITY;

@@ -244,7 +244,7 @@ export class Chain {
     const lanes = this.#batches(block, parent);
     if (lanes === null) return null;
     const batches = lanes.flat();
-    return fitsBlock(batches) && batches.every(({ dueAt }) => dueAt <= header.time);
+    return fitsBlock(batches) && batches.every(({ dueTimeMs }) => dueTimeMs <= header.time);
   }
 
   /** What a header must be whoever looks, and whenever. */

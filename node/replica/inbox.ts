@@ -21,7 +21,7 @@ import type { Admission } from './admission.js';
 import { Budget } from './budget.js';
 import type { Chain } from './chain.js';
 import { laneItems, learnFacts } from './facts.js';
-import { hold, type Lanes } from './lanes.js';
+import { heldBatch, type Lanes } from './lanes.js';
 import type { Members } from './members.js';
 import type { Opening } from './opening.js';
 import type { Turn, UpkeepPort } from './turn.js';
@@ -289,7 +289,7 @@ export class Inbox {
         (isWanted || digest === want?.point.digest || lanes.hasRoom(batch.author))
       ) {
         const items = laneItems(batch.items);
-        const held = hold({ batch, digest, bytes, signature, items, learning: true, sinceMs: clock.elapsed() });
+        const held = heldBatch({ batch, digest, bytes, signature, items, learning: true, sinceMs: clock.elapsed() });
         this.#deps.enqueue({ type: 'batch', held });
         void learnFacts(held.items, this.#deps.keyOf, this.#deps.verifier, 'lane').then(() => {
           held.learning = false;

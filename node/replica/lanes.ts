@@ -33,13 +33,13 @@ export interface HeldBatch {
   learning: boolean;
   readonly sinceMs: number;
   /** The latest `issued` in it: no block before that orders it. */
-  readonly dueAt: TimestampMs;
+  readonly dueTimeMs: TimestampMs;
 }
 
-/** A batch that is held and not yet durable. */
-export function hold(parts: Omit<HeldBatch, 'stored' | 'dueAt'>): HeldBatch {
-  const dueAt = parts.items.reduce((latest, item) => Math.max(latest, item?.instruction.issuedMs ?? 0), 0);
-  return { ...parts, stored: false, dueAt: dueAt as TimestampMs };
+/** A batch as `Lanes.add` takes it; `Lanes.stored` marks it durable. */
+export function heldBatch(parts: Omit<HeldBatch, 'stored' | 'dueTimeMs'>): HeldBatch {
+  const dueTimeMs = parts.items.reduce((latest, item) => Math.max(latest, item?.instruction.issuedMs ?? 0), 0);
+  return { ...parts, stored: false, dueTimeMs: dueTimeMs as TimestampMs };
 }
 
 /** The batches between two points of a lane, or the first point back from the end that is not held. */
@@ -244,7 +244,7 @@ export class Lanes {
     const queues = this.#lanes.map((lane, i) => {
       const path = lane.path(parent[i] as LanePoint, lane.tip);
       const batches = path.ok ? path.batches : [];
-      const end = batches.findIndex((held) => held.dueAt > time || !this.#isWidelyHeld(lane, pointOf(held)));
+      const end = batches.findIndex((held) => held.dueTimeMs > time || !this.#isWidelyHeld(lane, pointOf(held)));
       return end === -1 ? batches : batches.slice(0, end);
     });
     const cut = [...parent];
@@ -262,14 +262,14 @@ export class Lanes {
   }
 
   /** The earliest time of a block in which a leader would have anything to order on this cut; null when there is nothing. */
-  dueAt(cut: Cut): TimestampMs | null {
+  dueTimeMs(cut: Cut): TimestampMs | null {
     let earliest: TimestampMs | null = null;
     for (const [i, lane] of this.#lanes.entries()) {
       const from = cut[i] as LanePoint;
       if (samePoint(from, lane.tip)) continue;
       const next = lane.next(from);
       if (next === null || !this.#isWidelyHeld(lane, pointOf(next))) continue;
-      if (earliest === null || next.dueAt < earliest) earliest = next.dueAt;
+      if (earliest === null || next.dueTimeMs < earliest) earliest = next.dueTimeMs;
     }
     return earliest;
   }

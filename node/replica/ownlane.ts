@@ -4,7 +4,7 @@ import { LANE_UNORDERED_BATCHES_MAX, LANE_UNORDERED_BYTES_MAX } from '../../prot
 import type { Batch, Cut, LanePoint, NetworkId, ValidatorIndex, ValidatorSet } from '../../protocol/types.js';
 import type { Ports } from '../ports.js';
 import type { Pending } from './admission.js';
-import { type HeldBatch, hold, type Lanes, pointOf } from './lanes.js';
+import { type HeldBatch, heldBatch, type Lanes, pointOf } from './lanes.js';
 
 /** How many times `batchMs` a batch waits for a quorum to hold the one before it. */
 const BATCH_PATIENCE = 10;
@@ -56,7 +56,7 @@ export class OwnLane {
     const bytes = encodeBatch(batch);
     const digest = batchDigest(bytes);
     const signature = await signer.network(batchSigningBytes(network, digest));
-    const held = hold({
+    const held = heldBatch({
       batch,
       digest,
       bytes,

@@ -58,7 +58,7 @@ export class Readiness {
   }
 }
 
-/** The signed instruction. `issued` is a final block's time, so that no clock can make it come too early. */
+/** The signed instruction. `issued` is a final block's time, so that it waits for no clock. */
 async function readyInstruction(
   {
     network,

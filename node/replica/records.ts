@@ -46,7 +46,8 @@ const CERTIFICATE_BYTES_MAX = 16 * 1024;
 const CLOSING_MAX = 65_536;
 
 const metaKey = (name: string): Uint8Array => new Writer(16).text(name).finish();
-const u64Key = (value: number): Uint8Array => new Writer(8).u64(value).finish();
+/** The key of a block, and of its receipts. */
+export const blockKey = (height: number): Uint8Array => new Writer(8).u64(height).finish();
 const put = (table: Operation['table'], key: Uint8Array, value: Uint8Array): Operation => ({
   type: 'put',
   table,
@@ -121,11 +122,11 @@ export function putBlock(record: BlockRecord): Operation {
   writer.hash(record.receiptsRoot).hash(record.stateRoot).hash(record.root);
   writer.bytes(record.certificate === null ? new Uint8Array() : encodeCertificate(record.certificate));
   writer.list(record.closing, (w, header) => w.bytes(encodeHeader(header)));
-  return put('blocks', u64Key(record.header.height), writer.finish());
+  return put('blocks', blockKey(record.header.height), writer.finish());
 }
 
 export function getBlock(store: Pick<Store, 'get'>, height: number): BlockRecord | null {
-  const bytes = store.get('blocks', u64Key(height));
+  const bytes = store.get('blocks', blockKey(height));
   if (bytes === undefined) return null;
   const record = decode(bytes, (reader): BlockRecord => {
     const header = readHeader(new Reader(reader.bytes(HEADER_BYTES_MAX)));
@@ -146,9 +147,9 @@ export function getBlock(store: Pick<Store, 'get'>, height: number): BlockRecord
   return record;
 }
 
-export const putReceipts = (height: Height, packed: Uint8Array): Operation => put('receipts', u64Key(height), packed);
+export const putReceipts = (height: Height, packed: Uint8Array): Operation => put('receipts', blockKey(height), packed);
 export const getReceipts = (store: Pick<Store, 'get'>, height: number): Uint8Array | undefined =>
-  store.get('receipts', u64Key(height));
+  store.get('receipts', blockKey(height));
 
 /** Where an instruction's latest receipt is; or what became of it without one here. */
 export type Place =

@@ -20,7 +20,7 @@ import {
 import type { Clock, Operation, Store } from '../ports.js';
 import { Corrupt, soundEntries } from './checked.js';
 import { laneItems } from './facts.js';
-import { type HeldBatch, hold } from './lanes.js';
+import { type HeldBatch, heldBatch } from './lanes.js';
 import {
   batchesAfter,
   deleteFinal,
@@ -123,7 +123,8 @@ async function open(store: Store, clock: Clock, genesis: Genesis, hasher: PairHa
       assert(batch !== null, 'a stored batch is whole');
       const sinceMs = clock.elapsed();
       const digest = batchDigest(bytes);
-      batches.push(hold({ batch, digest, bytes, signature, items: laneItems(batch.items), learning: false, sinceMs }));
+      const items = laneItems(batch.items);
+      batches.push(heldBatch({ batch, digest, bytes, signature, items, learning: false, sinceMs }));
     }
   }
   // In a new epoch nothing is final yet: that its first parent is, the hand-over shows.

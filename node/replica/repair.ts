@@ -47,6 +47,7 @@ import { Corrupt, soundEntries, unlessDamaged } from './checked.js';
 import { placeWithoutTrace } from './ends.js';
 import {
   type BlockRecord,
+  blockKey,
   getBlock,
   getFinal,
   getReceipts,
@@ -328,7 +329,7 @@ export class Repair {
   receive(from: PeerKey, message: Extract<SnapshotMessage, { type: 'chunk' }>): void {
     if (message.name.kind !== 'record') return;
     const { height } = message.name;
-    const name = nameOf('blocks', keyOf(height));
+    const name = nameOf('blocks', blockKey(height));
     const damage = this.#damages.get(name);
     const asked = damage?.asked;
     if (damage === undefined || asked == null || asked.peer !== from || message.part !== asked.parts.length) return;
@@ -365,7 +366,8 @@ export class Repair {
     const after = this.#after(height);
     if (after === 'damaged') return 'later';
     if (after === 'absent' && certificate === null) {
-      this.note(new Corrupt('blocks', keyOf(height + 1)));
+      // Not damaged, but fetched as if it were: what follows must vouch for it.
+      this.note(new Corrupt('blocks', blockKey(height + 1)));
       return 'later';
     }
     if (after !== 'absent') {
@@ -426,7 +428,6 @@ export class Repair {
 }
 
 const nameOf = (table: string, key: Uint8Array): string => `${table}/${toHex(key)}`;
-const keyOf = (height: number): Uint8Array => new Writer(8).u64(height).finish();
 const heightOf = (key: Uint8Array): Height => new Reader(key).u64() as Height;
 
 /** What the key of a stored batch says (records.ts). */

@@ -502,17 +502,17 @@ export class Replica {
 
   /** When what waits at the door goes into a batch, or into the outbox; infinite when nothing does. */
   #batchAtMs(): number {
-    return Math.max(this.#atMs(this.admission.dueAt()), this.#own?.dueMs() ?? 0);
+    return Math.max(this.#elapsedAtMs(this.admission.dueTimeMs()), this.#own?.dueMs() ?? 0);
   }
 
   /** When the wall time comes, on the time that is never set. */
-  #atMs(wallMs: number): number {
+  #elapsedAtMs(wallMs: number): number {
     const { clock } = this.#ports;
     return clock.elapsed() + wallMs - clock.now();
   }
 
   #arm(): void {
-    const workAtMs = this.core.work ? Number.POSITIVE_INFINITY : this.#atMs(this.#agreement.workAt());
+    const workAtMs = this.core.work ? Number.POSITIVE_INFINITY : this.#elapsedAtMs(this.#agreement.workTimeMs());
     const times = [deadline(this.core), this.#courier?.dueMs() ?? null, this.#tendAtMs, this.#batchAtMs(), workAtMs];
     this.#alarm.setTo(Math.min(...times.filter((time) => time !== null)));
   }

@@ -225,7 +225,7 @@ function advance(core: Core, now: number, effects: Effect[]): void {
 const isUrgent = (core: Core, round: Round): boolean =>
   core.work || round.votes.nullify.size > faultsMax(core.config.n);
 
-/** Own or announced batches and triggers; nullifies from f + 1; a notarized block that is not yet final. */
+/** What is due (batches, triggers, the heartbeat); nullifies from f + 1; a notarized block that is not yet final. */
 const hasWork = (core: Core, round: Round): boolean =>
   isUrgent(core, round) || highestNotarized(core).view > core.final.view;
 

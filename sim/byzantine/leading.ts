@@ -65,8 +65,8 @@ export const LEADING: Readonly<Record<string, Lie>> = {
     },
   },
   dates_back: {
-    does: 'times its blocks right after their parents, whatever the time is, and orders in them what it would have',
-    rule: 'Blocks: a block orders nothing that is issued after its time; who votes for one judges it',
+    does: 'times its blocks right after their parents, whatever the time is, and keeps the cut that it chose for the present',
+    rule: 'Blocks: a block orders nothing that is issued after its time; voters refuse one that does',
     speak: async (liar, say) => {
       const own = ownProposal(liar, say);
       if (own === null) return null;

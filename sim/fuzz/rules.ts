@@ -18,8 +18,8 @@ export class Rules {
     for (const { time } of honest) this.#clocksMs = Math.max(this.#clocksMs, time.shownMs);
   }
 
-  /** Its view's leader made it, time goes on, and no quorum of honest clocks was that far behind. */
-  onFinal({ block: { header } }: Committed): void {
+  /** Its view's leader made it, time goes on, nothing is ordered early, and no quorum of honest clocks was that far behind. */
+  onFinal({ block: { header }, executed }: Committed): void {
     const { height, view, proposer, time, cut } = header;
     if (this.#blocks.has(height)) return;
     this.#blocks.set(height, { time });
@@ -27,6 +27,9 @@ export class Rules {
     const validators = cut.length;
     if (proposer !== view % validators)
       this.#report(`leader: ${proposer} of ${validators} made the final block of view ${view}`);
+    for (const item of executed.lanes.flat().flatMap(({ items }) => items))
+      if (item !== null && item.instruction.issuedMs > time)
+        this.#report(`time: block ${height} orders ${item.instruction.digest} before it is issued`);
     const parent = this.#blocks.get(height - 1);
     if (parent === undefined) return;
     if (time < parent.time) this.#report(`time: block ${height} is before its parent`);

@@ -33,6 +33,7 @@ const NAMED: Readonly<Record<string, string>> = {
   final_blocks_sent: 'a node that was behind was sent final blocks',
   blocks_final_together: 'one finalization made several blocks final',
   empty_block: 'a block ordered nothing',
+  waited_at_door: 'an instruction waited at the door until it was issued',
   participant_accepted: "a bank's own node, which is no validator, answered 202",
   participant_crash_after_202: "a bank's own node ended before what it had answered 202 was ordered",
   participant_validates: 'a node that only followed became a validator',

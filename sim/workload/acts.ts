@@ -358,7 +358,7 @@ const shortLived: Act = async (desk) => {
 };
 
 /** Issued for a little later, which waits at the door, or for so much later that the door refuses it. */
-const farDated: Act = async (desk) => {
+const issuedAhead: Act = async (desk) => {
   const leg = payment(desk);
   const aheadMs = desk.random.pick([50, 400, 950, 2_000, DAY_MS]);
   const dates = { issued: desk.inMs(aheadMs), expires: desk.inMs(aheadMs + 60_000) };
@@ -490,7 +490,7 @@ export const ACTS: readonly (readonly [act: Act, light: number, full: number, ho
   [suspension, 1, 1, 3],
   [admit, 1, 1, 1],
   [shortLived, 1, 1, 5],
-  [farDated, 1, 1, 4],
+  [issuedAhead, 1, 1, 4],
   [oddCancelUntil, 1, 1, 3],
   [strangers, 1, 1, 3],
   [list, 1, 2, 3],
