@@ -132,6 +132,7 @@ const bodies: readonly Message[] = [
     parts: 2,
     bytes: Uint8Array.of(1, 2),
   },
+  { type: 'gone', height: 5 as Height },
 ];
 const messages = bodies.map((body): Framed => ({ ...body, epoch: 3 as Epoch }));
 
@@ -146,6 +147,7 @@ const GOLDEN_MESSAGES = {
   snapshot: 'beebadcc01ca754da09d800937450320a47eac85ccf99f43db4599327b1c4e21',
   wantChunk: 'e5eee4027c6c9768a31208b71e11a0f2ce90327dbcf0daf8cda3822fe5b6a28e',
   chunk: '31d2b16bf7605067ab7fcee38438cc0ebeaec80e28d48a57fe6db1c3e4e81b77',
+  gone: '4fb15b5c330d2b3d62fd31cf049c36898753e2b51d991c52a4ca33d93bd47f68',
 } as const;
 
 t.test('golden: a change of format changes these, and comes with its reason', async (t) => {

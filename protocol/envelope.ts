@@ -70,6 +70,8 @@ export type Message =
   | { readonly type: 'taken'; readonly digests: readonly InstructionDigest[] }
   /** A node that is no validator has final blocks up to this height, and wants `held`; with `push` also new blocks as they come. */
   | { readonly type: 'follow'; readonly height: Height; readonly push: boolean }
+  /** The final block of this height is no longer here. */
+  | { readonly type: 'gone'; readonly height: Height }
   | SnapshotMessage;
 
 /** A message and the epoch that its sender speaks of: places in the set, views and lanes mean something only within one. */
@@ -101,6 +103,7 @@ const TYPES = [
   'taken',
   'follow',
   ...SNAPSHOT_MESSAGES,
+  'gone',
 ] as const satisfies readonly Message['type'][];
 
 const HEADER_BYTES_MAX = 256 + 44 * VALIDATORS_MAX;
@@ -159,6 +162,9 @@ export function encodeMessage(message: Framed): Uint8Array {
       break;
     case 'follow':
       writer.u64(message.height).u8(message.push ? 1 : 0);
+      break;
+    case 'gone':
+      writer.u64(message.height);
       break;
     case 'wantSnapshot':
     case 'snapshot':
@@ -229,6 +235,8 @@ function readBody(type: Message['type'] | undefined, reader: Reader, frameBytes:
       return { type, digests: reader.list(BATCH_ITEMS_MAX, (r) => r.hash() as InstructionDigest) };
     case 'follow':
       return { type, height: reader.u64() as Height, push: readFlag(reader) };
+    case 'gone':
+      return { type, height: reader.u64() as Height };
     case 'wantSnapshot':
     case 'snapshot':
     case 'wantChunk':

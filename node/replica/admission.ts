@@ -31,6 +31,8 @@ export interface Pending {
 const COPIES_MAX = SIGNATURES_MAX;
 /** Instructions waiting for a batch, at most: past it the door says `lane_full`. */
 const WAITING_MAX = 4 * BATCH_ITEMS_MAX;
+/** Of what is issued later, at most: it keeps no room from what is not. */
+const EARLY_MAX = 512;
 
 interface Deps extends Pick<Ports, 'clock' | 'verifier' | 'metrics'> {
   readonly network: NetworkId;
@@ -54,6 +56,8 @@ export class Admission {
   readonly #pending = new Map<InstructionDigest, Pending[]>();
   readonly #ids = new Map<string, InstructionDigest>();
   #waiting: Pending[] = [];
+  /** What is issued a little later: in a lane all behind it would wait with it. */
+  readonly #early: Pending[] = [];
 
   constructor(deps: Deps) {
     this.#deps = deps;
@@ -103,14 +107,15 @@ export class Admission {
     const meanwhile = this.#copyOf(instruction);
     if (meanwhile !== undefined) return accepted(meanwhile);
     const copies = this.#pending.get(instruction.digest)?.length ?? 0;
-    if (copies >= COPIES_MAX || this.#waiting.length >= WAITING_MAX || this.#deps.isLaneFull()) {
+    const hasRoom = this.isIssued(instruction) ? this.#waiting.length < WAITING_MAX : this.#early.length < EARLY_MAX;
+    if (copies >= COPIES_MAX || !hasRoom || this.#deps.isLaneFull()) {
       return refused(
         'lane_full',
         'This node has more unordered instructions than it may hold. Send it again later, or to another node.',
       );
     }
     const pending = this.#keep(item);
-    this.#waiting.push(pending);
+    this.#line(pending);
     this.#deps.wake();
     return accepted(pending);
   }
@@ -192,6 +197,15 @@ export class Admission {
       );
   }
 
+  /** Whether an instruction may be put into a lane: no block before its `issued` orders it. */
+  isIssued({ issuedMs }: Instruction): boolean {
+    return issuedMs <= this.#time();
+  }
+
+  #line(pending: Pending): void {
+    (this.isIssued(pending.item.instruction) ? this.#waiting : this.#early).push(pending);
+  }
+
   #keep(item: LaneItem): Pending {
     let settle: Pending['settle'] = () => {};
     const durable = new Promise<boolean>((resolve) => {
@@ -219,7 +233,7 @@ export class Admission {
       if (isOver || this.#copyOf(instruction) !== undefined) continue;
       const pending = this.#keep(laneItem(instruction));
       pending.settle(true);
-      if (hasLane) this.#waiting.push(pending);
+      if (hasLane) this.#line(pending);
     }
   }
 
@@ -232,39 +246,42 @@ export class Admission {
 
   /** The node takes no further part: what is in no batch yet was never durable, and is refused. */
   close(): void {
-    for (const pending of this.#waiting.splice(0)) pending.settle(false);
+    for (const pending of [...this.#waiting.splice(0), ...this.#early.splice(0)]) pending.settle(false);
   }
 
   get waiting(): number {
-    return this.#waiting.length;
+    return this.#waiting.length + this.#early.length;
   }
 
-  /** The wall time from which on something that waits may go into a batch: past when it may now, infinite when nothing waits. */
+  /** The wall time from which on something may go into a batch: past when it may now, infinite when nothing waits. */
   dueTimeMs(): number {
-    const time = this.#time();
-    let earliest = Number.POSITIVE_INFINITY;
-    for (const { item } of this.#waiting) {
-      const { issuedMs } = item.instruction;
-      if (issuedMs <= time) return Number.NEGATIVE_INFINITY;
-      earliest = Math.min(earliest, issuedMs);
-    }
-    return earliest;
+    this.#ripen();
+    if (this.#waiting.length > 0) return Number.NEGATIVE_INFINITY;
+    return this.#early.reduce(
+      (earliest, { item }) => Math.min(earliest, item.instruction.issuedMs),
+      Number.POSITIVE_INFINITY,
+    );
   }
 
-  /** What goes into the next batch, oldest first, within the bounds of a batch. What is issued for later waits: in a lane all behind it would. */
+  /** What goes into the next batch, oldest first, within the bounds of a batch. */
   take(): Pending[] {
-    const time = this.#time();
+    this.#ripen();
     const taken: Pending[] = [];
-    const left: Pending[] = [];
     let bytes = 64;
     for (const pending of this.#waiting) {
-      const isDue = pending.item.instruction.issuedMs <= time;
-      if (isDue) bytes += pending.bytes.length + 4;
-      const fits = taken.length < BATCH_ITEMS_MAX && bytes <= BATCH_BYTES_MAX;
-      (isDue && fits ? taken : left).push(pending);
+      bytes += pending.bytes.length + 4;
+      if (taken.length >= BATCH_ITEMS_MAX || bytes > BATCH_BYTES_MAX) break;
+      taken.push(pending);
     }
-    this.#waiting = left;
+    this.#waiting = this.#waiting.slice(taken.length);
     return taken;
+  }
+
+  /** What has been issued meanwhile waits with the rest. */
+  #ripen(): void {
+    if (this.#early.length === 0) return;
+    const early = this.#early.splice(0);
+    for (const pending of early) (this.isIssued(pending.item.instruction) ? this.#waiting : this.#early).push(pending);
   }
 
   isPending(digest: InstructionDigest): boolean {

@@ -173,7 +173,10 @@ export class Fetch {
     let outstanding = false;
     for (const lane of members.set.validators.keys()) {
       const waitMs = lane === members.self ? 2 * deltaMs : FORWARD_DELTAS * deltaMs;
-      const old = lanes.unordered(lane as ValidatorIndex).filter((held) => now - held.sinceMs >= waitMs);
+      const uncut = lanes.unordered(lane as ValidatorIndex);
+      // What no leader can order yet is its author's to spread: for others it would be work without end.
+      const end = lane === members.self ? -1 : uncut.findIndex(({ dueTimeMs }) => dueTimeMs > clock.now());
+      const old = (end === -1 ? uncut : uncut.slice(0, end)).filter((held) => now - held.sinceMs >= waitMs);
       for (const peer of members.others) {
         const place = members.placeOf(peer);
         if (place === null) continue;
@@ -315,9 +318,7 @@ export class Fetch {
     if (whole !== null) {
       this.#deps.budget.spend(to, HEADER_BYTES * whole.headers.length);
       this.#say(to, 'sync', whole);
-    }
-    // What is asked for is here no more: this is what there is.
-    else if (headers.length === 0 && from <= this.#deps.chain.final.header.height)
-      this.#say(to, 'sync', { type: 'snapshot', height: this.#deps.chain.final.header.height });
+    } else if (headers.length === 0 && from <= this.#deps.chain.final.header.height)
+      this.#say(to, 'sync', { type: 'gone', height: from });
   }
 }

@@ -40,7 +40,7 @@ interface Deps extends Pick<Ports, 'bus' | 'verifier' | 'clock' | 'metrics'> {
   readonly chain: Chain;
   readonly lanes: Lanes;
   readonly keyOf: KeyLookup;
-  readonly admission: Pick<Admission, 'submit'>;
+  readonly admission: Pick<Admission, 'submit' | 'isIssued'>;
   /** How this epoch was opened; null in the first. */
   readonly opening: Opening | null;
   readonly upkeep: Pick<UpkeepPort, 'receive' | 'takeBatch'>;
@@ -61,6 +61,7 @@ const TAKEN_FROM: Readonly<Record<Message['type'], 'anyone' | 'same epoch'>> = {
   wantChunk: 'anyone',
   snapshot: 'anyone',
   chunk: 'anyone',
+  gone: 'anyone',
   held: 'anyone',
   final: 'anyone',
   batch: 'anyone',
@@ -149,6 +150,7 @@ export class Inbox {
       case 'wantChunk':
       case 'snapshot':
       case 'chunk':
+      case 'gone':
         this.#deps.upkeep.receive(from, message);
         break;
       default:
@@ -173,11 +175,15 @@ export class Inbox {
       items.reduce((sum, item) => sum + item.length + ITEM_BYTES, 0),
     );
     const instructions = laneItems(items).flatMap((item) => (item === null ? [] : [item.instruction]));
-    void Promise.all(instructions.map((instruction) => admission.submit(instruction, true))).then((verdicts) => {
-      this.#submits.end(from);
-      const digests = instructions.filter((_, i) => verdicts[i]?.accepted).map(({ digest }) => digest);
+    // What is issued a little later waits, and keeps nothing else waiting.
+    const issued = instructions.filter((instruction) => admission.isIssued(instruction));
+    const among = new Set(issued);
+    const groups = [issued, instructions.filter((instruction) => !among.has(instruction))].map(async (group) => {
+      const verdicts = await Promise.all(group.map((instruction) => admission.submit(instruction, true)));
+      const digests = group.filter((_, i) => verdicts[i]?.accepted).map(({ digest }) => digest);
       if (digests.length > 0) enqueue({ type: 'submitted', from, digests });
     });
+    void Promise.all(groups).then(() => this.#submits.end(from));
   }
 
   #proposal(from: PeerKey, message: Extract<Message, { type: 'proposal' }>): void {

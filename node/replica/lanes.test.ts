@@ -2,7 +2,7 @@
 import t from 'tap';
 import { ALFA, type Book, HKMA } from '../../ledger/samples.test-helper.js';
 import { batchDigest, encodeBatch, laneStart } from '../../protocol/block.js';
-import type { Batch, Epoch, TimestampMs, ValidatorIndex } from '../../protocol/types.js';
+import type { Batch, Cut, Epoch, TimestampMs, ValidatorIndex } from '../../protocol/types.js';
 import { formatTime } from '../../protocol/values.js';
 import { laneItem } from './facts.js';
 import { type HeldBatch, heldBatch, Lanes, pointOf } from './lanes.js';
@@ -14,12 +14,18 @@ const at = (lane: number): ValidatorIndex => lane as ValidatorIndex;
 const timeOf = (ms: number): TimestampMs => ms as TimestampMs;
 
 /** Batches of a lane, each with payments issued at these times, durable here; nobody else says yet that it holds them. */
-function filled(lanes: Lanes, book: Book, lane: ValidatorIndex, issued: readonly (readonly number[])[]): HeldBatch[] {
+function filled(
+  lanes: Lanes,
+  book: Book,
+  lane: ValidatorIndex,
+  issued: readonly (readonly number[])[],
+  incarnation = 0,
+): HeldBatch[] {
   const batches: HeldBatch[] = [];
   for (const times of issued) {
     const last = batches.at(-1);
-    const { number, digest: previous } = last === undefined ? laneStart(0) : pointOf(last);
-    const batch: Batch = { author: lane, epoch: 0 as Epoch, incarnation: 0, number: number + 1, previous, items: [] };
+    const { number, digest: previous } = last === undefined ? laneStart(incarnation) : pointOf(last);
+    const batch: Batch = { author: lane, epoch: 0 as Epoch, incarnation, number: number + 1, previous, items: [] };
     const dates = times.map((ms) => ({ issued: formatTime(ms), expires: formatTime(ms + 60_000) }));
     const items = dates.map((date) =>
       laneItem(book.settle(HKMA, [book.leg(HKMA, ALFA, '1')], [HKMA], date).instruction),
@@ -65,3 +71,35 @@ t.test('a leader orders a lane up to the first batch that is not due by the time
   t.equal(lanes.dueTimeMs(afterSecond), 3_000);
   t.equal(lanes.dueTimeMs(lanes.propose(empty, timeOf(5_000))), null);
 });
+
+t.test(
+  'a lane has work for a leader only when its block would order something, whichever incarnation came first',
+  async (t) => {
+    const { book } = await Ledger.begin(new MemoryStore());
+    const [due, later] = [[1_000], [9_000]];
+    for (const order of [
+      [0, 1],
+      [1, 0],
+    ]) {
+      for (const issued of [
+        [due, later],
+        [later, due],
+      ]) {
+        const empty: Cut = Array.from({ length: N }, () => laneStart(0));
+        const lanes = new Lanes(at(0), empty);
+        for (const incarnation of order) filled(lanes, book, at(1), [issued[incarnation] ?? []], incarnation);
+        for (const peer of [1, 2]) lanes.acknowledge(at(peer), lanes.tips());
+        for (let [cut, blocks] = [empty, 0]; ; blocks++) {
+          const dueMs = lanes.dueTimeMs(cut);
+          if (dueMs === null) break;
+          t.strictSame(lanes.propose(cut, timeOf(dueMs - 1)), cut, 'nothing before');
+          const next = lanes.propose(cut, dueMs);
+          t.notSame(next, cut, 'something then');
+          t.ok(blocks < 2);
+          cut = next;
+          lanes.finalize(cut);
+        }
+      }
+    }
+  },
+);

@@ -117,6 +117,15 @@ class Lane {
     return firsts.sort((a, b) => a.batch.incarnation - b.batch.incarnation)[0] ?? null;
   }
 
+  /** The first batch of the path to the tip, without walking it; null where there is none. */
+  first(from: LanePoint): HeldBatch | null {
+    const { tip } = this;
+    if (tip.incarnation < from.incarnation) return null;
+    const { incarnation, number, digest } = tip.incarnation === from.incarnation ? from : laneStart(tip.incarnation);
+    const first = this.#after.get(followKey(incarnation, digest));
+    return first?.batch.number === number + 1 ? first : null;
+  }
+
   path(from: LanePoint, to: LanePoint): LanePath {
     const batches: HeldBatch[] = [];
     let at = to;
@@ -267,9 +276,10 @@ export class Lanes {
     for (const [i, lane] of this.#lanes.entries()) {
       const from = cut[i] as LanePoint;
       if (samePoint(from, lane.tip)) continue;
-      const next = lane.next(from);
-      if (next === null || !this.#isWidelyHeld(lane, pointOf(next))) continue;
-      if (earliest === null || next.dueTimeMs < earliest) earliest = next.dueTimeMs;
+      // What `propose` would begin with: else an empty block follows another, for ever.
+      const first = lane.first(from);
+      if (first === null || !this.#isWidelyHeld(lane, pointOf(first))) continue;
+      if (earliest === null || first.dueTimeMs < earliest) earliest = first.dueTimeMs;
     }
     return earliest;
   }

@@ -175,19 +175,28 @@ export class Repair {
     if (this.#damages.has(name) || this.#damages.size >= DAMAGES_MAX) return;
     this.#deps.log.error({ table, key: toHex(key) }, 'a stored record is damaged: check the disk; it is being mended');
     if (table === 'votes' || table === 'meta' || table === 'outbox') this.#deps.onLost(table);
-    else this.#damages.set(name, { corrupt, asked: null, times: 0, atMs: Number.NEGATIVE_INFINITY, busy: false });
+    else this.#open(corrupt);
+  }
+
+  #open(corrupt: Corrupt): void {
+    const name = nameOf(corrupt.table === 'receipts' ? 'blocks' : corrupt.table, corrupt.key);
+    if (this.#damages.has(name) || this.#damages.size >= DAMAGES_MAX) return;
+    this.#damages.set(name, { corrupt, asked: null, times: 0, atMs: Number.NEGATIVE_INFINITY, busy: false });
   }
 
   /** Goes on with what is damaged; called about once in a Δ. */
   tick(): void {
     const now = this.#deps.clock.elapsed();
     let asked = 0;
-    for (const [name, damage] of this.#damages) {
+    for (const [name, damage] of [...this.#damages]) {
       if (damage.busy || now - damage.atMs < PATIENCE_DELTAS * this.#deps.deltaMs) continue;
       asked += 1;
       if (asked > UNDER_WAY_MAX) return;
       damage.atMs = now;
       damage.times += 1;
+      // To the end of the line: what nobody has must not keep the rest waiting.
+      this.#damages.delete(name);
+      this.#damages.set(name, damage);
       this.#mend(name, damage);
     }
   }
@@ -367,7 +376,7 @@ export class Repair {
     if (after === 'damaged') return 'later';
     if (after === 'absent' && certificate === null) {
       // Not damaged, but fetched as if it were: what follows must vouch for it.
-      this.note(new Corrupt('blocks', blockKey(height + 1)));
+      this.#open(new Corrupt('blocks', blockKey(height + 1)));
       return 'later';
     }
     if (after !== 'absent') {

@@ -38,7 +38,10 @@ export type Turn =
   | { readonly type: 'wake' };
 
 /** What concerns no epoch's agreement: snapshots, records to be mended, hand-overs. */
-export type UpkeepMessage = Extract<Framed, { type: 'wantSnapshot' | 'snapshot' | 'wantChunk' | 'chunk' | 'handOver' }>;
+export type UpkeepMessage = Extract<
+  Framed,
+  { type: 'wantSnapshot' | 'snapshot' | 'wantChunk' | 'chunk' | 'handOver' | 'gone' }
+>;
 
 /** What the replica of an epoch asks of the node's upkeep, which outlives it. */
 export interface UpkeepPort {

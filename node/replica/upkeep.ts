@@ -124,11 +124,11 @@ export class Upkeep implements UpkeepPort {
       case 'wantChunk':
         this.#server.receive(from, message);
         break;
+      case 'gone':
+        this.#noteGone(from, message.height);
+        if (this.#isNextGone) this.#behind();
+        break;
       case 'snapshot':
-        // A peer that no longer has what this node asked for says what it has.
-        // While a snapshot is fetched this answers another question, and says nothing of blocks.
-        if (!this.#sync.isActive) this.#noteGone(from);
-        if (this.#current().isFarBehind || this.#isNextGone) this.#behind();
         this.#sync.receive(from, message);
         break;
       case 'chunk':
@@ -166,11 +166,11 @@ export class Upkeep implements UpkeepPort {
     void this.#prune();
   }
 
-  /** A peer has let go of the block that this node needs next. */
-  #noteGone(from: PeerKey): void {
+  /** A peer has let go of a block: of the one that this node needs next, if it has not moved since it asked. */
+  #noteGone(from: PeerKey, gone: Height): void {
     const { chain, members } = this.#current();
     const { height } = chain.final.header;
-    if (members.placeOf(from) === null) return;
+    if (gone !== height + 1 || members.placeOf(from) === null) return;
     if (this.#goneAfter.height !== height) this.#goneAfter = { height, peers: new Set() };
     this.#goneAfter.peers.add(from);
   }

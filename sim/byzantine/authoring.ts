@@ -2,7 +2,7 @@
 import { batchDigest, decodeBatch, encodeBatch, laneStart } from '../../protocol/block.js';
 import { BATCH_BYTES_MAX, BATCH_ITEMS_MAX, ITEM_BYTES_MAX, LANE_UNORDERED_BATCHES_MAX } from '../../protocol/limits.js';
 import type { BatchDigest, Height } from '../../protocol/types.js';
-import { HELD_LIES, ITEM_LIES, initiatorOf, rubbishHash } from './forge.js';
+import { datedAhead, HELD_LIES, ITEM_LIES, initiatorOf, rubbishHash } from './forge.js';
 import type { Liar, Lie, Said } from './liar.js';
 
 const isOwnBatch = (liar: Liar, { message }: Said): boolean =>
@@ -83,6 +83,16 @@ export const AUTHORING: Readonly<Record<string, Lie>> = {
       if (liar.random.chance(600)) return plan;
       liar.met('new_incarnations');
       return { ...plan, begins: true };
+    },
+  },
+  dates_ahead: {
+    does: 'puts what is issued in another century into its lane, and begins a new incarnation with it at times',
+    rule: 'Lanes: a lane waits for what is issued later, and makes nobody work meanwhile',
+    author: (liar, plan) => {
+      const [item] = [...plan.items, ...liar.overheard.items];
+      if (item === undefined || liar.random.chance(700)) return plan;
+      liar.met('dates_ahead');
+      return { ...plan, items: [datedAhead(item), ...plan.items], begins: liar.random.chance(500) };
     },
   },
   bad_items: {

@@ -201,6 +201,8 @@ export const PLOTTING: Readonly<Record<string, Lie>> = {
       const height = ((liar.overheard.latest?.height ?? 0) + liar.random.between(1, 20_000)) as Height;
       const to = liar.random.pick(liar.others());
       liar.send(to, 'sync', { type: 'snapshot', height });
+      const past = (liar.overheard.latest?.height ?? 0) + liar.random.between(-2, 2);
+      if (past > 0) liar.send(to, 'sync', { type: 'gone', height: past as Height });
       const name = { kind: 'manifest', height } as const;
       liar.send(to, 'sync', { type: 'chunk', name, part: 0, parts: 1, bytes: liar.random.bytes(200) });
       liar.met('lying_snapshots');
