@@ -5,38 +5,34 @@
  */
 import { isOpen } from '../../ledger/codes.js';
 import { type Core, deadline, ownVotes } from '../../protocol/bft/core.js';
-import { voteSigningBytes } from '../../protocol/block.js';
-import { encodeMessage, type Message } from '../../protocol/envelope.js';
 import {
-  assert,
-  type Ballot,
   type Hash,
   type LanePoint,
   type NetworkId,
   type PeerKey,
   type Proposal,
   unreachable,
-  type Vote,
 } from '../../protocol/types.js';
-import type { KeyLookup, Operation, Ports, Purpose } from '../ports.js';
-import { Admission, type Pending } from './admission.js';
+import type { KeyLookup, Ports } from '../ports.js';
+import { Admission } from './admission.js';
 import { Agreement } from './agreement.js';
 import { Alarm } from './alarm.js';
 import { Budget } from './budget.js';
 import { Chain, type Committed } from './chain.js';
 import { Courier } from './courier.js';
+import { Decisions } from './decisions.js';
 import { Expiry } from './expiry.js';
 import { laneItem } from './facts.js';
 import { Fetch } from './fetch.js';
 import { Inbox } from './inbox.js';
-import { type HeldBatch, Lanes } from './lanes.js';
+import { Lanes } from './lanes.js';
 import type { Mark } from './mark.js';
 import { Members } from './members.js';
 import { Opening } from './opening.js';
 import { Outbox, type OutboxItem } from './outbox.js';
 import { OwnLane } from './ownlane.js';
 import { Readiness } from './ready.js';
-import { type FinalPointer, getPlace, putBatch } from './records.js';
+import { type FinalPointer, getPlace } from './records.js';
 import type { Recovered } from './recovery.js';
 import type { RestartGoal } from './restart.js';
 import type { Turn, UpkeepPort } from './turn.js';
@@ -74,16 +70,6 @@ export interface Told {
   readonly upkeep: UpkeepPort;
 }
 
-/** What a drain of the queue has decided: written first, then performed. */
-interface Decided {
-  readonly operations: Operation[];
-  readonly casts: Ballot[];
-  readonly batches: HeldBatch[];
-  readonly speech: { readonly to: PeerKey | null; readonly purpose: Purpose; readonly frame: Uint8Array }[];
-  taken: Pending[];
-}
-const nothingDecided = (): Decided => ({ operations: [], casts: [], batches: [], speech: [], taken: [] });
-
 /** Own votes sent to a peer that connects, at most. */
 const VOTES_ON_CONNECT_MAX = 16;
 /** Blocks that a node which is ready may be behind what others say. */
@@ -117,7 +103,7 @@ export class Replica {
   /** The last write of final blocks: it runs beside the loop. */
   #finalWrite: Promise<void> = Promise.resolve();
   #stopped = false;
-  #decided = nothingDecided();
+  readonly #decisions: Decisions;
   readonly #own: OwnLane | null;
   #tendAtMs = 0;
   #heldSaid: readonly LanePoint[] = [];
@@ -158,11 +144,22 @@ export class Replica {
       self === null ? null : new OwnLane({ ...parts, self, set, batchMs: config.batchMs }, config.incarnation);
     this.#opening = opening === null ? null : new Opening(parts, opening);
     this.#outbox = new Outbox(ports.store, recovered.outbox, onDamage);
+    this.#decisions = new Decisions({
+      ...parts,
+      marks,
+      laneMark: config.laneMark,
+      voteLog: this.#log,
+      outbox: this.#outbox,
+      own: this.#own,
+      isActive: () => this.#isActive(),
+      sayVote: (vote) => this.#agreement.sendVote(vote, null),
+      follow: (turn) => void this.#turns.push(turn),
+    });
     const say = (to: PeerKey, items: readonly Uint8Array[]): void =>
-      this.#send(to, 'batches', this.#frame({ type: 'submit', items }));
+      this.#decisions.sayNow(to, 'batches', { type: 'submit', items });
     this.#courier = self === null ? new Courier({ ...parts, outbox: this.#outbox, say }) : null;
     const budget = new Budget(ports.clock);
-    this.#fetch = new Fetch({ ...parts, budget, send: this.#say.bind(this), onDamage });
+    this.#fetch = new Fetch({ ...parts, budget, send: this.#decisions.say.bind(this.#decisions), onDamage });
     this.#expiry = new Expiry({ ...ports, onDamage });
     const keyOf: KeyLookup = (kid) => this.chain.final.state.publicKey(kid);
     this.admission = new Admission({
@@ -204,9 +201,9 @@ export class Replica {
         voteLog: this.#log,
         marks,
         heartbeatMs,
-        cast: (ballot) => void this.#decided.casts.push(ballot),
-        write: (operation) => void this.#decided.operations.push(operation),
-        say: (to, message) => this.#say(to, 'consensus', message),
+        cast: (ballot) => this.#decisions.cast(ballot),
+        write: (operation) => this.#decisions.write(operation),
+        say: (to, message) => this.#decisions.say(to, 'consensus', message),
         halt: (reason, detail) => this.#halt(reason, detail),
         isActive: () => this.#isActive(),
       },
@@ -304,7 +301,7 @@ export class Replica {
       this.#turns = [];
       for (const turn of turns) if (this.#isActive()) this.#take(turn);
       if (this.#isActive()) this.#settle();
-      await this.#persistAndSpeak();
+      await this.#decisions.carryOut();
     }
     this.#running = null;
     if (this.#turns.length > 0 && this.#isActive()) this.#running = this.#run();
@@ -329,8 +326,7 @@ export class Replica {
       case 'batch':
         if (this.lanes.has(turn.held.batch.author, turn.held.digest)) break;
         this.lanes.add(turn.held);
-        this.#decided.operations.push(putBatch(turn.held));
-        this.#decided.batches.push(turn.held);
+        this.#decisions.store(turn.held);
         break;
       case 'asking':
         this.#fetch.answer(turn.from, turn.message);
@@ -341,11 +337,11 @@ export class Replica {
         break;
       case 'statement': {
         const operation = this.#opening?.take(turn.statement) ?? null;
-        if (operation !== null) this.#decided.operations.push(operation);
+        if (operation !== null) this.#decisions.write(operation);
         break;
       }
       case 'submitted':
-        this.#say(turn.from, 'consensus', { type: 'taken', digests: turn.digests });
+        this.#decisions.say(turn.from, 'consensus', { type: 'taken', digests: turn.digests });
         break;
       case 'taken':
         this.#courier?.taken(turn.from, turn.digests);
@@ -383,15 +379,6 @@ export class Replica {
     this.#ports.log.error({ reason, detail }, 'halted: this node takes no further part until an operator has looked');
   }
 
-  /** Said once what is decided before it is durable. */
-  #say(to: PeerKey | null, purpose: Purpose, message: Message): void {
-    this.#decided.speech.push({ to, purpose, frame: this.#frame(message) });
-  }
-
-  #frame(message: Message): Uint8Array {
-    return encodeMessage({ ...message, epoch: this.members.set.epoch });
-  }
-
   /** Everything that follows from what was taken. */
   #settle(): void {
     const now = this.#ports.clock.elapsed();
@@ -399,7 +386,7 @@ export class Replica {
     if (!this.#isActive()) return;
     this.#makeFinal();
     if (now >= this.#batchAtMs()) {
-      this.#decided.taken = this.admission.take();
+      this.#decisions.take(this.admission.take());
     }
     this.#fetch.ask();
     this.#tend(now);
@@ -496,7 +483,7 @@ export class Replica {
     if (this.#opening === null || this.#opening.isComplete) return;
     void this.#opening.own().then((statement) => {
       if (statement === null || !this.#isActive()) return;
-      this.#send(null, 'consensus', this.#frame({ type: 'statement', statement }));
+      this.#decisions.sayNow(null, 'consensus', { type: 'statement', statement });
     });
   }
 
@@ -515,62 +502,5 @@ export class Replica {
     const workAtMs = this.core.work ? Number.POSITIVE_INFINITY : this.#elapsedAtMs(this.#agreement.workTimeMs());
     const times = [deadline(this.core), this.#courier?.dueMs() ?? null, this.#tendAtMs, this.#batchAtMs(), workAtMs];
     this.#alarm.setTo(Math.min(...times.filter((time) => time !== null)));
-  }
-
-  /** Sync first: a vote forgotten in a crash becomes equivocation, and a 202 for what is not durable a lie (SPEC, Persistence). */
-  async #persistAndSpeak(): Promise<void> {
-    const decided = this.#decided;
-    this.#decided = nothingDecided();
-    // Halted, or the epoch is over: nothing that is not said yet is signed or said any more.
-    if (!this.#isActive()) {
-      for (const pending of decided.taken) pending.settle(false);
-      return;
-    }
-    const votes = await Promise.all(decided.casts.map((ballot) => this.#sign(ballot)));
-    for (const vote of votes) decided.operations.push(...this.#log.vote(vote, this.core));
-    const own = this.#own === null || decided.taken.length === 0 ? null : await this.#own.write(decided.taken);
-    if (own === null) {
-      for (const { item, bytes } of decided.taken)
-        decided.operations.push(...this.#outbox.put({ instruction: item.instruction, bytes }));
-    } else {
-      decided.operations.push(putBatch(own));
-      decided.batches.push(own);
-    }
-    const marks = [
-      ...(votes.length > 0 ? [this.config.marks.get(this.members.voteKey as Hash) as Mark] : []),
-      ...(own === null ? [] : [this.config.laneMark]),
-    ];
-    for (const mark of marks) decided.operations.push(mark.next());
-    if (decided.operations.length > 0) {
-      const sync = votes.length > 0 || decided.batches.length > 0 || decided.taken.length > 0;
-      await this.#ports.store.write(decided.operations, { sync });
-    }
-    await Promise.all(marks.map((mark) => mark.advance()));
-    for (const held of decided.batches) this.lanes.stored(held);
-    for (const pending of decided.taken) pending.settle(true);
-    if (!this.#isActive()) return;
-    for (const vote of votes) {
-      this.#agreement.sendVote(vote, null);
-      this.#turns.push({ type: 'consensus', input: { type: 'vote', vote } });
-    }
-    if (decided.batches.length > 0 || decided.taken.length > 0) this.#turns.push({ type: 'wake' });
-    if (own !== null) {
-      const { bytes, signature } = own;
-      decided.speech.push({ to: null, purpose: 'batches', frame: this.#frame({ type: 'batch', bytes, signature }) });
-    }
-    for (const { to, purpose, frame } of [...decided.speech, ...this.#decided.speech.splice(0)])
-      this.#send(to, purpose, frame);
-  }
-
-  /** To one peer, or to all other validators. */
-  #send(to: PeerKey | null, purpose: Purpose, frame: Uint8Array): void {
-    for (const peer of to === null ? this.members.others : [to]) this.#ports.bus.send(peer, purpose, frame);
-  }
-
-  async #sign(ballot: Ballot): Promise<Vote> {
-    const { self, set, voteKey } = this.members;
-    assert(self !== null && voteKey !== null, 'only a validator casts votes');
-    const bytes = voteSigningBytes(this.config.network, set, ballot);
-    return { ballot, signer: self, signature: await this.#ports.signer.vote(bytes, voteKey) };
   }
 }

@@ -1,6 +1,7 @@
 /** Bugs in the replica: what is written when, what is said when, what is asked again, and what a restart brings back. */
 import type { Edit, Mutant } from './mutant.js';
 
+const inDecisions = (find: string, replace: string): Edit => ({ file: 'node/replica/decisions.ts', find, replace });
 const inReplica = (find: string, replace: string): Edit => ({ file: 'node/replica/replica.ts', find, replace });
 const inChain = (find: string, replace: string): Edit => ({ file: 'node/replica/chain.ts', find, replace });
 const inFetch = (find: string, replace: string): Edit => ({ file: 'node/replica/fetch.ts', find, replace });
@@ -18,19 +19,17 @@ export const REPLICA_MUTANTS: readonly Mutant[] = [
   {
     name: 'vote_sync_forgotten',
     breaks: 'a vote is synced before it is sent',
-    edits: [inReplica(SYNC, 'const sync = decided.batches.length > 0 ||')],
+    edits: [inDecisions(SYNC, 'const sync = decided.batches.length > 0 ||')],
   },
   {
     name: 'batch_sync_forgotten',
     breaks: 'a batch is synced before it is sent, acknowledged or told as held',
-    edits: [inReplica(SYNC, 'const sync = votes.length > 0 || own === null &&')],
+    edits: [inDecisions(SYNC, 'const sync = votes.length > 0 || own === null &&')],
   },
   {
     name: 'spoken_before_written',
     breaks: 'nothing is said before what it rests on is durable',
-    edits: [
-      inReplica('await this.#ports.store.write(decided.operations', 'void this.#ports.store.write(decided.operations'),
-    ],
+    edits: [inDecisions('await store.write(decided.operations', 'void store.write(decided.operations')],
   },
   {
     name: 'final_write_unsynced',
