@@ -297,3 +297,17 @@ t.test('a path proves its leaf and no other', async (t) => {
   t.equal(merkleRoot([]), '0'.repeat(64), 'an empty list');
   t.equal(rootOfPath(hash('x'), { index: 1, size: 1, siblings: [] }), null, 'an index past the size');
 });
+
+t.test('the first batch of an incarnation follows nothing, and no other does', (t) => {
+  const previous = hash('before') as BatchDigest;
+  const zero = laneStart(0).digest;
+  const batchOf = (number: number, after: BatchDigest) =>
+    decodeBatch(
+      encodeBatch({ author: index(1), epoch: 3 as Epoch, incarnation: 1, number, previous: after, items: [] }),
+    );
+  t.equal(batchOf(1, zero)?.number, 1);
+  t.equal(batchOf(2, previous)?.number, 2);
+  for (const bad of [batchOf(1, previous), batchOf(2, zero), batchOf(0, zero), batchOf(0, previous)])
+    t.equal(bad, null);
+  t.end();
+});

@@ -53,14 +53,20 @@ export function encodeBatch(batch: Batch): Uint8Array {
 export const decodeBatch = (bytes: Uint8Array): Batch | null =>
   bytes.length > BATCH_BYTES_MAX
     ? null
-    : decode(bytes, (reader) => ({
-        author: reader.u16() as ValidatorIndex,
-        epoch: reader.u64() as Epoch,
-        incarnation: reader.u32(),
-        number: reader.u64(),
-        previous: reader.hash() as BatchDigest,
-        items: reader.list(BATCH_ITEMS_MAX, (r) => r.bytes(ITEM_BYTES_MAX)),
-      }));
+    : decode(bytes, (reader) => {
+        const batch: Batch = {
+          author: reader.u16() as ValidatorIndex,
+          epoch: reader.u64() as Epoch,
+          incarnation: reader.u32(),
+          number: reader.u64(),
+          previous: reader.hash() as BatchDigest,
+          items: reader.list(BATCH_ITEMS_MAX, (r) => r.bytes(ITEM_BYTES_MAX)),
+        };
+        // The first of an incarnation follows nothing, and it alone: so what a lane begins with is found by that.
+        const isFirst = batch.previous === ZERO_HASH;
+        if (batch.number < 1 || isFirst !== (batch.number === 1)) throw new DecodeError('a batch out of its place');
+        return batch;
+      });
 
 export const batchDigest = (bytes: Uint8Array): BatchDigest => taggedHash(TAGS.batch, bytes) as BatchDigest;
 

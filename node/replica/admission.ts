@@ -31,8 +31,9 @@ export interface Pending {
 const COPIES_MAX = SIGNATURES_MAX;
 /** Instructions waiting for a batch, at most: past it the door says `lane_full`. */
 const WAITING_MAX = 4 * BATCH_ITEMS_MAX;
-/** Of what is issued later, at most: it keeps no room from what is not. */
-const EARLY_MAX = 512;
+/** Of what is issued later, at most, and of one initiator: it keeps no room from what is not, nor one bank all of it. */
+const EARLY_MAX = BATCH_ITEMS_MAX;
+const EARLY_PER_PARTY_MAX = EARLY_MAX / 4;
 
 interface Deps extends Pick<Ports, 'clock' | 'verifier' | 'metrics'> {
   readonly network: NetworkId;
@@ -107,8 +108,7 @@ export class Admission {
     const meanwhile = this.#copyOf(instruction);
     if (meanwhile !== undefined) return accepted(meanwhile);
     const copies = this.#pending.get(instruction.digest)?.length ?? 0;
-    const hasRoom = this.isIssued(instruction) ? this.#waiting.length < WAITING_MAX : this.#early.length < EARLY_MAX;
-    if (copies >= COPIES_MAX || !hasRoom || this.#deps.isLaneFull()) {
+    if (copies >= COPIES_MAX || !this.#hasRoom(instruction) || this.#deps.isLaneFull()) {
       return refused(
         'lane_full',
         'This node has more unordered instructions than it may hold. Send it again later, or to another node.',
@@ -200,6 +200,13 @@ export class Admission {
   /** Whether an instruction may be put into a lane: no block before its `issued` orders it. */
   isIssued({ issuedMs }: Instruction): boolean {
     return issuedMs <= this.#time();
+  }
+
+  #hasRoom(instruction: Instruction): boolean {
+    if (this.isIssued(instruction)) return this.#waiting.length < WAITING_MAX;
+    const { initiator } = instruction.payload;
+    const own = this.#early.filter(({ item }) => item.instruction.payload.initiator === initiator);
+    return this.#early.length < EARLY_MAX && own.length < EARLY_PER_PARTY_MAX;
   }
 
   #line(pending: Pending): void {

@@ -168,14 +168,15 @@ export class Fetch {
 
   /** Authors send their batches until all hold them; holders send on what stays uncut for long, so that an author's end keeps nothing from being ordered. */
   #resend(): boolean {
-    const { lanes, members, clock, deltaMs } = this.#deps;
+    const { lanes, members, clock, chain, deltaMs } = this.#deps;
     const now = clock.elapsed();
+    const time = Math.max(clock.now(), chain.final.header.time + 1);
     let outstanding = false;
     for (const lane of members.set.validators.keys()) {
       const waitMs = lane === members.self ? 2 * deltaMs : FORWARD_DELTAS * deltaMs;
       const uncut = lanes.unordered(lane as ValidatorIndex);
       // What no leader can order yet is its author's to spread: for others it would be work without end.
-      const end = lane === members.self ? -1 : uncut.findIndex(({ dueTimeMs }) => dueTimeMs > clock.now());
+      const end = lane === members.self ? -1 : uncut.findIndex(({ dueTimeMs }) => dueTimeMs > time);
       const old = (end === -1 ? uncut : uncut.slice(0, end)).filter((held) => now - held.sinceMs >= waitMs);
       for (const peer of members.others) {
         const place = members.placeOf(peer);
@@ -318,7 +319,9 @@ export class Fetch {
     if (whole !== null) {
       this.#deps.budget.spend(to, HEADER_BYTES * whole.headers.length);
       this.#say(to, 'sync', whole);
-    } else if (headers.length === 0 && from <= this.#deps.chain.final.header.height)
+    } else if (from <= this.#deps.chain.final.header.height) {
+      // What cannot be shown with a certificate in one answer is as good as gone: a snapshot leads past it.
       this.#say(to, 'sync', { type: 'gone', height: from });
+    }
   }
 }

@@ -183,7 +183,7 @@ export class Inbox {
       const digests = group.filter((_, i) => verdicts[i]?.accepted).map(({ digest }) => digest);
       if (digests.length > 0) enqueue({ type: 'submitted', from, digests });
     });
-    void Promise.all(groups).then(() => this.#submits.end(from));
+    void groups[0]?.then(() => this.#submits.end(from));
   }
 
   #proposal(from: PeerKey, message: Extract<Message, { type: 'proposal' }>): void {
@@ -272,7 +272,7 @@ export class Inbox {
     const author = batch === null ? undefined : members.set.validators[batch.author];
     // Of an epoch that is over here, and not yet there.
     if (batch !== null && batch.epoch !== members.set.epoch) return;
-    if (batch === null || author === undefined || batch.number < 1) {
+    if (batch === null || author === undefined) {
       this.#deps.bus.punish(from, 'a batch that is none');
       return;
     }

@@ -278,7 +278,7 @@ function batchAt(number: number, lane = 0): SignedBatch {
     epoch: 0 as Epoch,
     incarnation: 0,
     number,
-    previous: '00'.repeat(32) as BatchDigest,
+    previous: '11'.repeat(32) as BatchDigest,
     items: [Uint8Array.of(number)],
   };
   const bytes = encodeBatch(batch);

@@ -22,7 +22,7 @@ export interface Highest {
 /** A lane holds what is unordered, up to twice that and twice again where a block needs it, on every rival branch. */
 const LANE_BATCHES_MAX = 4 * LANE_UNORDERED_BATCHES_MAX;
 const BLOCKS_MAX = 4 * SYNC_BLOCKS_MAX;
-const WAITING_MAX = 4 * BATCH_ITEMS_MAX + 512;
+const WAITING_MAX = 5 * BATCH_ITEMS_MAX;
 const KINDS_OF_VOTE = 3;
 
 export class Bounds {

@@ -353,7 +353,7 @@ t.test('liveness in views and in time, and bounds', async (t) => {
   t.strictSame(await standing(node(0, { shown: [LIAR] }), node(1)), [], 'evidence against a liar is no fault');
   t.strictSame(await standing(node(0, { shown: [1] }), node(1)), ['evidence']);
   t.strictSame(await standing(node(0, { rounds: VIEWS_AHEAD_MAX + 3 })), ['bounds']);
-  t.strictSame(await standing(node(0, { waiting: 8513 })), ['bounds']);
+  t.strictSame(await standing(node(0, { waiting: 10_001 })), ['bounds']);
 });
 
 t.test('the history of what clients saw', (t) => {
