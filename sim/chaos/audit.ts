@@ -47,7 +47,7 @@ export async function audit(parts: Parts): Promise<Audited> {
     conservation: 0,
     receipts: 0,
     progress: 0,
-    processes: network.members.length,
+    processes: network.nodes.length,
   };
   judged.progress = await progress(parts);
   say('reading everything again');
@@ -56,7 +56,7 @@ export async function audit(parts: Parts): Promise<Audited> {
   const final = history.judgeTaken();
   await forEach(history.acknowledged, (digest) => takersKnow(parts, digest));
   judged.taken = history.acknowledged.length;
-  for (const [node, member] of network.members.entries()) {
+  for (const [node, member] of network.nodes.entries()) {
     judged.agreement += await blocksAgain(parts, node, random);
     judged.receipts += await receiptsOf(parts, member, random);
     const { halted, evidence } = need(await member.client.getStatus());
@@ -72,13 +72,13 @@ export async function audit(parts: Parts): Promise<Audited> {
 async function progress({ network, load, history, say }: Parts): Promise<number> {
   say('the faults are over; waiting until everything under way is final');
   try {
-    await untilReady(network.members);
+    await untilReady(network.nodes);
   } catch (error) {
     history.violate('progress', (error as Error).message);
   }
   const left = await load.stop(PROGRESS_MS_MAX);
   if (left > 0) history.violate('progress', `${left} requests of banks did not come to their end`);
-  const heights = await Promise.all(network.members.map(async ({ client }) => need(await client.getStatus()).height));
+  const heights = await Promise.all(network.nodes.map(async ({ client }) => need(await client.getStatus()).height));
   const height = Math.max(...heights);
   if (!(await load.showAll(height, PROGRESS_MS_MAX))) {
     history.violate('progress', `not every node has shown all blocks up to ${height}`);
@@ -89,7 +89,7 @@ async function progress({ network, load, history, say }: Parts): Promise<number>
 async function takersKnow({ network, history }: Parts, digest: string): Promise<void> {
   const outcome = history.outcomeOf(digest);
   for (const node of history.takenBy(digest)) {
-    const answer = await (network.members[node] as Member).client.getInstruction({ digest });
+    const answer = await (network.nodes[node] as Member).client.getInstruction({ digest });
     const told = answer.ok ? `${answer.value.status} ${answer.value.code} ${answer.value.height}` : answer.problem.code;
     if (outcome !== null && told !== `final ${outcome.code} ${outcome.height}`) {
       history.violate(
@@ -102,7 +102,7 @@ async function takersKnow({ network, history }: Parts, digest: string): Promise<
 
 /** Blocks that a node showed while things broke are the same when asked for again. */
 async function blocksAgain({ network, history }: Parts, node: number, random: Random): Promise<number> {
-  const { client } = network.members[node] as Member;
+  const { client } = network.nodes[node] as Member;
   const heights = sample(random, history.height, BLOCKS_PER_NODE);
   await forEach(heights, async (height) => {
     const asked = history.ask(node);
@@ -139,10 +139,10 @@ function genesisOf(network: LocalNetwork): Genesis {
 async function conservation({ network, history }: Parts): Promise<number> {
   const sums = history.sums();
   for (const [asset, sum] of sums) if (sum !== 0n) history.violate('conservation', `${asset} sums to ${sum}`);
-  if (!(await isConserved(network.members, history.height))) {
+  if (!(await isConserved(network.nodes, history.height))) {
     history.violate('conservation', 'the accounts that the nodes show do not sum to zero');
   }
-  return sums.size * (network.members.length + 1);
+  return sums.size * (network.nodes.length + 1);
 }
 
 /** Different whole numbers from 1 to `most`: all of them, or so many. */

@@ -149,10 +149,10 @@ export class Faults {
   }
 
   #all(): number[] {
-    return this.#parts.network.members.map((_, node) => node);
+    return this.#parts.network.nodes.map((_, node) => node);
   }
   #members(nodes: readonly number[]): Member[] {
-    return nodes.map((node) => this.#parts.network.members[node] as Member);
+    return nodes.map((node) => this.#parts.network.nodes[node] as Member);
   }
   /** Every way to or from one of these nodes. */
   #waysOf(nodes: readonly number[]): Way[] {

@@ -1,8 +1,11 @@
 /** The run itself, inside namespaces of its own: started by main.ts as their first process, with its orders as JSON. */
 import { join } from 'node:path';
 import Table from 'cli-table3';
+import { keySigner } from '../../node/api/signing.js';
 import { percentile } from '../bench/measure.js';
-import { openWorld } from '../bench/world.js';
+import type { BenchBank } from '../bench/traffic.js';
+import { type BenchWorld, openWorld } from '../bench/world.js';
+import { startBankNodes } from '../network/acts.js';
 import { LocalNetwork, type Member } from '../network/network.js';
 import { type Audited, audit } from './audit.js';
 import { Faults } from './faults.js';
@@ -13,9 +16,12 @@ import { Load } from './load.js';
 import type { Orders } from './orders.js';
 import { FAULT_KINDS, type FaultKind, type Planned, planFaults } from './schedule.js';
 
-const NODES = 4;
+/** The validators, and after them a bank's own node in each of these jurisdictions. */
+const VALIDATORS = 4;
+const PARTICIPANTS_IN = ['HK', 'TH'] as const;
+const NODES = VALIDATORS + PARTICIPANTS_IN.length;
 /** Nodes whose data lies on a small disk; that of the others lies on the machine's own. */
-const SMALL_DISKS = [2, 3];
+const SMALL_DISKS = [2, 3, 4];
 const MINUTE_MS = 60_000;
 const STEP_MS = 50;
 const PROGRESS_MS = 1_000;
@@ -50,7 +56,7 @@ async function build(): Promise<Chaos> {
     (member, exit, lastLines) => faults?.onDeath(member, exit, lastLines),
     lab.layout(),
   );
-  for (const node of SMALL_DISKS) await mountSmallDisk(join((network.members[node] as Member).folder, 'data'));
+  await mountSmallDisks(network.members, 0);
   const history = new History(
     NODES,
     network.members.map(({ party }) => party),
@@ -58,6 +64,29 @@ async function build(): Promise<Chaos> {
   faults = new Faults({ network, lab, links, history, say });
   await faults.prepare();
   return { lab, links, network, history, faults };
+}
+
+/** Of these nodes, the first of which has that place. */
+async function mountSmallDisks(nodes: readonly Member[], firstPlace: number): Promise<void> {
+  for (const [at, { folder }] of nodes.entries())
+    if (SMALL_DISKS.includes(firstPlace + at)) await mountSmallDisk(join(folder, 'data'));
+}
+
+/** Gives a bank in each of these jurisdictions a node of its own, and lets it be at home there. */
+async function addParticipants({ network, faults }: Chaos, { banks }: BenchWorld): Promise<readonly BenchBank[]> {
+  const owners = PARTICIPANTS_IN.map((jurisdiction) => {
+    const node = network.members.indexOf(network.member(jurisdiction));
+    const { party, seed } = banks.find((bank) => bank.node === node) as BenchBank;
+    return { party, jurisdiction, signer: keySigner('Ed25519', seed) };
+  });
+  for (const { party, jurisdiction } of owners) await network.guest({ name: party, party, jurisdiction });
+  await mountSmallDisks(network.nodes.slice(VALIDATORS), VALIDATORS);
+  await startBankNodes(network, owners);
+  await faults.prepare();
+  return banks.map((bank) => {
+    const at = owners.findIndex(({ party }) => party === bank.party);
+    return at === -1 ? bank : { ...bank, node: VALIDATORS + at };
+  });
 }
 
 function kindsHere(lab: Lab): FaultKind[] {
@@ -68,7 +97,7 @@ function kindsHere(lab: Lab): FaultKind[] {
 
 /** One row a minute, as it ends. */
 class Minutes {
-  readonly #widths = [8, 8, 8, 8, 22];
+  readonly #widths = [8, 8, 8, 8, 32];
   #count = 0;
   #startedMs = performance.now();
 
@@ -153,12 +182,15 @@ async function main(): Promise<number> {
   const kinds = kindsHere(lab);
   const netem = (await lab.hasNetem()) ? 'the kernel has netem, which is not used' : 'the kernel has no netem';
   say(`seed ${orders.seed}; links by the proxy in user space, loss and partitions by nftables; ${netem}`);
-  say('starting four validators, each in its network namespace');
+  say(
+    `starting ${VALIDATORS} validators and ${PARTICIPANTS_IN.length} banks' own nodes, each in its network namespace`,
+  );
   const world = await openWorld(network);
+  const banks = await addParticipants(chaos, world);
   const load = new Load({
-    ...world,
+    banks,
     network: world.id,
-    members: network.members,
+    nodes: network.nodes,
     history,
     seed: orders.seed,
     rate: orders.rate,
@@ -168,7 +200,7 @@ async function main(): Promise<number> {
   const plan = planFaults({ seed: orders.seed, totalMs, nodes: NODES, smallDisks: SMALL_DISKS, kinds });
   await breakThings(chaos, load, plan);
   const audited = await audit({ network, load, history, seed: orders.seed, say });
-  const ways = network.members.flatMap((_, from) => network.members.map((__, to) => [from, to] as const));
+  const ways = network.nodes.flatMap((_, from) => network.nodes.map((__, to) => [from, to] as const));
   const { latenessMs } = await links.ask({ type: 'tell', ways });
   const lateMs = { p50: rounded(percentile(latenessMs, 0.5)), p99: rounded(percentile(latenessMs, 0.99)) };
   verdicts(chaos, audited, load.refusals);

@@ -41,7 +41,8 @@ interface Signed {
 export interface LoadOptions {
   readonly network: string;
   readonly banks: readonly BenchBank[];
-  readonly members: readonly Member[];
+  /** The validators, then the banks' own nodes. */
+  readonly nodes: readonly Member[];
   readonly history: History;
   readonly seed: number;
   /** Instructions a second. */
@@ -70,11 +71,9 @@ export class Load {
   constructor(options: LoadOptions) {
     this.#options = options;
     this.#banks = options.banks.map(({ party, node, seed }) => ({ party, node, signer: nativeSigner(seed) }));
-    this.#clients = options.members.map(({ url }) =>
-      createClient(url, { timeoutMs: ANSWER_MS_MAX, submitAttempts: 1 }),
-    );
+    this.#clients = options.nodes.map(({ url }) => createClient(url, { timeoutMs: ANSWER_MS_MAX, submitAttempts: 1 }));
     this.#random = new Random(options.seed);
-    this.#shown = options.members.map(() => 0);
+    this.#shown = options.nodes.map(() => 0);
   }
 
   get underWay(): number {

@@ -170,7 +170,10 @@ export async function registerNode(
 type NodeKeys = Extract<PayloadOf<'key'>, { readonly action: 'node' }>['keys'];
 
 /** Makes and starts the banks' own nodes; resolves when they follow the ledger. Gives what was registered. */
-export async function startBankNodes(network: LocalNetwork, banks: readonly Bank[]): Promise<Final[]> {
+export async function startBankNodes(
+  network: LocalNetwork,
+  banks: readonly Pick<Bank, 'party' | 'jurisdiction' | 'signer'>[],
+): Promise<Final[]> {
   const guests = await Promise.all(banks.map((bank) => network.guest({ ...bank, name: bank.party })));
   const registered = await Promise.all(
     banks.map((bank, at) => registerNode(network.member(bank.jurisdiction), guests[at] as Member, [bank.signer])),
