@@ -1,6 +1,7 @@
 /** The set of validators changes while payments flow: it grows, shrinks, is replaced, and nothing that was answered for is lost. */
 import t from 'tap';
-import { Stage } from './stage.test-helper.js';
+import { Stage, spareKeyOf } from './stage.test-helper.js';
+import { hexKey } from './workload/parties.js';
 
 t.test('4, then 7, then 5 validators, while payments flow', async (t) => {
   const stage = new Stage(21);
@@ -67,3 +68,53 @@ t.test(
     t.equal(lost?.running, null);
   },
 );
+
+t.test('vote keys of validators that are well are renewed while payments flow', async (t) => {
+  const stage = new Stage(23);
+  await stage.open();
+  const all = [0, 1, 2, 3];
+  const renewed: number[] = [];
+  for (const [epoch, now] of [[1], [0, 3], [2]].entries()) {
+    await stage.govern(all, all, [...renewed, ...now]);
+    renewed.push(...now);
+    const isThere = (): boolean => stage.nodes.every((node) => stage.epochOf(node) === epoch + 1);
+    t.ok(await stage.until(isThere), stage.nodes.map(stage.epochOf).join());
+    await stage.until(() => false, 3);
+    t.strictSame(
+      stage.nodes.map(({ running }) => running?.replica.members.voteKey),
+      all.map((at) => hexKey(renewed.includes(at) ? spareKeyOf(at) : 2 * at)),
+    );
+  }
+  // Each in turn is down, and then all the others' votes are needed.
+  for (const at of all) {
+    stage.node(at).crash();
+    const other = stage.node((at + 1) % 4);
+    const before = stage.heightOf(other);
+    t.ok(await stage.until(() => stage.heightOf(other) > before + 5), `without ${at}`);
+    await stage.node(at).start();
+  }
+  t.ok(await stage.settle(), 'all that was answered for is final');
+  await stage.checkers.atEnd(stage.nodes);
+  t.strictSame(stage.checkers.violations, []);
+});
+
+t.test('a new validator joins from a snapshot, and votes', async (t) => {
+  const stage = new Stage(24, { snapshotBlocks: 12 });
+  await stage.open();
+  t.ok(await stage.until(() => stage.heightOf(stage.node(0)) > 40));
+  await stage.registerNode(0);
+  const joiner = stage.join(0);
+  await stage.until(() => stage.node(0).running?.replica.chain.final.state.nodeKeys().length === 5);
+  await joiner.start();
+  await stage.govern([0, 1, 2, 4], [0, 1, 2, 3]);
+  t.ok(await stage.until(() => stage.epochOf(joiner) === 1), 'it is a member');
+  t.equal(await joiner.running?.service.block(5), null, 'of old blocks it has none');
+  t.not(await stage.node(0).running?.service.block(5), null);
+  stage.node(1).crash();
+  const before = stage.heightOf(joiner);
+  t.ok(await stage.until(() => stage.heightOf(joiner) > before + 5), 'its vote is needed, and given');
+  await stage.node(1).start();
+  t.ok(await stage.settle(), 'all that was answered for is final');
+  await stage.checkers.atEnd(stage.nodes);
+  t.strictSame(stage.checkers.violations, []);
+});

@@ -3,7 +3,7 @@ import { toHex } from '../protocol/codec.js';
 import type { Genesis } from '../protocol/genesis.js';
 import type { JwsJson } from '../protocol/instruction.js';
 import { voteKeyStatement } from '../protocol/jws.js';
-import { assert, type Bic, type PeerKey, type ValidatorIndex } from '../protocol/types.js';
+import { assert, type Bic, type PeerKey } from '../protocol/types.js';
 import { cheapFact } from './checkers/signatures.js';
 import { Checkers } from './checkers.js';
 import { simKey } from './crypto.js';
@@ -15,6 +15,9 @@ import { World } from './world.js';
 
 /** Whose node is the i-th beyond the genesis set. */
 const NEWCOMERS = ['ALFAHKHHXXX', 'GAMACNBJXXX', 'DELTTHBKXXX', 'ZETAAEAAXXX'] as const;
+
+/** The vote key that a validator of the genesis has besides its first, and does not use until a change names it. */
+export const spareKeyOf = (at: number): number => 30 + at;
 
 export class Stage {
   readonly world: World;
@@ -31,9 +34,10 @@ export class Stage {
     this.world = new World(seed);
     this.genesis = simGenesis(this.world.nowMs - 1000);
     this.checkers = new Checkers({ genesis: this.genesis, signatures: cheapFact });
-    this.nodes = [0, 1, 2, 3].map(
-      (self) => new SimNode(this.world, this.genesis, self as ValidatorIndex, this.checkers, options),
-    );
+    this.nodes = this.genesis.validators.validators.map(({ party, voteKey, networkKey }, self) => {
+      const identity = { self, party, voteKeys: [voteKey, hexKey(spareKeyOf(self))], networkKey };
+      return new SimNode(this.world, this.genesis, identity, this.checkers, options);
+    });
     this.desk = new Desk(this.world, this.genesis, jurisdictionsOf(4));
     // Other profiles revoke the node keys of who has left the set, which may then not even follow.
     this.workload = new Workload(this.world, this.genesis, 'full');
@@ -116,15 +120,16 @@ export class Stage {
     );
   }
 
-  /** The next set, by number of node; those beyond the genesis' prove their vote keys. */
-  async govern(members: readonly number[], current: readonly number[]): Promise<void> {
+  /** The next set, by number of node; whoever is not of the current one proves its vote key, and who renews its own the spare. */
+  async govern(members: readonly number[], current: readonly number[], renewed: readonly number[] = []): Promise<void> {
     const { validators } = this.genesis.validators;
     const next = await Promise.all(
       members.map(async (at) => {
         const party = validators[at]?.party ?? (NEWCOMERS[at - validators.length] as string as Bic);
-        const member = { party, voteKey: hexKey(2 * at), networkKey: hexKey(2 * at + 1) };
-        if (current.includes(at)) return member;
-        const { signer } = simKey(2 * at);
+        const voteKey = renewed.includes(at) ? spareKeyOf(at) : 2 * at;
+        const member = { party, voteKey: hexKey(voteKey), networkKey: hexKey(2 * at + 1) };
+        if (current.includes(at) && !renewed.includes(at)) return member;
+        const { signer } = simKey(voteKey);
         const possession = toHex(
           await signer.sign(voteKeyStatement(this.genesis.network, { party, voteKey: member.voteKey })),
         );

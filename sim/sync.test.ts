@@ -6,7 +6,8 @@ import type { JwsJson } from '../protocol/instruction.js';
 import type { InstructionDigest } from '../protocol/types.js';
 import { isOfLastBlock } from './fuzz/damage.js';
 import type { SimNode, SimNodeOptions } from './node.js';
-import { Stage } from './stage.test-helper.js';
+import { Stage, spareKeyOf } from './stage.test-helper.js';
+import { hexKey } from './workload/parties.js';
 import { readJws } from './workload.js';
 
 /** The newest batch of a node's own lane, on its disk. */
@@ -202,6 +203,14 @@ t.test(
     restored.crash();
     await restored.start();
     t.strictSame(reasons(), ['vote_key_retired'], 'for good');
+    await stage.govern([0, 1, 2, 3], [0, 1, 2, 3], [2]);
+    t.ok(await stage.until(() => stage.nodes.every((node) => stage.epochOf(node) === 1)), 'an epoch with its new key');
+    t.equal(restored.running?.replica.members.voteKey, hexKey(spareKeyOf(2)));
+    // Of four one is down: without its vote nothing would be final.
+    stage.node(3).crash();
+    const before = stage.heightOf(restored);
+    t.ok(await stage.until(() => stage.heightOf(restored) > before + 10), 'it votes again');
+    await stage.node(3).start();
     t.ok(await stage.settle(), 'all that was answered for is final');
     t.strictSame(stage.checkers.violations, []);
   },
