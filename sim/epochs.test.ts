@@ -118,3 +118,22 @@ t.test('a new validator joins from a snapshot, and votes', async (t) => {
   await stage.checkers.atEnd(stage.nodes);
   t.strictSame(stage.checkers.violations, []);
 });
+
+t.test('who is away for two changes of the set fetches its way to the last', async (t) => {
+  const stage = new Stage(25);
+  await stage.open();
+  const all = [0, 1, 2, 3];
+  const away = stage.node(3);
+  away.crash();
+  for (const [epoch, now] of [[0], [0, 1]].entries()) {
+    await stage.govern(all, all, now);
+    t.ok(await stage.until(() => all.slice(0, 3).every((at) => stage.epochOf(stage.node(at)) === epoch + 1)));
+  }
+  await away.start();
+  t.equal(stage.epochOf(away), 0);
+  t.ok(await stage.until(() => stage.epochOf(away) === 2));
+  t.not(await away.running?.service.block(stage.heightOf(away) - 1), null, 'by blocks, not by a snapshot');
+  t.ok(await stage.settle(), 'all that was answered for is final');
+  await stage.checkers.atEnd(stage.nodes);
+  t.strictSame(stage.checkers.violations, []);
+});

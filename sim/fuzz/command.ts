@@ -29,7 +29,7 @@ interface Failure {
 }
 
 /** From so many seeds on every situation must have been met. */
-const STRICT_SEEDS = 1_000;
+const STRICT_SEEDS = 3_000;
 const SEEDS = 20;
 
 export function wholeNumber(text: string): number {
@@ -129,7 +129,7 @@ class Campaign {
       failures: this.#failures,
       traceHash: hashOf(utf8(JSON.stringify(hashes))).slice(0, 16),
       virtualSeconds: Math.round(this.#virtualMs / 1000),
-      wallSeconds: Math.round(this.#seconds),
+      wallSeconds: Math.max(1, Math.round(this.#seconds)),
       situations: Object.fromEntries([...SITUATIONS.keys()].map((name) => [name, this.#situations.get(name) ?? 0])),
     };
     if (process.stderr.isTTY) process.stderr.write('\n');
@@ -147,8 +147,9 @@ class Campaign {
     for (const { seed, violations } of failures) {
       for (const violation of violations) console.log(`FAILED ${seed === null ? '' : `seed ${seed}: `}${violation}`);
     }
+    const pace = `${(seeds / wallSeconds).toFixed(2)} seeds a second, ${(virtualSeconds / wallSeconds).toFixed(1)} virtual hours an hour`;
     console.log(
-      `${seeds} seeds, ${failures.length} failed, ${virtualSeconds} virtual seconds in ${wallSeconds} real ones, trace ${traceHash}`,
+      `${seeds} seeds, ${failures.length} failed, ${virtualSeconds} virtual seconds in ${wallSeconds} real ones (${pace}), trace ${traceHash}`,
     );
   }
 

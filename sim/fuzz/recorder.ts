@@ -26,6 +26,10 @@ export class Recorder extends Checkers {
   readonly #said = new Map<number, { sent: number; received: number }>();
   /** By node: the last height that it told of. */
   readonly #heights = new Map<number, number>();
+  /** By node: the epoch of the last final block that it told of. */
+  readonly #epochs = new Map<number, number>();
+  /** Nodes that were two epochs behind the furthest. */
+  readonly #twoBehind = new Set<number>();
   readonly #once = new Set<string>();
   readonly #buses = new Set<unknown>();
   readonly #world: World;
@@ -76,6 +80,7 @@ export class Recorder extends Checkers {
     const { header, id } = committed.block;
     const last = this.#heights.get(node.self) ?? 0;
     this.#heights.set(node.self, header.height);
+    this.#noteEpoch(node.self, header.epoch);
     // One that it died before it told of may be missing, so many are not.
     if (header.height > last + SNAPSHOT_BLOCKS_MIN) this.met('snapshot_installed');
     const { receipts } = committed.executed;
@@ -89,6 +94,14 @@ export class Recorder extends Checkers {
       node.self,
       `final: height ${header.height}, view ${header.view}, block ${id.slice(0, 8)}, ${receipts.length} results`,
     );
+  }
+
+  #noteEpoch(node: number, epoch: number): void {
+    const before = Math.max(...this.#epochs.values(), 0);
+    this.#epochs.set(node, epoch);
+    if (epoch > before) {
+      for (const [other, its] of this.#epochs) if (its <= epoch - 2) this.#twoBehind.add(other);
+    } else if (epoch === before && this.#twoBehind.delete(node)) this.met('two_epochs_fetched');
   }
 
   override onSend(...[node, disk, frame]: OnSend): void {

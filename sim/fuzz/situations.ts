@@ -38,6 +38,7 @@ const NAMED: Readonly<Record<string, string>> = {
   participant_crash_after_202: "a bank's own node ended before what it had answered 202 was ordered",
   participant_validates: 'a node that only followed became a validator',
   epoch_change: 'an epoch began with another set of validators',
+  two_epochs_fetched: 'a node that was two changes of the set behind fetched its way to the last',
   epoch_end_crash: 'a node ended soon after the last block of an epoch',
   standby_took_over: 'an epoch began without a validator that was down',
   removed_validator_follows: 'a validator was not in the set any more, and followed',
@@ -60,15 +61,11 @@ const RARE: ReadonlySet<string> = new Set([
       'too_many_open',
       'too_many_waiting',
       'too_many_keys',
-      // The validators change.
+      // Of a change of validators: what needs two at once, or another's.
       'unknown_change',
       'already_ready',
-      'change_pending',
       'change_empty',
       'key_in_use',
-      'approved',
-      'displaced',
-      'ready',
     ] satisfies ResultCode[]
   ).map((code) => `outcome_${code}`),
 ]);

@@ -71,11 +71,13 @@ function model({ views, restarts, states, json }: Options): void {
     }
   }
   const violations = runs.filter(({ violation }) => violation !== null).length;
+  // What was not gone through is not known to hold.
+  const unfinished = runs.filter(({ isExhausted }) => !isExhausted).length;
   if (json) console.log(JSON.stringify({ runs, violations }));
-  if (violations > 0) process.exitCode = 1;
+  if (violations + unfinished > 0) process.exitCode = 1;
 }
 
-/** Adds `model` to the simulator's command line. A violation makes the exit status 1. */
+/** Adds `model` to the simulator's command line. A violation, or a bound met before all was gone through, makes the exit status 1. */
 export function modelCommand(program: Command): void {
   program
     .command('model')

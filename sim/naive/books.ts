@@ -7,7 +7,7 @@ import { jwkOf, publicKeyOf, thumbprint } from '../../protocol/crypto.js';
 import type { Genesis } from '../../protocol/genesis.js';
 import type { Instruction } from '../../protocol/instruction.js';
 import type { PayloadKind } from '../../protocol/payload.js';
-import { assert, faultsMax, type InstructionDigest, type NetworkId, type Thumbprint } from '../../protocol/types.js';
+import { assert, type InstructionDigest, type NetworkId, type Thumbprint } from '../../protocol/types.js';
 
 export interface NaiveParty {
   readonly party: string;
@@ -198,11 +198,14 @@ export function hasSigned(books: Books, turn: Turn, party: string, kids: Iterabl
   return threshold !== undefined && countKeys(books, turn, party, kids) >= threshold;
 }
 
+/** All but those that may lie: fewer than a third. By this file's own reckoning. */
+export const quorumOf = (n: number): number => n - Math.ceil(n / 3) + 1;
+
 /** Whether a quorum of the authorities has signed with these keys. */
 export function isQuorumAmong(books: Books, turn: Turn, kids: Iterable<Thumbprint>): boolean {
   const authorities = [...books.parties.values()].filter(({ authority }) => authority);
   const signing = authorities.filter(({ party }) => hasSigned(books, turn, party, kids));
-  return signing.length >= authorities.length - faultsMax(authorities.length);
+  return signing.length >= quorumOf(authorities.length);
 }
 
 /** Whether this is a node key of the party that counts now. */

@@ -1,7 +1,7 @@
 /** The change of validators in the naive ledger (ledger/SPEC.md, Change of validators). */
 import { fromHex } from '../../protocol/codec.js';
 import type { PayloadOf } from '../../protocol/payload.js';
-import { quorum, type Thumbprint } from '../../protocol/types.js';
+import type { Thumbprint } from '../../protocol/types.js';
 import {
   askedOf,
   type Books,
@@ -12,6 +12,7 @@ import {
   kidOf,
   type NaiveMember,
   type OpenChange,
+  quorumOf,
   type Turn,
   type Waiter,
 } from './books.js';
@@ -126,7 +127,7 @@ export function executeChange(books: Books, turn: Turn, asked: readonly string[]
   const { members, ready } = change;
   const areReady =
     change.approved &&
-    ready.size >= quorum(members.length) &&
+    ready.size >= quorumOf(members.length) &&
     members.every((member) => !isNew(books, member) || ready.has(member.party)) &&
     members.every((member) => hasNode(books, turn, member));
   if (areReady) {
