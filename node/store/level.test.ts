@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import fc from 'fast-check';
@@ -43,6 +43,9 @@ async function fresh(t: Test): Promise<{ store: Store; folder: string }> {
   t.teardown(() => store.close());
   return { store, folder };
 }
+
+const logOf = (folder: string): string =>
+  join(folder, readdirSync(folder).find((file) => file.endsWith('.log')) ?? 'no log');
 
 t.test('tables are apart; keys compare as bytes; a scan has from and not to', async (t) => {
   const { store } = await fresh(t);
@@ -165,6 +168,33 @@ t.test('what was written is there when opened again, and one process has it at a
     ['03', '04'],
   ]);
   await again.close();
+});
+
+t.test('a write that was torn by a crash is there whole or not at all, wherever it was cut', async (t) => {
+  const { store, folder } = await fresh(t);
+  const logBytes = (): number => readFileSync(logOf(folder)).length;
+  const rows = (from: number) =>
+    [1, 2, 3].map((key) => put('votes', bytesOf(from + key), new Uint8Array(40).fill(key)));
+  await store.write(rows(0), { sync: true });
+  const before = logBytes();
+  await store.write(rows(10), { sync: true });
+  const after = logBytes();
+  t.ok(after > before + 100, 'all of the last write lies at the end of the log');
+  for (let cut = before; cut <= after; cut += cut + 13 > after && cut < after ? after - cut : 13) {
+    const torn = `${folder}-${cut}`;
+    t.teardown(() => rmSync(torn, { recursive: true, force: true }));
+    // As the crash left it: the lock is of the process that has ended.
+    cpSync(folder, torn, { recursive: true });
+    truncateSync(logOf(torn), cut);
+    const again = await openStore(torn);
+    t.same(
+      (await entries(again, 'votes')).map(([key]) => key),
+      cut === after ? ['01', '02', '03', '0b', '0c', '0d'] : ['01', '02', '03'],
+      `cut ${after - cut} bytes before its end`,
+    );
+    await again.close();
+  }
+  await store.close();
 });
 
 t.test('damage and a bad place are told apart, each with what to do', async (t) => {
