@@ -18,10 +18,13 @@ const [own, ...others] = SET.validators.map(({ networkKey }) => networkKey) as [
 function lacking(claimants: readonly PeerKey[]): {
   readonly fetch: Fetch;
   readonly asked: PeerKey[];
+  /** All else that it said to one peer. */
+  readonly said: Message[];
   readonly pass: (ms: number) => void;
 } {
   const clock = new TestClock();
   const asked: PeerKey[] = [];
+  const said: Message[] = [];
   const members = new Members(SET, own, []);
   const final = { header: { height: 3 as Height } };
   const parts = {
@@ -38,6 +41,7 @@ function lacking(claimants: readonly PeerKey[]): {
     },
     send: (to: PeerKey | null, _: string, message: Message) => {
       if (to !== null && message.type === 'wantBatches') asked.push(to);
+      if (to !== null && message.type !== 'wantBatches') said.push(message);
     },
     budget: new Budget(clock),
     onDamage: () => {},
@@ -46,7 +50,7 @@ function lacking(claimants: readonly PeerKey[]): {
   const pass = (ms: number): void => {
     clock.ms += ms;
   };
-  return { fetch, asked, pass };
+  return { fetch, asked, said, pass };
 }
 
 t.test('batches are asked in turn of one who says that it holds them and of one of the others', (t) => {
@@ -72,3 +76,17 @@ t.test('batches that nobody says it holds are asked of everybody in turn', (t) =
   t.strictSame(asked, [...others, others[0]]);
   t.end();
 });
+
+t.test(
+  'who asks for a final block that is let go here is told so, and who asks for one to come is not answered',
+  (t) => {
+    const { fetch, said } = lacking([]);
+    const [peer] = others as [PeerKey];
+    for (const from of [2, 3, 4]) fetch.answer(peer, { type: 'wantFinal', from: from as Height, epoch: SET.epoch });
+    t.strictSame(said, [
+      { type: 'gone', height: 2 },
+      { type: 'gone', height: 3 },
+    ]);
+    t.end();
+  },
+);

@@ -127,3 +127,23 @@ t.test('a liar that nullifies without end keeps no idle network at work', async 
   t.ok(trial.view - begun < 200, `${trial.view - begun} views in ten minutes`);
   t.strictSame(await trial.verdict(), []);
 });
+
+t.test('an author that dates ahead, in one incarnation after another, keeps no idle network at work', async (t) => {
+  for (const seed of [8, 9, 10]) {
+    const trial = new Trial({ seed, liars: [2] });
+    await trial.open();
+    trial.tell(['dates_ahead', 'new_incarnations', 'forked_lane']);
+    const [lying] = trial.lying;
+    if (lying === undefined) throw new Error('the trial has a liar');
+    for (let i = 0; i < 30; i++) {
+      trial.submit(lying, readJws(await trial.workload.next()));
+      trial.submit(trial.world.random.pick(trial.honest), readJws(await trial.workload.next()));
+      await trial.world.run(trial.world.nowMs + 500);
+    }
+    t.ok(trial.world.situations.has('lie_dates_ahead'));
+    const begun = trial.view;
+    await trial.world.run(trial.world.nowMs + 300_000);
+    t.ok(trial.view - begun < 100, `${trial.view - begun} views in five minutes`);
+    t.strictSame(await trial.verdict(), []);
+  }
+});
