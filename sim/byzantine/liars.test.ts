@@ -1,6 +1,7 @@
 /** Every lie of the table, told in a running network: honest nodes agree, lose nothing, are not blamed, and go on. */
 import t from 'tap';
 import { utf8 } from '../../protocol/codec.js';
+import type { InstructionDigest } from '../../protocol/types.js';
 import { Random } from '../random.js';
 import { readJws } from '../workload.js';
 import { HEADER_LIES } from './forge.js';
@@ -96,6 +97,27 @@ t.test(
     t.strictSame(await trial.verdict(), []);
   },
 );
+
+t.test('a leader that dates its blocks back ends nothing that is issued after them', async (t) => {
+  // Once it has told the lie its own machine finds a vote of its key that it did not cast, and halts: so several seeds.
+  for (const seed of [11, 12, 13, 14, 15, 16]) {
+    const trial = new Trial({ seed, liars: [seed % 4] });
+    await trial.open();
+    trial.tell(['dates_back']);
+    for (let i = 0; i < 6; i++) {
+      // Longer than what signing code dates a payload back: right after the last block it is not issued yet.
+      await trial.world.run(trial.world.nowMs + 8_000);
+      trial.submit(trial.world.random.pick(trial.honest), readJws(await trial.workload.next()));
+      await trial.settle();
+      const { node, instruction } = trial.taken.at(-1) ?? {};
+      const status = await node?.running?.service.status(instruction?.digest as InstructionDigest);
+      // What is ordered without a trace stays pending, without a code.
+      t.not(status !== undefined && 'code' in status && status.code, null, JSON.stringify(status));
+    }
+    t.ok(trial.world.situations.has('lie_dates_back'));
+    t.strictSame(await trial.verdict(), []);
+  }
+});
 
 t.test('an author that censors one bank: by way of an honest validator it gets in', async (t) => {
   const trial = new Trial({ seed: 6, liars: [0] });

@@ -6,6 +6,8 @@ export class Rules {
   readonly #report: (violation: string) => void;
   readonly #skewMs: number;
   readonly #blocks = new Map<number, { readonly time: number }>();
+  /** Vote keys that their node has set apart, by node and key. */
+  readonly #retired = new Set<string>();
   #clocksMs = 0;
 
   constructor(report: (violation: string) => void, skewMs: number) {
@@ -41,5 +43,9 @@ export class Rules {
   onSend({ self, running }: Pick<SimNode, 'self' | 'running'>): void {
     const halted = running?.replica.halted ?? null;
     if (halted !== null) this.#report(`spoke: node ${self} sends frames after it halted: ${halted}`);
+    for (const key of running?.succession.unfit.keys() ?? []) this.#retired.add(`${self}/${key}`);
+    const voteKey = running?.replica.members.voteKey ?? null;
+    if (voteKey === null || !this.#retired.delete(`${self}/${voteKey}`)) return;
+    this.#report(`retired: node ${self} may vote with ${voteKey} again, which it had set apart for good`);
   }
 }

@@ -6,5 +6,11 @@ import { CONSENSUS_MUTANTS } from './consensus.js';
 import { LEDGER_MUTANTS } from './ledger.js';
 import type { Mutant } from './mutant.js';
 import { REPLICA_MUTANTS } from './replica.js';
+import { UPKEEP_MUTANTS } from './upkeep.js';
 
-export const MUTANTS: readonly Mutant[] = [...CONSENSUS_MUTANTS, ...REPLICA_MUTANTS, ...LEDGER_MUTANTS];
+export const MUTANTS: readonly Mutant[] = [
+  ...CONSENSUS_MUTANTS,
+  ...REPLICA_MUTANTS,
+  ...UPKEEP_MUTANTS,
+  ...LEDGER_MUTANTS,
+];
