@@ -149,7 +149,10 @@ interface Damage {
 const UNDER_WAY_MAX = 16;
 /** Known at once: what is beyond is found again when it is read. */
 const DAMAGES_MAX = 4_096;
+/** How many Δ a search or a request may take. A request's doubles with each try, so often: a network may be slower than Δ. */
 const PATIENCE_DELTAS = 4;
+const TRIES_DOUBLED_MAX = 3;
+const FROM_PEERS: ReadonlySet<Table> = new Set<Table>(['blocks', 'receipts', 'batches']);
 const SLICE = 64;
 const EVERYTHING = { from: new Uint8Array(0), to: new Uint8Array(80).fill(0xff) };
 const LISTS = { from: Uint8Array.of(0), to: Uint8Array.of(1) };
@@ -189,7 +192,8 @@ export class Repair {
     const now = this.#deps.clock.elapsed();
     let asked = 0;
     for (const [name, damage] of [...this.#damages]) {
-      if (damage.busy || now - damage.atMs < PATIENCE_DELTAS * this.#deps.deltaMs) continue;
+      const tries = FROM_PEERS.has(damage.corrupt.table) ? Math.min(damage.times, TRIES_DOUBLED_MAX) : 0;
+      if (damage.busy || now - damage.atMs < PATIENCE_DELTAS * this.#deps.deltaMs * 2 ** tries) continue;
       asked += 1;
       if (asked > UNDER_WAY_MAX) return;
       damage.atMs = now;

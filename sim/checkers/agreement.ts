@@ -12,8 +12,8 @@ export class Agreement {
   readonly #blocks = new Map<number, Final>();
   /** By node: the last height that it made final on its disk. */
   readonly #heights = new Map<number, number>();
-  /** Nodes whose state is damaged, which they may notice at any later start. */
-  readonly #damaged = new Set<number>();
+  /** By node: how often its state was damaged, which it may notice at any later start, and each by itself. */
+  readonly #damages = new Map<number, number>();
 
   constructor(report: Report) {
     this.#report = report;
@@ -28,8 +28,10 @@ export class Agreement {
     const { height } = header;
     const last = this.#heights.get(self);
     const isAnew = last !== undefined && height <= last;
-    // Once: from then on it counts up again.
-    if (isAnew && !this.#damaged.delete(self))
+    const damages = this.#damages.get(self) ?? 0;
+    // Once for each: from then on it counts up again.
+    if (isAnew && damages > 0) this.#damages.set(self, damages - 1);
+    else if (isAnew)
       this.#report(`undone: node ${self} makes height ${height} final, where it had made ${last} final already`);
     this.#heights.set(self, height);
     const known = this.#blocks.get(height);
@@ -46,9 +48,9 @@ export class Agreement {
     this.#heights.delete(self);
   }
 
-  /** The node's state is damaged: it may make everything final anew, once. */
+  /** The node's state is damaged: it may make everything final anew, once for each damage. */
   damaged(self: number): void {
-    this.#damaged.add(self);
+    this.#damages.set(self, (this.#damages.get(self) ?? 0) + 1);
   }
 
   /** What a running node has as its last final block must be what the others have there, and not before its own last. */
