@@ -57,11 +57,17 @@ interface Replica {
   readonly log: { votes: Vote[]; certificates: Certificate[] };
 }
 
+interface Sent {
+  readonly from: number;
+  readonly to: number;
+  readonly message: Message;
+}
+
 /** A little network of cores. Liars hold the highest indices; they are played by the world, which knows everything. */
 class World {
   readonly replicas: Replica[];
   readonly blocks = new Map<BlockId, BlockRef>();
-  readonly queue: { from: number; to: number; message: Message }[] = [];
+  readonly queue: Sent[] = [];
   readonly violations: string[] = [];
   now = 0;
   /** Whether there is always something to order. */
@@ -178,7 +184,11 @@ class World {
     const [item] = [this.queue[at]];
     this.queue[at] = this.queue[last] as (typeof this.queue)[number];
     this.queue.pop();
-    if (item === undefined) return;
+    if (item !== undefined) this.take(item);
+  }
+
+  /** A message arrives that is in the queue no more. */
+  take(item: Sent): void {
     if (item.message.type === 'request') {
       const { core } = this.replicas[item.to] as Replica;
       const { from, until } = item.message;
@@ -271,10 +281,10 @@ function chaos(world: World, random: (below: number) => number, liars: number, s
 /** Messages flow in order, and time passes only when there are none. */
 function calm(world: World, goal: number): boolean {
   for (let rounds = 0; rounds < 400 && world.lowestFinal() < goal; rounds++) {
-    for (let burst = 0; burst < 5000 && world.queue.length > 0; burst++) {
-      const item = world.queue.shift() as (typeof world.queue)[number];
-      world.queue.unshift(item);
-      world.deliver(0);
+    for (let left = 5000; left > 0 && world.queue.length > 0; ) {
+      const burst = world.queue.splice(0, left);
+      left -= burst.length;
+      for (const item of burst) world.take(item);
     }
     world.now += 20;
     world.replicas.forEach((_, self) => world.tick(self));
