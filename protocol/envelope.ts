@@ -70,7 +70,7 @@ export type Message =
   | { readonly type: 'taken'; readonly digests: readonly InstructionDigest[] }
   /** A node that is no validator has final blocks up to this height, and wants `held`; with `push` also new blocks as they come. */
   | { readonly type: 'follow'; readonly height: Height; readonly push: boolean }
-  /** The final block of this height is no longer here. */
+  /** The final block of this height is no longer here, or cannot be shown with a certificate in one answer. */
   | { readonly type: 'gone'; readonly height: Height }
   | SnapshotMessage;
 

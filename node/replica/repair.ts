@@ -173,18 +173,18 @@ export class Repair {
   /** A read found a record damaged. It is mended from now on. */
   note(corrupt: Corrupt): void {
     const { table, key } = corrupt;
-    // Receipts come with their block.
-    const name = nameOf(table === 'receipts' ? 'blocks' : table, key);
-    if (this.#damages.has(name) || this.#damages.size >= DAMAGES_MAX) return;
+    const isLost = table === 'votes' || table === 'meta' || table === 'outbox';
+    if (!isLost && !this.#open(corrupt)) return;
     this.#deps.log.error({ table, key: toHex(key) }, 'a stored record is damaged: check the disk; it is being mended');
-    if (table === 'votes' || table === 'meta' || table === 'outbox') this.#deps.onLost(table);
-    else this.#open(corrupt);
+    if (isLost) this.#deps.onLost(table);
   }
 
-  #open(corrupt: Corrupt): void {
+  /** False when it is known already, or too many are. Receipts come with their block. */
+  #open(corrupt: Corrupt): boolean {
     const name = nameOf(corrupt.table === 'receipts' ? 'blocks' : corrupt.table, corrupt.key);
-    if (this.#damages.has(name) || this.#damages.size >= DAMAGES_MAX) return;
+    if (this.#damages.has(name) || this.#damages.size >= DAMAGES_MAX) return false;
     this.#damages.set(name, { corrupt, asked: null, times: 0, atMs: Number.NEGATIVE_INFINITY, busy: false });
+    return true;
   }
 
   /** Goes on with what is damaged; called about once in a Δ. */

@@ -29,7 +29,7 @@ interface Failure {
 }
 
 /** From so many seeds on every situation must have been met. */
-const STRICT_SEEDS = 3_000;
+const STRICT_SEEDS = 1_000;
 const SEEDS = 20;
 
 export function wholeNumber(text: string): number {

@@ -210,6 +210,11 @@ export const CONSENSUS_MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    name: 'orders_before_issued',
+    breaks: 'a block orders nothing that is issued after its time',
+    edits: [inChain(' && batches.every(({ dueTimeMs }) => dueTimeMs <= header.time)', '')],
+  },
+  {
     name: 'voted_without_its_batches',
     breaks: 'who votes for a block holds every batch that it orders',
     edits: [

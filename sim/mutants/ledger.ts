@@ -27,6 +27,19 @@ export const LEDGER_MUTANTS: readonly Mutant[] = [
     edits: [inRights("if (time > instruction.expiresMs) return 'expired';", '')],
   },
   {
+    name: 'early_applied',
+    breaks: 'an instruction ordered before its `issued` has no effect',
+    edits: [
+      inRights("if (time < instruction.issuedMs) return 'not_yet_valid';", ''),
+      // Where no more than f lie, only a broken rule of blocks brings anything early.
+      {
+        file: 'node/replica/chain.ts',
+        find: ' && batches.every(({ dueTimeMs }) => dueTimeMs <= header.time)',
+        replace: '',
+      },
+    ],
+  },
+  {
     name: 'other_parties_key_counts',
     breaks: 'a party has signed only with its own keys',
     edits: [inRights('if (signerOf(state, kid) === party &&', 'if (signerOf(state, kid) !== undefined &&')],
