@@ -228,17 +228,25 @@ class Stage {
     const first = this.#nodes.slice(0, validators);
     const joiners = this.#nodes.slice(validators);
     await this.#allRun([...first, ...this.#secondTwins]);
-    const honest = first.filter(({ self }) => this.#isHonest(self));
-    for (const stage of await this.#workload.opening()) {
-      for (const jws of stage) this.#submit(this.#chance.pick(honest), jws);
-      await this.#world.run(this.#world.nowMs + 200);
-      await this.#settle('the opening', first);
-    }
+    for (const stage of await this.#workload.opening()) await this.#prepare('the opening', stage, first);
     // Nobody talks to a node whose key is not registered.
-    for (const { self } of joiners) this.#submit(this.#chance.pick(honest), await this.#membership.registration(self));
+    const registrations: JwsJson[] = [];
+    for (const { self } of joiners) registrations.push(await this.#membership.registration(self));
     if (joiners.length === 0) return;
-    await this.#settle('the registration of participants', first);
+    await this.#prepare('the registration of participants', registrations, first);
     await this.#allRun(joiners);
+  }
+
+  /** Has all of this accepted, which may wait until it is issued, and made final. */
+  async #prepare(what: string, all: readonly JwsJson[], nodes: readonly SimNode[]): Promise<void> {
+    const honest = nodes.filter(({ self }) => this.#isHonest(self));
+    let unanswered = all.length;
+    for (const jws of all)
+      void this.#submit(this.#chance.pick(honest), jws).then(() => {
+        unanswered -= 1;
+      });
+    await this.#world.run(this.#world.nowMs + SETTLE_MS, () => unanswered === 0);
+    await this.#settle(what, nodes);
   }
 
   /** The plan, step by step. */
@@ -337,12 +345,12 @@ class Stage {
     switch (deed.do) {
       case 'submit':
         this.#chance = new Random(deed.chance);
-        this.#submit(this.#node(deed.node), await this.#workload.next());
+        void this.#submit(this.#node(deed.node), await this.#workload.next());
         break;
       case 'propose':
         this.#chance = new Random(deed.chance);
         for (const jws of await this.#workload.lapsing(deed.count, deed.forMs))
-          this.#submit(this.#node(deed.node), jws);
+          void this.#submit(this.#node(deed.node), jws);
         break;
       case 'ask':
         await this.#ask(this.#node(deed.node), deed.chance);
@@ -461,7 +469,7 @@ class Stage {
     const through = this.#nodes.find(({ self, running }) => running !== null && this.#isHonest(self));
     if (members.length === 0 || through === undefined) return;
     this.#chance = new Random(this.#plan.seed ^ members.length);
-    this.#submit(through, await this.#membership.change(members, this.#present(), isFit));
+    void this.#submit(through, await this.#membership.change(members, this.#present(), isFit));
   }
 
   #slow(pair: string, bytesPerSecond: number | null): void {
@@ -483,17 +491,16 @@ class Stage {
     await world.run(world.nowMs + START_MS_MAX, () => !isStopping());
   }
 
-  #submit(node: SimNode, jws: JwsJson): void {
+  async #submit(node: SimNode, jws: JwsJson): Promise<void> {
     const instruction = readJws(jws);
     const { digest, issuedMs, expiresMs, payload } = instruction;
     const isEarly = issuedMs > Math.max(node.time.shownMs, node.running?.replica.chain.final.header.time ?? 0);
-    void node.handle('submitInstruction', { body: utf8(JSON.stringify(jws)) }).then((answer) => {
-      if (answer?.ok !== true || !this.#isHonest(node.self)) return;
-      if (node.running?.replica.members.self === null) this.#world.met('participant_accepted');
-      if (isEarly) this.#world.met('waited_at_door');
-      const name = `${payload.initiator}/${payload.id}`;
-      this.#recorder.acknowledged.push({ digest, name, node: node.self, expiresMs, instruction });
-    });
+    const answer = await node.handle('submitInstruction', { body: utf8(JSON.stringify(jws)) });
+    if (answer?.ok !== true || !this.#isHonest(node.self)) return;
+    if (node.running?.replica.members.self === null) this.#world.met('participant_accepted');
+    if (isEarly) this.#world.met('waited_at_door');
+    const name = `${payload.initiator}/${payload.id}`;
+    this.#recorder.acknowledged.push({ digest, name, node: node.self, expiresMs, instruction });
   }
 
   /** How something stands that this node accepted. */

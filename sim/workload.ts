@@ -1,7 +1,9 @@
 /** Banks of the virtual world: they are admitted, funded, pay each other, settle PvP, repeat themselves, and send nonsense. */
+import { ISSUED_EARLIER_MS } from '../node/api/signing.js';
 import { canonicalBytes } from '../protocol/canonical.js';
 import { type Genesis, type GenesisFile, parseGenesis } from '../protocol/genesis.js';
 import type { JwsJson } from '../protocol/instruction.js';
+import { ISSUED_AHEAD_MS_MAX } from '../protocol/limits.js';
 import { assert } from '../protocol/types.js';
 import { ACTS, admission, LEI, oneSided } from './workload/acts.js';
 import { Desk, type Surroundings } from './workload/desk.js';
@@ -39,6 +41,9 @@ export function simGenesis(createdMs: number, validators = 4): Genesis {
 /** Of a thousand calls, how many go on with what an act left to be sent later. */
 const LATER_PER_MILLE = 300;
 const LATER_MAX = 100;
+/** Of a thousand, how many are signed by a clock so far ahead that they are issued just now, or in a moment. */
+const AHEAD_PER_MILLE = 250;
+const AHEAD_MS: readonly [number, number] = [ISSUED_EARLIER_MS - 500, ISSUED_EARLIER_MS + ISSUED_AHEAD_MS_MAX];
 
 export class Workload {
   readonly #desk: Desk;
@@ -89,6 +94,7 @@ export class Workload {
       return at < 0;
     });
     const [act] = ACTS[index] as (typeof ACTS)[number];
+    this.#desk.aheadMs = random.chance(AHEAD_PER_MILLE) ? random.between(...AHEAD_MS) : 0;
     const [first, ...rest] = await act(this.#desk);
     assert(first !== undefined, 'an act gives something to send');
     this.#later.push(...rest);

@@ -31,7 +31,7 @@ export interface BuiltInstruction {
 
 const VALIDITY_MS = 10 * 60 * 1000;
 /** So that a node or leader whose clock is this far behind the client's neither refuses the payload nor makes it wait. */
-const ISSUED_EARLIER_MS = 5_000;
+export const ISSUED_EARLIER_MS = 5_000;
 
 /** The canonical bytes of a payload and their digest. `nowMs` is the client's clock; nothing is checked that the node checks. */
 export function buildInstruction(

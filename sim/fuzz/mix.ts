@@ -338,6 +338,24 @@ const MIX: readonly Ingredient[] = [
     },
   },
   {
+    name: 'a node sleeps while the validators change twice',
+    perMille: 600,
+    everyMs: [4000, 12_000],
+    make: (random, cast) => {
+      const changes = [nextSet(random, cast), nextSet(random, cast)] as const;
+      // One that no change waits for.
+      const node = everyNode(cast).find((other) => !changes.some((members) => members.includes(other)));
+      if (!cast.isChanging || node === undefined) return [];
+      const againMs = random.between(2000, 5000);
+      return [
+        [0, { do: 'crash', nodes: [node], how: 'power' }],
+        [1, { do: 'govern', members: changes[0] }],
+        [againMs, { do: 'govern', members: changes[1] }],
+        [againMs + random.between(2000, 5000), { do: 'start', node }],
+      ];
+    },
+  },
+  {
     name: 'lies',
     perMille: 1000,
     everyMs: [1000, 6000],

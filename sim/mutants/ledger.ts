@@ -37,6 +37,7 @@ export const LEDGER_MUTANTS: readonly Mutant[] = [
         find: ' && batches.every(({ dueTimeMs }) => dueTimeMs <= header.time)',
         replace: '',
       },
+      { file: 'node/replica/lanes.ts', find: 'held.dueTimeMs > time || ', replace: '' },
     ],
   },
   {

@@ -59,6 +59,8 @@ export class Desk {
   readonly #admitted: string[] = [];
   readonly #sent: JwsJson[] = [];
   readonly #proposals: Proposal[] = [];
+  /** By how much the clock of who signs is ahead. */
+  aheadMs = 0;
   #made = 0;
 
   constructor(around: Surroundings, genesis: Genesis, jurisdictions: readonly Jurisdiction[]) {
@@ -141,7 +143,7 @@ export class Desk {
 
   build(fields: object, validityMs?: number): ReturnType<typeof buildInstruction> {
     return buildInstruction({ network: this.network, id: this.random.uuid(), ...fields } as unknown as PayloadFields, {
-      nowMs: this.nowMs,
+      nowMs: this.nowMs + this.aheadMs,
       ...(validityMs !== undefined && { validityMs }),
     });
   }
