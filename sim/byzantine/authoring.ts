@@ -4,6 +4,7 @@ import { BATCH_BYTES_MAX, BATCH_ITEMS_MAX, ITEM_BYTES_MAX, LANE_UNORDERED_BATCHE
 import type { BatchDigest, Height } from '../../protocol/types.js';
 import { datedAhead, HELD_LIES, ITEM_LIES, initiatorOf, rubbishHash } from './forge.js';
 import type { Liar, Lie, Said } from './liar.js';
+import type { LanePlan } from './liarlane.js';
 
 const isOwnBatch = (liar: Liar, { message }: Said): boolean =>
   message.type === 'batch' && decodeBatch(message.bytes)?.author === liar.seat()?.self;
@@ -22,6 +23,13 @@ const FULL_OF_LITTLE = BATCH_ITEMS_MAX;
 /** In one Δ: a few seconds of it are more than a lane is to hold. */
 const FAR_BATCHES = 150;
 const FULL_OF_LARGE = Math.floor((BATCH_BYTES_MAX - 64) / (ITEM_BYTES_MAX + 4));
+
+/** At times, one more item that is issued in another century, and at times in a new incarnation. */
+export function withOneAhead(liar: Liar, plan: LanePlan): LanePlan {
+  const [item] = [...plan.items, ...liar.overheard.items];
+  if (item === undefined || liar.random.chance(700)) return plan;
+  return { ...plan, items: [datedAhead(item), ...plan.items], begins: liar.random.chance(500) };
+}
 
 export const AUTHORING: Readonly<Record<string, Lie>> = {
   withholds_batches: {
@@ -89,10 +97,9 @@ export const AUTHORING: Readonly<Record<string, Lie>> = {
     does: 'puts what is issued in another century into its lane, and begins a new incarnation with it at times',
     rule: 'Lanes: a lane waits for what is issued later, and makes nobody work meanwhile',
     author: (liar, plan) => {
-      const [item] = [...plan.items, ...liar.overheard.items];
-      if (item === undefined || liar.random.chance(700)) return plan;
-      liar.met('dates_ahead');
-      return { ...plan, items: [datedAhead(item), ...plan.items], begins: liar.random.chance(500) };
+      const dated = withOneAhead(liar, plan);
+      if (dated !== plan) liar.met('dates_ahead');
+      return dated;
     },
   },
   bad_items: {

@@ -2,6 +2,7 @@
 import { laneStart } from '../../protocol/block.js';
 import { VIEWS_AHEAD_MAX } from '../../protocol/limits.js';
 import type { BlockHeader, Cut, Height, Proposal, TimestampMs, View } from '../../protocol/types.js';
+import { withOneAhead } from './authoring.js';
 import { HEADER_LIES, type HeaderLie, PROPOSAL_LIES, rival } from './forge.js';
 import type { Instead, Liar, Lie, Said } from './liar.js';
 
@@ -74,6 +75,19 @@ export const LEADING: Readonly<Record<string, Lie>> = {
       const proposal = await forged(liar, 'back', own, (header) => ({ ...header, time: (time + 1) as TimestampMs }));
       liar.met('dates_back');
       return said(proposal);
+    },
+  },
+  orders_early: {
+    does: 'puts what is issued in another century into its lane, and orders it',
+    rule: 'Blocks: a block orders nothing that is issued after its time; voters refuse one that does',
+    author: withOneAhead,
+    speak: async (liar, say) => {
+      const own = ownProposal(liar, say);
+      const tip = own === null ? null : liar.lane.tip(own.header.epoch);
+      if (own === null || tip === null) return null;
+      const toTip = (cut: Cut): Cut => cut.map((point, lane) => (lane === own.header.proposer ? tip : point));
+      liar.met('orders_early');
+      return said(await forged(liar, 'early', own, (header) => ({ ...header, cut: toTip(header.cut) })));
     },
   },
   silent_leader: {

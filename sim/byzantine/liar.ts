@@ -5,7 +5,7 @@
  */
 import type { Bus, Clock, Ports, Purpose, Signer } from '../../node/ports.js';
 import { batchSigningBytes, blockId, decodeBatch, voteSigningBytes } from '../../protocol/block.js';
-import { decodeMessage, encodeMessage, type Message } from '../../protocol/envelope.js';
+import { decodeMessage, encodeMessage, type Framed, type Message } from '../../protocol/envelope.js';
 import {
   assert,
   type Ballot,
@@ -75,6 +75,14 @@ export interface Lie {
 
 const CHOICES_MAX = 1_000;
 
+const ballotKey = (epoch: Epoch, { kind, view, block, root }: Ballot): string =>
+  `${epoch}/${kind}/${view}/${block}/${root}`;
+
+const voteIn = (message: Message): Vote | null => {
+  if (message.type === 'vote') return message.vote;
+  return message.type === 'proposal' ? message.proposal.vote : null;
+};
+
 export class Liar {
   readonly parts: LiarParts;
   readonly overheard: Overheard;
@@ -88,6 +96,8 @@ export class Liar {
   readonly #lies: ReadonlyMap<string, Lie>;
   readonly #choices = new Remembered<string, unknown>(CHOICES_MAX);
   readonly #turns = new Map<string, number>();
+  /** Ballots signed here: whether its replica knows nothing of it. */
+  readonly #ballots = new Remembered<string, boolean>(CHOICES_MAX);
   #wires: Wires | null = null;
   #epoch = 0 as Epoch;
 
@@ -197,6 +207,8 @@ export class Liar {
 
   async vote(ballot: Ballot): Promise<Vote> {
     const { set, self } = this.#taken();
+    const key = ballotKey(set.epoch, ballot);
+    if (this.#ballots.get(key) === undefined) this.#ballots.set(key, true);
     return { ballot, signer: self, signature: await this.sign(voteSigningBytes(this.parts.network, set, ballot)) };
   }
 
@@ -265,11 +277,22 @@ export class Liar {
     let isPassed = true;
     if (message !== null) {
       this.overheard.note(message);
+      isPassed = !this.#isTelltale(message);
       for (const lie of this.#active()) isPassed = (lie.hear?.(this, from, message) ?? true) && isPassed;
       if (isPassed && message.type === 'wantBatches' && message.lane === this.seat()?.self)
         isPassed = !this.#answerFromLane(from, message.point.digest, message.after);
     }
     if (isPassed) wires.hear(from, purpose, frame);
+  }
+
+  /** Whether it would show its replica that something else signs with its key: a replica that sees that votes no more. */
+  #isTelltale({ epoch, ...message }: Framed): boolean {
+    const self = this.seat()?.self;
+    const votes = (ballot: Ballot, signers: readonly Pick<Vote, 'signer'>[]): boolean =>
+      signers.some(({ signer }) => signer === self) && this.#ballots.get(ballotKey(epoch, ballot)) === true;
+    if (message.type === 'certificate') return votes(message.certificate.ballot, message.certificate.signatures);
+    const vote = voteIn(message);
+    return vote !== null && votes(vote.ballot, [vote]);
   }
 
   /** Batches of its own lane that its replica never made. */
@@ -281,6 +304,9 @@ export class Liar {
 
   async #speak(wires: Wires, to: PeerKey, purpose: Purpose, frame: Uint8Array): Promise<void> {
     const message = decodeMessage(frame);
+    const vote = message === null ? null : voteIn(message);
+    if (message !== null && vote !== null && this.isOwnVote(vote))
+      this.#ballots.set(ballotKey(message.epoch, vote.ballot), false);
     const active = this.#active();
     if (message === null || (active.length === 0 && !this.lane.isRewritten)) {
       wires.bus.send(to, purpose, frame);

@@ -44,6 +44,11 @@ export class LiarLane {
     return this.#tips !== null;
   }
 
+  /** How far the lane goes in an epoch, where it is another than its replica's. */
+  tip(epoch: Epoch): LanePoint | null {
+    return this.#tips?.epoch === epoch ? this.#tips.main : null;
+  }
+
   /**
    * What goes out for a batch of the replica's lane: null for the batch itself, while the lane is as the replica has it
    * and `isChanged` is false; else a batch on this lane's own chain, and perhaps another of the same number.

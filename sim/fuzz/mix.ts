@@ -356,8 +356,18 @@ const MIX: readonly Ingredient[] = [
     },
   },
   {
+    // Among others a lie drowns: who is silent at the same time tells nobody.
+    name: 'one lie to the end',
+    perMille: 500,
+    everyMs: [4000, 30_000],
+    make: (random, { liars }) =>
+      liars.length === 0
+        ? []
+        : [[0, { do: 'lie', node: random.pick(liars), lies: [random.pick([...LIES.keys()])], on: true }]],
+  },
+  {
     name: 'lies',
-    perMille: 1000,
+    perMille: 600,
     everyMs: [1000, 6000],
     make: (random, { liars }) => {
       if (liars.length === 0) return [];
