@@ -93,6 +93,11 @@ const rooms = [
     may: ['^node/(?!cli|console)', '^protocol/', LEDGER, ...OUTSIDE],
   }),
   ...room('sim/naive', '^sim/naive/', { may: ['^sim/naive/', PROTOCOL] }),
+  ...room('sim/checkers', '^sim/checkers/', {
+    // What lies on a node's disk is read as the node lays it out.
+    may: ['^sim/(checkers|naive)/', PROTOCOL, '^node/replica/records\\.ts$'],
+    types: ['^node/', LEDGER],
+  }),
   ...room('sim', '^sim/', {
     may: [
       '^sim/',

@@ -11,6 +11,7 @@ import { Grounds } from './checkers/grounds.js';
 import { Liveness } from './checkers/liveness.js';
 import { Outcomes } from './checkers/outcomes.js';
 import { Promises } from './checkers/promises.js';
+import { type Answer, Reads } from './checkers/reads.js';
 import { Votes } from './checkers/votes.js';
 import {
   type Acknowledged,
@@ -36,6 +37,7 @@ export class Checkers {
   readonly #liveness: Liveness;
   readonly #bounds: Bounds;
   readonly #bundles: Bundles;
+  readonly #reads: Reads;
   /** What blocks build on and order, from anybody's proposals: a block's id is the hash of its header. */
   readonly #headers = new Map<BlockId, BlockHeader>();
 
@@ -54,6 +56,7 @@ export class Checkers {
     this.#liveness = new Liveness(report);
     this.#bounds = new Bounds(report);
     this.#bundles = new Bundles(report, options);
+    this.#reads = new Reads(report, this.#agreement, this.#outcomes);
   }
 
   get height(): number {
@@ -105,6 +108,16 @@ export class Checkers {
   /** A node told a client how an instruction stands. */
   onShown(node: Watched, digest: InstructionDigest, status: InstructionStatus): void {
     if (this.#honest(node.self)) this.#promises.onShown(node, digest, status);
+  }
+
+  /** A node told a client what a party has. */
+  onBalances({ self }: Watched, party: string, answer: Answer<'getBalances'>): void {
+    if (this.#honest(self)) this.#reads.onBalances(self, party, answer);
+  }
+
+  /** A node showed a client the block of a height. */
+  onBlock({ self }: Watched, height: number, answer: Answer<'getBlock'>): void {
+    if (this.#honest(self)) this.#reads.onBlock(self, height, answer);
   }
 
   /** A node's state is damaged: once it notices, it makes all blocks final anew, and still owes what it answered for. */

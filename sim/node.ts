@@ -7,7 +7,7 @@ import type { ExitName } from '../node/main/exits.js';
 import { hashPairsNative } from '../node/main/hasher.js';
 import { noMetrics } from '../node/metrics/none.js';
 import type { Log, Operation, Ports } from '../node/ports.js';
-import { checked } from '../node/replica/checked.js';
+import { Corrupt, checked } from '../node/replica/checked.js';
 import type { Replica } from '../node/replica/replica.js';
 import { Service } from '../node/replica/service.js';
 import { type NodeConfig, type Opened, Succession } from '../node/replica/succession.js';
@@ -298,7 +298,10 @@ export class SimNode {
     this.#world.met('clock_jump');
   }
 
-  /** Asks the API, as a client in the same city does; null when the node is down or ends before it answers. */
+  /**
+   * Asks the API, as a client in the same city does; null when the node is down or ends before it answers, or meets a
+   * damaged record, for which the server has an answer of its own.
+   */
   handle<K extends keyof Handlers>(operation: K, request: SimRequest<K> = {}): Promise<ApiResult<AnswerTo<K>> | null> {
     const { running } = this;
     if (running === null || this.#process === null) return Promise.resolve(null);
@@ -307,15 +310,15 @@ export class SimNode {
     const handler = running.handlers[operation] as (whole: object) => Promise<ApiResult<AnswerTo<K>>>;
     return new Promise((resolve) => {
       const forget = life.onEnd(() => resolve(null));
-      const answer = (result: ApiResult<AnswerTo<K>>): void => {
+      const answer = (result: ApiResult<AnswerTo<K>> | null): void => {
         forget();
         resolve(result);
       };
-      this.#world.after(
-        REQUEST_MS,
-        () => void handler(whole).then(answer, (error: unknown) => life.failed(error)),
-        life,
-      );
+      const failed = (error: unknown): void => {
+        if (error instanceof Corrupt) answer(null);
+        else life.failed(error);
+      };
+      this.#world.after(REQUEST_MS, () => void handler(whole).then(answer, failed), life);
     });
   }
 

@@ -3,10 +3,11 @@ import { utf8 } from '../protocol/codec.js';
 import type { Genesis } from '../protocol/genesis.js';
 import { hashOf } from '../protocol/hash.js';
 import type { JwsJson } from '../protocol/instruction.js';
-import { assert, type Hash, type PeerKey, unreachable, type ValidatorSet } from '../protocol/types.js';
+import { type Hash, type PeerKey, unreachable, type ValidatorSet } from '../protocol/types.js';
 import type { Liar, Seat } from './byzantine/liar.js';
 import { newLiar } from './byzantine/lies.js';
 import { Twins } from './byzantine/twins.js';
+import { statusIn } from './checkers/reads.js';
 import { cheapFact, realFact } from './checkers/signatures.js';
 import { QUICK_SYNCS, type SimDisk } from './disk.js';
 import { DamageDone, isOfLastBlock } from './fuzz/damage.js';
@@ -353,7 +354,7 @@ class Stage {
           void this.#submit(this.#node(deed.node), jws);
         break;
       case 'ask':
-        await this.#ask(this.#node(deed.node), deed.chance);
+        void this.#ask(this.#node(deed.node), deed.chance);
         break;
       case 'crash':
         for (const node of deed.nodes) this.#crash(this.#node(node), deed.how);
@@ -503,18 +504,22 @@ class Stage {
     this.#recorder.acknowledged.push({ digest, name, node: node.self, expiresMs, instruction });
   }
 
-  /** How something stands that this node accepted. */
+  /** How something stands that was accepted, what somebody has, and a block, as a client of this node. */
   async #ask(node: SimNode, chance: number): Promise<void> {
     const accepted = this.#recorder.acknowledged;
-    const service = node.running?.service;
-    if (service === undefined || accepted.length === 0) return;
-    const { digest } = new Random(chance).pick(accepted);
-    // A client of a node that mends its disk asks again later.
-    const status = await service.status(digest).catch((error: unknown) => {
-      assert(this.#damage.isOn(node), String(error));
-      return null;
-    });
-    if (status !== null) this.#recorder.onShown(node, digest, status);
+    if (node.running === null || accepted.length === 0) return;
+    const random = new Random(chance);
+    const { digest, name } = random.pick(accepted);
+    const [bic = ''] = name.split('/');
+    const recorder = this.#recorder;
+    const shown = await node.handle('getInstruction', { params: { digest } });
+    const status = shown === null ? null : statusIn(shown);
+    if (status !== null) recorder.onShown(node, digest, status);
+    const balances = await node.handle('getBalances', { params: { bic } });
+    if (balances !== null) recorder.onBalances(node, bic, balances);
+    const height = random.between(1, recorder.height);
+    const block = await node.handle('getBlock', { params: { height: `${height}` } });
+    if (block !== null) recorder.onBlock(node, height, block);
   }
 
   async #settle(what: string, nodes: readonly SimNode[] = this.#nodes): Promise<void> {

@@ -25,8 +25,8 @@ const SMALL_DISKS = [2, 3, 4];
 const MINUTE_MS = 60_000;
 const STEP_MS = 50;
 const PROGRESS_MS = 1_000;
-/** Every kind must have come by then. */
-const LONG_MINUTES = 1.5;
+/** A run as long as this fails when a fault that was planned had no effect. */
+const LONG_MINUTES = 3;
 
 const orders = JSON.parse(process.argv[2] ?? '{}') as Orders;
 const startedMs = performance.now();
@@ -206,7 +206,8 @@ async function main(): Promise<number> {
   verdicts(chaos, audited, load.refusals);
   say(`links kept their latency: late by ${lateMs.p50} ms at p50, ${lateMs.p99} ms at p99`);
   const never = kinds.filter((kind) => plan.some(({ fault }) => fault.kind === kind) && faults.counts[kind] === 0);
-  if (never.length > 0 && orders.minutes >= LONG_MINUTES) say(`NEVER HAPPENED: ${never.join(', ')}`);
+  const isIdle = never.length > 0 && orders.minutes >= LONG_MINUTES;
+  if (isIdle) say(`NEVER HAPPENED: ${never.join(', ')}`);
   await network.stop();
   await links.close();
   const violations = history.violations.map(({ rule, text }) => `${rule}: ${text}`);
@@ -227,7 +228,7 @@ async function main(): Promise<number> {
   };
   if (json) console.log(JSON.stringify(summary));
   else console.log(`${acknowledged} acknowledged, ${final} final, ${violations.length} violations, seed ${seed}`);
-  return violations.length === 0 ? 0 : 1;
+  return violations.length === 0 && !isIdle ? 0 : 1;
 }
 
 try {

@@ -43,6 +43,15 @@ export class Agreement {
     return known === undefined;
   }
 
+  /** A node showed a client this block. */
+  onShown(self: number, { height, id, resultRoot }: { height: number; id: string; resultRoot: string }): void {
+    const known = this.#blocks.get(height);
+    if (known !== undefined && (known.id !== id || known.root !== resultRoot))
+      this.#report(
+        `disagreement: node ${self} shows ${id} with root ${resultRoot} at height ${height}, where ${known.id} is final with ${known.root}`,
+      );
+  }
+
   /** The node lost its disk, and may make everything final anew. */
   wiped(self: number): void {
     this.#heights.delete(self);

@@ -16,8 +16,11 @@ import type {
 import { Checkers } from '../checkers.js';
 import { cheapSigner } from '../crypto.js';
 import { simGenesis } from '../workload.js';
+import { Agreement } from './agreement.js';
 import { type Exchange, History } from './history.js';
 import { SETTLE_MS_MAX, viewsToSettle } from './liveness.js';
+import type { Outcomes } from './outcomes.js';
+import { type Answer, Reads } from './reads.js';
 import { cheapFact } from './signatures.js';
 import type { CheckerOptions, Committed, Watched } from './watched.js';
 
@@ -354,6 +357,54 @@ t.test('liveness in views and in time, and bounds', async (t) => {
   t.strictSame(await standing(node(0, { shown: [1] }), node(1)), ['evidence']);
   t.strictSame(await standing(node(0, { rounds: VIEWS_AHEAD_MAX + 3 })), ['bounds']);
   t.strictSame(await standing(node(0, { waiting: 10_001 })), ['bounds']);
+});
+
+t.test('what an interface shows of final state is that of the height it names', (t) => {
+  const reads = (ask: (checkers: Checkers) => void): string[] => {
+    const checkers = new Checkers(HONEST);
+    checkers.onFinal(node(0), final(1));
+    ask(checkers);
+    return kinds(checkers.violations);
+  };
+  const block = (id: string, resultRoot = hash('e')) =>
+    ({ ok: true, value: { height: 1, id, resultRoot } }) as unknown as Answer<'getBlock'>;
+  const refused = (code: string) => ({ ok: false, problem: { code } }) as unknown as Answer<'getBlock'>;
+  t.strictSame(
+    reads((checkers) => checkers.onBlock(node(1), 1, block(hash('b')))),
+    [],
+  );
+  t.strictSame(
+    reads((checkers) => checkers.onBlock(node(1), 1, block(hash('c')))),
+    ['disagreement'],
+  );
+  t.strictSame(
+    reads((checkers) => checkers.onBlock(node(1), 1, block(hash('b'), hash('f')))),
+    ['disagreement'],
+  );
+  t.strictSame(
+    reads((checkers) => checkers.onBlock(node(LIAR), 1, block(hash('c')))),
+    [],
+  );
+  t.strictSame(
+    reads((checkers) => checkers.onBlock(node(1), 1, refused('unknown_block'))),
+    [],
+  );
+  t.strictSame(
+    reads((checkers) => checkers.onBlock(node(1), 1, refused('overloaded'))),
+    ['read'],
+  );
+
+  const found: string[] = [];
+  const legs = { balanceAt: (height: number) => (height === 1 ? '5.00' : null) } as unknown as Outcomes;
+  const balances = new Reads((violation) => found.push(violation), new Agreement(() => {}), legs);
+  const shown = (height: number, balance: string) =>
+    ({ ok: true, value: { height, balances: [{ asset: 'HKD', balance }] } }) as unknown as Answer<'getBalances'>;
+  balances.onBalances(0, 'ALFAHKHHXXX', shown(1, '5.00'));
+  balances.onBalances(0, 'ALFAHKHHXXX', shown(2, '6.00'));
+  t.strictSame(found, [], 'as the legs make it, or of a height that nobody has told of');
+  balances.onBalances(0, 'ALFAHKHHXXX', shown(1, '4.99'));
+  t.match(found, [/^read: node 0 shows 4.99 of HKD for ALFAHKHHXXX at height 1; the legs make 5.00$/]);
+  t.end();
 });
 
 t.test('the history of what clients saw', (t) => {

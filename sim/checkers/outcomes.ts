@@ -29,6 +29,11 @@ export class Outcomes {
     this.#audit = genesis ? new Audit(genesis, report) : null;
   }
 
+  /** What an account held at a height, as a decimal amount; null where that is not known (yet). */
+  balanceAt(height: number, party: string, asset: string): string | null {
+    return height > this.#height ? null : (this.#audit?.balanceAt(height, party, asset) ?? null);
+  }
+
   /** Whether the keys that signed an instruction count no longer, so that it can have no effect as things stand. */
   isVoid(instruction: Instruction): boolean {
     return this.#ledger !== null && !this.#isLost && !this.#ledger.isSigned(instruction);

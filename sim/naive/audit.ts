@@ -7,7 +7,7 @@ import type { Genesis } from '../../protocol/genesis.js';
 import { instructionDigest } from '../../protocol/instruction.js';
 import { PAYLOAD_BYTES_MAX } from '../../protocol/limits.js';
 import type { Payload } from '../../protocol/payload.js';
-import { parseAmount } from '../../protocol/values.js';
+import { formatAmount, parseAmount } from '../../protocol/values.js';
 import type { OrderedBlock } from './ledger.js';
 
 interface Told {
@@ -44,6 +44,8 @@ export class Audit {
   readonly #ids = new Map<string, { readonly digest: string; readonly time: number }>();
   readonly #assets = new Map<string, { readonly issuer: string; readonly decimals: number; cap: bigint }>();
   readonly #balances = new Map<string, bigint>();
+  /** By account: what it held from a height on, ascending. */
+  readonly #past = new Map<string, { readonly height: number; readonly balance: bigint }[]>();
   #isBroken = false;
 
   constructor(genesis: Genesis, report: (violation: string) => void) {
@@ -119,7 +121,19 @@ export class Audit {
       this.#move(from, asset, 0n - minor, touched);
       this.#move(to, asset, minor, touched);
     }
-    for (const name of touched) this.#bound(name, digest, height);
+    for (const name of touched) {
+      this.#bound(name, digest, height);
+      const past = this.#past.get(name) ?? [];
+      this.#past.set(name, [...past, { height, balance: this.#balances.get(name) ?? 0n }]);
+    }
+  }
+
+  /** What an account held once the block of that height was final; null for an asset that nobody defined. */
+  balanceAt(height: number, party: string, asset: string): string | null {
+    const decimals = this.#assets.get(asset)?.decimals;
+    if (decimals === undefined) return null;
+    const past = this.#past.get(`${party}/${asset}`) ?? [];
+    return formatAmount(past.findLast((one) => one.height <= height)?.balance ?? 0n, decimals);
   }
 
   #move(party: string, asset: string, by: bigint, touched: Set<string>): void {
