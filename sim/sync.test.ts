@@ -159,6 +159,29 @@ t.test(
   },
 );
 
+t.test('who was cut off while the set changed without it hears how far the others are, and follows', async (t) => {
+  const stage = new Stage(38);
+  await stage.open();
+  await stage.registerNode(0);
+  await stage.join(0).start();
+  await stage.until(() => stage.node(0).running?.replica.chain.final.state.nodeKeys().length === 5);
+  const away = stage.node(2);
+  for (const other of stage.nodes.filter((node) => node !== away)) {
+    stage.world.cutOneWay(away.key, other.key);
+    stage.world.cutOneWay(other.key, away.key);
+  }
+  await stage.govern([0, 1, 3, 4], [0, 1, 2, 3]);
+  const others = stage.nodes.filter((node) => node !== away);
+  t.ok(await stage.until(() => others.every((node) => stage.epochOf(node) === 1)), 'the second epoch, without it');
+  t.equal(stage.epochOf(away), 0);
+  // No connection was lost, so nobody greets anybody.
+  stage.world.cut.clear();
+  t.ok(await stage.until(() => stage.epochOf(away) === 1, 30), 'it follows into the epoch');
+  t.ok(await stage.settle());
+  await stage.checkers.atEnd(stage.nodes);
+  t.strictSame(stage.checkers.violations, []);
+});
+
 t.test('an old copy that misses no vote but a batch is known for one, too', async (t) => {
   const stage = new Stage(37);
   await stage.open();

@@ -205,13 +205,16 @@ export class Fetch {
   }
 
   #answer(from: PeerKey, message: Asking): void {
-    const { core, chain, lanes, members } = this.#deps;
-    if (message.type !== 'held' && !this.#deps.budget.mayAsk(from)) return;
+    const { core, chain, lanes, members, budget } = this.#deps;
+    if (message.type !== 'held' && !budget.mayAsk(from)) return;
     switch (message.type) {
       case 'held': {
         const place = members.placeOf(from);
         if (place !== null && message.lanes.length === members.size) lanes.acknowledge(place, message.lanes);
         this.#finalHeights.set(from, message.finalHeight);
+        // Of an epoch that is over: nobody else tells it how far the ledger has come.
+        if (message.lanes.length === 0 && message.finalHeight < chain.final.header.height && budget.mayAsk(from))
+          this.held(from);
         break;
       }
       case 'wantCertificates':
