@@ -93,9 +93,9 @@ const rooms = [
     may: ['^node/(?!cli|console)', '^protocol/', LEDGER, ...OUTSIDE],
   }),
   ...room('sim/naive', '^sim/naive/', { may: ['^sim/naive/', PROTOCOL] }),
-  ...room('sim/checkers', '^sim/checkers/', {
-    // What lies on a node's disk is read as the node lays it out.
-    may: ['^sim/(checkers|naive)/', PROTOCOL, '^node/replica/records\\.ts$'],
+  // What judges the product must not be the product; but what lies on a node's disk is read as the node lays it out.
+  ...room('sim/checkers', '^sim/checkers(\\.ts$|/)', {
+    may: ['^sim/checkers(\\.ts$|/)', '^sim/naive/', PROTOCOL, '^node/replica/records\\.ts$'],
     types: ['^node/', LEDGER],
   }),
   ...room('sim', '^sim/', {

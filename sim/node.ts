@@ -90,6 +90,8 @@ export class SimNode {
   readonly exits: SimExit[] = [];
   /** Told when its process has ended. */
   onExit: (exit: SimExit) => void = () => {};
+  /** Told when a client's request met a damaged record. */
+  onCorrupt: () => void = () => {};
   running: Running | null = null;
   /** The restart file that its operator has put there. */
   restart: RestartFile | null = null;
@@ -300,7 +302,7 @@ export class SimNode {
 
   /**
    * Asks the API, as a client in the same city does; null when the node is down or ends before it answers, or meets a
-   * damaged record, for which the server has an answer of its own.
+   * damaged record, to which the server answers as to any error.
    */
   handle<K extends keyof Handlers>(operation: K, request: SimRequest<K> = {}): Promise<ApiResult<AnswerTo<K>> | null> {
     const { running } = this;
@@ -315,8 +317,9 @@ export class SimNode {
         resolve(result);
       };
       const failed = (error: unknown): void => {
-        if (error instanceof Corrupt) answer(null);
-        else life.failed(error);
+        if (!(error instanceof Corrupt)) return life.failed(error);
+        this.onCorrupt();
+        answer(null);
       };
       this.#world.after(REQUEST_MS, () => void handler(whole).then(answer, failed), life);
     });

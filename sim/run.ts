@@ -177,6 +177,10 @@ class Stage {
   }
 
   #watched(node: SimNode): SimNode {
+    node.onCorrupt = () => {
+      if (!this.#damage.isOn(node))
+        this.violate(`corrupt: node ${node.self} reads a damaged record, and nobody damaged one`);
+    };
     node.onExit = ({ code, detail }) => {
       this.#recorder.note(node.self, `ends: ${code} ${detail.slice(0, 80)}`);
       if (this.#nodes.every(({ isUp }) => !isUp)) this.#world.met('all_down');
@@ -238,15 +242,16 @@ class Stage {
     await this.#allRun(joiners);
   }
 
-  /** Has all of this accepted, which may wait until it is issued, and made final. */
+  /** Has all of this accepted and made final: a run in a world that did not open proves nothing. */
   async #prepare(what: string, all: readonly JwsJson[], nodes: readonly SimNode[]): Promise<void> {
     const honest = nodes.filter(({ self }) => this.#isHonest(self));
-    let unanswered = all.length;
+    let accepted = 0;
     for (const jws of all)
-      void this.#submit(this.#chance.pick(honest), jws).then(() => {
-        unanswered -= 1;
+      void this.#submit(this.#chance.pick(honest), jws).then((isAccepted) => {
+        if (isAccepted) accepted += 1;
       });
-    await this.#world.run(this.#world.nowMs + SETTLE_MS, () => unanswered === 0);
+    await this.#world.run(this.#world.nowMs + SETTLE_MS, () => accepted === all.length);
+    if (accepted < all.length) this.violate(`opening: of ${what} ${all.length - accepted} are not accepted`);
     await this.#settle(what, nodes);
   }
 
@@ -413,6 +418,7 @@ class Stage {
         this.#harm(this.#node(deed.node), deed);
         break;
       case 'govern':
+        this.#chance = new Random(deed.chance);
         await this.#govern(deed.members);
         break;
       case 'crashAtEpochEnd':
@@ -469,7 +475,6 @@ class Stage {
     };
     const through = this.#nodes.find(({ self, running }) => running !== null && this.#isHonest(self));
     if (members.length === 0 || through === undefined) return;
-    this.#chance = new Random(this.#plan.seed ^ members.length);
     void this.#submit(through, await this.#membership.change(members, this.#present(), isFit));
   }
 
@@ -492,16 +497,18 @@ class Stage {
     await world.run(world.nowMs + START_MS_MAX, () => !isStopping());
   }
 
-  async #submit(node: SimNode, jws: JwsJson): Promise<void> {
+  /** Whether an honest node has answered 202. */
+  async #submit(node: SimNode, jws: JwsJson): Promise<boolean> {
     const instruction = readJws(jws);
     const { digest, issuedMs, expiresMs, payload } = instruction;
     const isEarly = issuedMs > Math.max(node.time.shownMs, node.running?.replica.chain.final.header.time ?? 0);
     const answer = await node.handle('submitInstruction', { body: utf8(JSON.stringify(jws)) });
-    if (answer?.ok !== true || !this.#isHonest(node.self)) return;
+    if (answer?.ok !== true || !this.#isHonest(node.self)) return false;
     if (node.running?.replica.members.self === null) this.#world.met('participant_accepted');
     if (isEarly) this.#world.met('waited_at_door');
     const name = `${payload.initiator}/${payload.id}`;
     this.#recorder.acknowledged.push({ digest, name, node: node.self, expiresMs, instruction });
+    return true;
   }
 
   /** How something stands that was accepted, what somebody has, and a block, as a client of this node. */

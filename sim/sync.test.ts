@@ -1,8 +1,11 @@
 /** A node that is far behind, new, or whose disk lies: it comes back by a snapshot or by repair while the others go on. */
 import t from 'tap';
-import { laneOfBatchKey } from '../node/replica/records.js';
-import { decodeMessage } from '../protocol/envelope.js';
+import type { Store, Table } from '../node/ports.js';
+import { checked } from '../node/replica/checked.js';
+import { getBlock, laneOfBatchKey } from '../node/replica/records.js';
+import { decodeMessage, encodeMessage } from '../protocol/envelope.js';
 import type { JwsJson } from '../protocol/instruction.js';
+import { SYNC_BLOCKS_MAX } from '../protocol/limits.js';
 import type { InstructionDigest } from '../protocol/types.js';
 import { isOfLastBlock } from './fuzz/damage.js';
 import type { SimNode, SimNodeOptions } from './node.js';
@@ -166,17 +169,98 @@ t.test('who was cut off while the set changed without it hears how far the other
   await stage.join(0).start();
   await stage.until(() => stage.node(0).running?.replica.chain.final.state.nodeKeys().length === 5);
   const away = stage.node(2);
-  for (const other of stage.nodes.filter((node) => node !== away)) {
-    stage.world.cutOneWay(away.key, other.key);
-    stage.world.cutOneWay(other.key, away.key);
-  }
+  for (const other of stage.nodes.filter((node) => node !== away)) stage.world.cutPair(away.key, other.key);
   await stage.govern([0, 1, 3, 4], [0, 1, 2, 3]);
   const others = stage.nodes.filter((node) => node !== away);
   t.ok(await stage.until(() => others.every((node) => stage.epochOf(node) === 1)), 'the second epoch, without it');
   t.equal(stage.epochOf(away), 0);
   // No connection was lost, so nobody greets anybody.
+  for (const { running } of stage.nodes) if (running !== null) running.bus.connected = () => {};
   stage.world.cut.clear();
   t.ok(await stage.until(() => stage.epochOf(away) === 1, 30), 'it follows into the epoch');
+  t.ok(await stage.settle());
+  await stage.checkers.atEnd(stage.nodes);
+  t.strictSame(stage.checkers.violations, []);
+});
+
+t.test('who knows only validators that are gone learns from others how far the ledger is', async (t) => {
+  const stage = new Stage(42);
+  await stage.open();
+  const away = stage.node(3);
+  const newcomers = [0, 1, 2, 3].map((i) => stage.join(i));
+  for (const i of newcomers.keys()) await stage.registerNode(i);
+  for (const node of newcomers) await node.start();
+  await stage.until(() => stage.node(0).running?.replica.chain.final.state.nodeKeys().length === 8);
+  for (const other of stage.nodes.filter((node) => node !== away)) stage.world.cutPair(away.key, other.key);
+  await stage.govern([4, 5, 6, 7], [0, 1, 2, 3]);
+  t.ok(await stage.until(() => newcomers.every((node) => stage.epochOf(node) === 1)), 'another set has the say');
+  const gone = [0, 1, 2].map((at) => stage.node(at));
+  for (const node of gone) node.crash('kill');
+  // No connection was lost, so nobody greets anybody.
+  for (const { running } of stage.nodes) if (running !== null) running.bus.connected = () => {};
+  stage.world.cut.clear();
+  t.ok(await stage.until(() => stage.epochOf(away) === 1, 60), 'it follows into the epoch');
+  for (const node of gone) await node.start();
+  t.ok(await stage.settle());
+  await stage.checkers.atEnd(stage.nodes);
+  t.strictSame(stage.checkers.violations, []);
+});
+
+/** The last certified block alone, as a peer may send it to whom it was never asked by. */
+function headOf(node: SimNode): Uint8Array | null {
+  const store = checked({
+    get: (table: Table, key: Uint8Array) => node.disk.table(table).get(key),
+  } as unknown as Store);
+  const { header } = node.running?.replica.chain.final ?? {};
+  const record = header === undefined ? null : getBlock(store, header.height);
+  if (record?.certificate == null || record.closing.length > 0) return null;
+  const { epoch } = record.header;
+  return encodeMessage({ type: 'final', headers: [record.header], certificate: record.certificate, epoch });
+}
+
+t.test(
+  'a validator that is more than an answer behind catches up, though a liar sends it the head again and again',
+  async (t) => {
+    const stage = new Stage(40);
+    await stage.open();
+    const [late, other] = [stage.node(3), stage.node(1)];
+    late.crash();
+    const away = stage.heightOf(other) + SYNC_BLOCKS_MAX + 50;
+    t.ok(await stage.until(() => stage.heightOf(other) > away, 300), 'it is away for long');
+    await late.start();
+    let sent = 0;
+    const told = (): void => {
+      const head = headOf(other);
+      if (head !== null && late.running !== null && stage.heightOf(late) < stage.heightOf(other) - 1) {
+        late.running.bus.receive(other.key, 'sync', head);
+        sent += 1;
+      }
+    };
+    const isBack = await stage.until(() => {
+      told();
+      return stage.heightOf(late) > stage.heightOf(other) - 3;
+    }, 30);
+    t.ok(isBack && sent > 3, `${stage.heightOf(late)} of ${stage.heightOf(other)} blocks, ${sent} heads`);
+    t.ok(await stage.settle());
+    await stage.checkers.atEnd(stage.nodes);
+    t.strictSame(stage.checkers.violations, []);
+  },
+);
+
+t.test('a participant that is more than an answer behind catches up, though new blocks are pushed to it', async (t) => {
+  const stage = new Stage(41);
+  await stage.open();
+  await stage.registerNode(0);
+  const late = stage.join(0);
+  await late.start();
+  const other = stage.node(1);
+  await stage.until(() => stage.heightOf(late) === stage.heightOf(other));
+  late.crash();
+  const away = stage.heightOf(other) + SYNC_BLOCKS_MAX + 50;
+  t.ok(await stage.until(() => stage.heightOf(other) > away, 300), 'it is away for long');
+  await late.start();
+  const isBack = await stage.until(() => stage.heightOf(late) > stage.heightOf(other) - 3, 30);
+  t.ok(isBack, `${stage.heightOf(late)} of ${stage.heightOf(other)} blocks`);
   t.ok(await stage.settle());
   await stage.checkers.atEnd(stage.nodes);
   t.strictSame(stage.checkers.violations, []);

@@ -94,8 +94,9 @@ export class Workload {
       return at < 0;
     });
     const [act] = ACTS[index] as (typeof ACTS)[number];
-    this.#desk.aheadMs = random.chance(AHEAD_PER_MILLE) ? random.between(...AHEAD_MS) : 0;
+    this.#desk.clockAheadMs = random.chance(AHEAD_PER_MILLE) ? random.between(...AHEAD_MS) : 0;
     const [first, ...rest] = await act(this.#desk);
+    this.#desk.clockAheadMs = 0;
     assert(first !== undefined, 'an act gives something to send');
     this.#later.push(...rest);
     return this.#sent(first);

@@ -80,6 +80,7 @@ type Deps = Pick<Ports, 'clock' | 'store' | 'verifier' | 'metrics'> & {
 /** Blocks past the last final one that are kept: a node further behind fetches them when it gets there. */
 const BLOCKS_AHEAD_MAX = 4 * SYNC_BLOCKS_MAX;
 const BLOCKS_WANTED_MAX = 64;
+const SYNCED_MAX = 8;
 
 /** How many batches a cut adds, told from its numbers: judged before anything is fetched for it. */
 const batchesBetween = (from: Cut, to: Cut): number =>
@@ -103,9 +104,10 @@ export class Chain {
   /** The last block whose write is durable. */
   #final: Block;
   #pointer: FinalPointer;
-  /** The highest finalization known, and the highest of those that came with the blocks this node was behind by. */
+  /** The highest finalization known. */
   #target: Certificate | null = null;
-  #synced: Certificate | null = null;
+  /** Those that came with blocks which this node was behind by, and which lead back to its own; views ascend. */
+  #synced: readonly Certificate[] = [];
   /** How far the blocks caught up on order each lane. */
   #syncedCut: Cut | null = null;
   #writing = false;
@@ -197,13 +199,25 @@ export class Chain {
 
   /**
    * Final blocks that a peer sent because this node is behind. While it catches up the network goes on, so they have a
-   * certificate of their own: the highest one may be of a block whose ancestors are still far from here.
+   * certificate of their own: the highest one may be of a block whose ancestors are still far from here. One that comes
+   * without the way to it makes nothing final, and must not take the place of one that can.
    */
   catchUp(headers: readonly BlockHeader[], certificate: Certificate): void {
     for (const header of headers) this.add(blockId(header), header, null);
+    const { block, view } = certificate.ballot;
+    if (block === null || !this.#leadsBack(block)) return;
     this.#syncedCut = headers.at(-1)?.cut ?? null;
-    if (this.#synced === null || this.#synced.ballot.view < certificate.ballot.view) this.#synced = certificate;
-    if (certificate.ballot.block !== null) this.want(certificate.ballot.block, certificate.ballot.view);
+    // Of more than are kept the highest goes: what is nearest can be made final first.
+    const others = this.#synced.filter(({ ballot }) => ballot.view !== view);
+    this.#synced = [...others, certificate].sort((a, b) => a.ballot.view - b.ballot.view).slice(0, SYNCED_MAX);
+    this.want(block, view);
+  }
+
+  /** Whether all blocks from the last final one up to this one are known here. */
+  #leadsBack(id: BlockId): boolean {
+    let at = this.#blocks.get(id);
+    while (at !== undefined && at !== this.#final) at = this.#blocks.get(at.header.parent);
+    return at !== undefined;
   }
 
   /** Does all that can be done now, parents first; what it finds missing stands in `wants`. */
@@ -335,14 +349,22 @@ export class Chain {
   nextFinality(): Finality | null {
     if (this.#writing) return null;
     return unlessDamaged(
-      () =>
-        this.#againstGoal() ?? this.#finalityOf(this.#target) ?? this.#finalityOf(this.#synced) ?? this.#goalFinality(),
+      () => this.#againstGoal() ?? this.#finalityOf(this.#target) ?? this.#syncedFinality() ?? this.#goalFinality(),
       this.#deps.onDamage,
     );
   }
 
+  /** By the highest of the certificates whose blocks are executed. */
+  #syncedFinality(): Finality | null {
+    for (const certificate of this.#synced.toReversed()) {
+      const finality = this.#finalityOf(certificate);
+      if (finality !== null) return finality;
+    }
+    return null;
+  }
+
   #againstGoal(): Finality | null {
-    const finals = [this.#pointer, this.#target?.ballot, this.#synced?.ballot];
+    const finals = [this.#pointer, this.#target?.ballot, ...this.#synced.map(({ ballot }) => ballot)];
     const refusal = finals.map((final) => (final === undefined ? null : (this.goal?.against(final) ?? null)));
     const first = refusal.find((each) => each !== null);
     return first === undefined ? null : { type: 'refused', ...(first as { code: string; detail: string }) };
@@ -472,7 +494,7 @@ export class Chain {
     }
     for (const [id, view] of this.wants.blocks) if (view <= pointer.view) this.wants.blocks.delete(id);
     if (this.#target !== null && this.#target.ballot.view <= pointer.view) this.#target = null;
-    if (this.#synced !== null && this.#synced.ballot.view <= pointer.view) this.#synced = null;
+    this.#synced = this.#synced.filter(({ ballot }) => ballot.view > pointer.view);
     this.#deps.lanes.finalize(last.block.header.cut);
     this.#seekGoal();
   }

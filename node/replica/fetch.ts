@@ -68,6 +68,11 @@ export class Fetch {
   /** What each peer last said of its final height. */
   readonly #finalHeights = new Map<PeerKey, number>();
   #finalSeen = 0;
+  /** When final blocks were last asked for, and whose turn it is to be asked, or to be told how far this node is. */
+  #finalAskedAtMs = 0;
+  #turn = 0;
+  /** When each peer was last told of this node's height because it is behind. */
+  readonly #toldAtMs = new Map<PeerKey, number>();
   /** Which validator a follower wants blocks from as they come. */
   #home = 0;
   /** Nodes without a vote that want to hear of final blocks. */
@@ -151,19 +156,33 @@ export class Fetch {
     const stands = height === this.#finalSeen;
     this.#finalSeen = height;
     const ahead = this.#sources().filter((peer) => (this.#finalHeights.get(peer) ?? 0) > height);
-    if (ahead.length > 0 && stands) {
+    // Who serves one block at a time is not the only one that is asked.
+    if (ahead.length > 0 && (stands || now - this.#finalAskedAtMs >= 4 * deltaMs)) {
       // A follower's own validator lets it fall behind: the next one is asked to push.
-      if (members.self === null) this.#home += 1;
-      const times = this.#due(`final/${height}`, 0) ?? 0;
-      const from = ahead[times % ahead.length];
-      if (from !== undefined) this.#say(from, 'sync', { type: 'wantFinal', from: (height + 1) as Height });
-    }
+      if (members.self === null && stands) this.#home += 1;
+      this.#turn += 1;
+      this.#finalAskedAtMs = now;
+      this.#say(ahead[this.#turn % ahead.length] as PeerKey, 'sync', {
+        type: 'wantFinal',
+        from: (height + 1) as Height,
+      });
+    } else if (stands) this.#lookAround();
     return (
       (members.self !== null && this.#resend()) ||
       this.highestFinal > height ||
       chain.wants.blocks.size > 0 ||
       chain.wants.batches.size > 0
     );
+  }
+
+  /** While nothing moves, others than the validators hear how far this node is: they know what became of a set that is gone. */
+  #lookAround(): void {
+    const { bus, members } = this.#deps;
+    const peers = bus.peers().flatMap(({ peer, connected }) => (connected ? [peer] : []));
+    const others = peers.filter((peer) => members.placeOf(peer) === null);
+    this.#turn += 1;
+    const to = others[this.#turn % Math.max(1, others.length)];
+    if (to !== undefined) this.held(to);
   }
 
   /** Authors send their batches until all hold them; holders send on what stays uncut for long, so that an author's end keeps nothing from being ordered. */
@@ -205,16 +224,14 @@ export class Fetch {
   }
 
   #answer(from: PeerKey, message: Asking): void {
-    const { core, chain, lanes, members, budget } = this.#deps;
-    if (message.type !== 'held' && !budget.mayAsk(from)) return;
+    const { core, chain, lanes, members } = this.#deps;
+    if (message.type !== 'held' && !this.#deps.budget.mayAsk(from)) return;
     switch (message.type) {
       case 'held': {
         const place = members.placeOf(from);
         if (place !== null && message.lanes.length === members.size) lanes.acknowledge(place, message.lanes);
         this.#finalHeights.set(from, message.finalHeight);
-        // Of an epoch that is over: nobody else tells it how far the ledger has come.
-        if (message.lanes.length === 0 && message.finalHeight < chain.final.header.height && budget.mayAsk(from))
-          this.held(from);
+        this.#tellIfBehind(from, message);
         break;
       }
       case 'wantCertificates':
@@ -247,6 +264,17 @@ export class Fetch {
       default:
         unreachable(message);
     }
+  }
+
+  /** Who is of an epoch that is over, or no member of this one, is told by nobody else how far the ledger has come. */
+  #tellIfBehind(peer: PeerKey, { epoch, finalHeight }: Extract<Asking, { type: 'held' }>): void {
+    const { chain, clock, deltaMs, members } = this.#deps;
+    const isHeard = epoch === members.set.epoch && members.self !== null && members.placeOf(peer) !== null;
+    if (isHeard || finalHeight >= chain.final.header.height) return;
+    const now = clock.elapsed();
+    if (now - (this.#toldAtMs.get(peer) ?? Number.NEGATIVE_INFINITY) < 2 * deltaMs) return;
+    this.#toldAtMs.set(peer, now);
+    this.held(peer);
   }
 
   /** Walks back from the point asked for, and sends oldest first as much as one answer may hold. */

@@ -24,7 +24,7 @@ const FULL_OF_LITTLE = BATCH_ITEMS_MAX;
 const FAR_BATCHES = 150;
 const FULL_OF_LARGE = Math.floor((BATCH_BYTES_MAX - 64) / (ITEM_BYTES_MAX + 4));
 
-/** At times, one more item that is issued in another century, and at times in a new incarnation. */
+/** At times puts in an item that is issued in another century, half of those times as the beginning of a new incarnation. */
 export function withOneAhead(liar: Liar, plan: LanePlan): LanePlan {
   const [item] = [...plan.items, ...liar.overheard.items];
   if (item === undefined || liar.random.chance(700)) return plan;

@@ -84,7 +84,7 @@ export const LEADING: Readonly<Record<string, Lie>> = {
     speak: async (liar, say) => {
       const own = ownProposal(liar, say);
       const tip = own === null ? null : liar.lane.tip(own.header.epoch);
-      if (own === null || tip === null) return null;
+      if (own === null || tip === null || own.header.cut.some(({ digest }) => digest === tip.digest)) return null;
       const toTip = (cut: Cut): Cut => cut.map((point, lane) => (lane === own.header.proposer ? tip : point));
       liar.met('orders_early');
       return said(await forged(liar, 'early', own, (header) => ({ ...header, cut: toTip(header.cut) })));

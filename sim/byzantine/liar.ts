@@ -96,7 +96,7 @@ export class Liar {
   readonly #lies: ReadonlyMap<string, Lie>;
   readonly #choices = new Remembered<string, unknown>(CHOICES_MAX);
   readonly #turns = new Map<string, number>();
-  /** Ballots signed here: whether its replica knows nothing of it. */
+  /** By ballot that its key has signed: whether its replica knows nothing of that. */
   readonly #ballots = new Remembered<string, boolean>(CHOICES_MAX);
   #wires: Wires | null = null;
   #epoch = 0 as Epoch;
@@ -285,7 +285,7 @@ export class Liar {
     if (isPassed) wires.hear(from, purpose, frame);
   }
 
-  /** Whether it would show its replica that something else signs with its key: a replica that sees that votes no more. */
+  /** Whether it would show its replica that something else signs with its key: that halts (`vote_key_elsewhere`), and a liar's first lie would be its last. */
   #isTelltale({ epoch, ...message }: Framed): boolean {
     const self = this.seat()?.self;
     const votes = (ballot: Ballot, signers: readonly Pick<Vote, 'signer'>[]): boolean =>

@@ -398,7 +398,10 @@ t.test('what an interface shows of final state is that of the height it names', 
   const legs = { balanceAt: (height: number) => (height === 1 ? '5.00' : null) } as unknown as Outcomes;
   const balances = new Reads((violation) => found.push(violation), new Agreement(() => {}), legs);
   const shown = (height: number, balance: string) =>
-    ({ ok: true, value: { height, balances: [{ asset: 'HKD', balance }] } }) as unknown as Answer<'getBalances'>;
+    ({
+      ok: true,
+      value: { party: 'ALFAHKHHXXX', height, balances: [{ asset: 'HKD', balance }] },
+    }) as unknown as Answer<'getBalances'>;
   balances.onBalances(0, 'ALFAHKHHXXX', shown(1, '5.00'));
   balances.onBalances(0, 'ALFAHKHHXXX', shown(2, '6.00'));
   t.strictSame(found, [], 'as the legs make it, or of a height that nobody has told of');

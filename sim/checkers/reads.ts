@@ -20,7 +20,7 @@ export class Reads {
     this.#outcomes = outcomes;
   }
 
-  /** Every account of a party at the height named is what the legs settled by then make it. */
+  /** Every account shown of a party at the height named is what the legs settled by then make it. */
   onBalances(node: number, party: string, answer: Answer<'getBalances'>): void {
     if (!answer.ok) {
       const { code } = answer.problem;
@@ -28,6 +28,7 @@ export class Reads {
       return;
     }
     const { height, balances } = answer.value;
+    if (answer.value.party !== party) this.#report(`read: node ${node} shows another party than ${party}`);
     for (const { asset, balance } of balances) {
       const own = this.#outcomes.balanceAt(height, party, asset);
       if (own !== null && own !== balance)
@@ -39,8 +40,11 @@ export class Reads {
 
   /** The block of a height is the one that is final there, with its root. */
   onBlock(node: number, height: number, answer: Answer<'getBlock'>): void {
-    if (answer.ok) this.#agreement.onShown(node, answer.value);
-    else if (answer.problem.code !== 'unknown_block')
+    if (answer.ok) {
+      if (answer.value.height !== height) this.#report(`read: node ${node} shows another block than ${height}`);
+      this.#agreement.onShown(node, answer.value);
+    }
+    if (!answer.ok && answer.problem.code !== 'unknown_block')
       this.#report(`read: node ${node} answers ${answer.problem.code} for block ${height}`);
   }
 }

@@ -20,6 +20,8 @@ type Cast = Pick<
 > & {
   /** The validators change. */
   readonly isChanging: boolean;
+  /** What all liars tell from early on to the end, and nothing else; else null. Beside one that silences it, no other lie is heard. */
+  readonly steadyLie: string | null;
 };
 
 interface Ingredient {
@@ -176,9 +178,9 @@ const MIX: readonly Ingredient[] = [
     perMille: 600,
     everyMs: [4000, 12_000],
     make: (random, cast) => {
-      const { liars, twins } = cast;
+      const { liars, twins, steadyLie } = cast;
       const honest = everyNode(cast).filter((node) => !liars.includes(node) && !twins.includes(node));
-      if (liars.length + twins.length === 0) return [];
+      if (liars.length + twins.length === 0 || steadyLie !== null) return [];
       const forMs = random.between(2000, 10_000);
       const lies = ['votes_for_everything', random.pick([...LIES.keys()])];
       return [
@@ -331,7 +333,7 @@ const MIX: readonly Ingredient[] = [
       const members = nextSet(random, cast);
       const ends = random.chance(500) ? [] : shuffled(random, everyNode(cast)).slice(0, random.between(1, 4));
       return [
-        [0, { do: 'govern', members }],
+        [0, { do: 'govern', members, chance: random.between(0, 0x7fff_ffff) }],
         ...ends.map((node): Timed => [0, { do: 'crashAtEpochEnd', node, calls: random.between(1, 40) }]),
         ...ends.map((node): Timed => [random.between(2000, 9000), { do: 'start', node }]),
       ];
@@ -342,36 +344,29 @@ const MIX: readonly Ingredient[] = [
     perMille: 600,
     everyMs: [4000, 12_000],
     make: (random, cast) => {
+      if (!cast.isChanging) return [];
       const changes = [nextSet(random, cast), nextSet(random, cast)] as const;
       // One that no change waits for.
-      const node = everyNode(cast).find((other) => !changes.some((members) => members.includes(other)));
-      if (!cast.isChanging || node === undefined) return [];
+      const idle = everyNode(cast).filter((node) => !changes.some((members) => members.includes(node)));
+      if (idle.length === 0 || changes.some((members) => members.length === 0)) return [];
+      const node = random.pick(idle);
       const againMs = random.between(2000, 5000);
       return [
         [0, { do: 'crash', nodes: [node], how: 'power' }],
-        [1, { do: 'govern', members: changes[0] }],
-        [againMs, { do: 'govern', members: changes[1] }],
+        [1, { do: 'govern', members: changes[0], chance: random.between(0, 0x7fff_ffff) }],
+        [againMs, { do: 'govern', members: changes[1], chance: random.between(0, 0x7fff_ffff) }],
         [againMs + random.between(2000, 5000), { do: 'start', node }],
       ];
     },
   },
   {
-    // Among others a lie drowns: who is silent at the same time tells nobody.
-    name: 'one lie to the end',
-    perMille: 500,
-    everyMs: [4000, 30_000],
-    make: (random, { liars }) =>
-      liars.length === 0
-        ? []
-        : [[0, { do: 'lie', node: random.pick(liars), lies: [random.pick([...LIES.keys()])], on: true }]],
-  },
-  {
     name: 'lies',
-    perMille: 600,
+    perMille: 1000,
     everyMs: [1000, 6000],
-    make: (random, { liars }) => {
+    make: (random, { liars, steadyLie }) => {
       if (liars.length === 0) return [];
       const node = random.pick(liars);
+      if (steadyLie !== null) return [[0, { do: 'lie', node, lies: [steadyLie], on: true }]];
       const lies = every(random.between(1, 4)).map(() => random.pick([...LIES.keys()]));
       return [
         [0, { do: 'lie', node, lies, on: true }],
@@ -417,6 +412,7 @@ function castOf(random: Random): Cast {
     snapshotBlocks: random.pick([10_000, 10_000, 30, 12]),
     retention: random.chance(250) ? { blocks: random.between(1, 20), days: 3 } : null,
     isChanging: random.chance(joiners > 0 ? 700 : 150),
+    steadyLie: random.chance(400) ? random.pick([...LIES.keys()]) : null,
     usual: random.chance(60) ? FAR_AWAY : CALM,
   };
 }
@@ -425,14 +421,15 @@ function castOf(random: Random): Cast {
 export function planOf(seed: number): Plan {
   // Another stream than the world's own.
   const random = new Random(seed ^ 0x504c_414e);
-  const { isChanging, ...cast } = castOf(random);
+  const { isChanging, steadyLie, ...cast } = castOf(random);
   const faultMs = random.between(3000, 20_000);
   const steps: Step[] = [];
   for (const { perMille, everyMs, make } of MIX) {
     if (!random.chance(perMille)) continue;
     const gapMs = random.between(...everyMs);
     for (let atMs = random.between(0, gapMs); atMs < faultMs; atMs += random.between(1, 2 * gapMs)) {
-      for (const [afterMs, deed] of make(random, { ...cast, isChanging })) steps.push({ atMs: atMs + afterMs, deed });
+      for (const [afterMs, deed] of make(random, { ...cast, isChanging, steadyLie }))
+        steps.push({ atMs: atMs + afterMs, deed });
     }
   }
   const sent = Math.ceil((faultMs / 1000) * random.pick([2, 5, 10, 20]));

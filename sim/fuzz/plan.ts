@@ -50,7 +50,7 @@ export type Deed =
   /** A stored record changes in a bit, or comes to hold another's value. */
   | { readonly do: 'damage'; readonly node: number; readonly table: Table; readonly isMisdirected: boolean }
   /** The authorities have these nodes validate from the next epoch on. */
-  | { readonly do: 'govern'; readonly members: readonly number[] }
+  | { readonly do: 'govern'; readonly members: readonly number[]; readonly chance: number }
   /** The next time that a node sees an epoch end, its process ends at the so-many-th call of a port after. */
   | { readonly do: 'crashAtEpochEnd'; readonly node: number; readonly calls: number }
   /** A liar begins some lies, or ends them. */

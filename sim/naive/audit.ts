@@ -124,7 +124,8 @@ export class Audit {
     for (const name of touched) {
       this.#bound(name, digest, height);
       const past = this.#past.get(name) ?? [];
-      this.#past.set(name, [...past, { height, balance: this.#balances.get(name) ?? 0n }]);
+      past.push({ height, balance: this.#balances.get(name) ?? 0n });
+      this.#past.set(name, past);
     }
   }
 

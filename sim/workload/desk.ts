@@ -59,8 +59,8 @@ export class Desk {
   readonly #admitted: string[] = [];
   readonly #sent: JwsJson[] = [];
   readonly #proposals: Proposal[] = [];
-  /** By how much the clock of who signs is ahead. */
-  aheadMs = 0;
+  /** By how much the clock of who signs now is ahead. */
+  clockAheadMs = 0;
   #made = 0;
 
   constructor(around: Surroundings, genesis: Genesis, jurisdictions: readonly Jurisdiction[]) {
@@ -143,7 +143,7 @@ export class Desk {
 
   build(fields: object, validityMs?: number): ReturnType<typeof buildInstruction> {
     return buildInstruction({ network: this.network, id: this.random.uuid(), ...fields } as unknown as PayloadFields, {
-      nowMs: this.nowMs + this.aheadMs,
+      nowMs: this.nowMs + this.clockAheadMs,
       ...(validityMs !== undefined && { validityMs }),
     });
   }
