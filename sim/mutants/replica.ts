@@ -115,7 +115,7 @@ export const REPLICA_MUTANTS: readonly Mutant[] = [
   {
     name: 'catching_up_never_asked',
     breaks: 'a node that is behind asks for the final blocks it lacks',
-    edits: [inFetch('if (ahead.length > 0 && stands) {', 'if (ahead.length > deltaMs && stands) {')],
+    edits: [inFetch('if (ahead.length > 0 && (stands', 'if (ahead.length > deltaMs && (stands')],
   },
   {
     name: 'executed_on_another_branch',
