@@ -76,6 +76,7 @@ export class Stage {
           name: `${payload.initiator}/${payload.id}`,
           node: node.self,
           expiresMs,
+          instruction,
         });
     });
   }

@@ -68,9 +68,10 @@ export class Fetch {
   /** What each peer last said of its final height. */
   readonly #finalHeights = new Map<PeerKey, number>();
   #finalSeen = 0;
-  /** When final blocks were last asked for, and whose turn it is to be asked, or to be told how far this node is. */
+  /** When final blocks were last asked for, and whose turn it is to be asked, and to be told how far this node is. */
   #finalAskedAtMs = 0;
-  #turn = 0;
+  #askTurn = 0;
+  #tellTurn = 0;
   /** When each peer was last told of this node's height because it is behind. */
   readonly #toldAtMs = new Map<PeerKey, number>();
   /** Which validator a follower wants blocks from as they come. */
@@ -160,13 +161,15 @@ export class Fetch {
     if (ahead.length > 0 && (stands || now - this.#finalAskedAtMs >= 4 * deltaMs)) {
       // A follower's own validator lets it fall behind: the next one is asked to push.
       if (members.self === null && stands) this.#home += 1;
-      this.#turn += 1;
+      this.#askTurn += 1;
       this.#finalAskedAtMs = now;
-      this.#say(ahead[this.#turn % ahead.length] as PeerKey, 'sync', {
+      this.#say(ahead[this.#askTurn % ahead.length] as PeerKey, 'sync', {
         type: 'wantFinal',
         from: (height + 1) as Height,
       });
-    } else if (stands) this.#lookAround();
+    }
+    // Also while somebody says that it is ahead: that may be a lie.
+    if (stands) this.#lookAround();
     return (
       (members.self !== null && this.#resend()) ||
       this.highestFinal > height ||
@@ -180,8 +183,8 @@ export class Fetch {
     const { bus, members } = this.#deps;
     const peers = bus.peers().flatMap(({ peer, connected }) => (connected ? [peer] : []));
     const others = peers.filter((peer) => members.placeOf(peer) === null);
-    this.#turn += 1;
-    const to = others[this.#turn % Math.max(1, others.length)];
+    this.#tellTurn += 1;
+    const to = others[this.#tellTurn % Math.max(1, others.length)];
     if (to !== undefined) this.held(to);
   }
 
