@@ -1,4 +1,5 @@
 /** The composition root: every part of a node is made here, given what it uses, and ended in the opposite order. */
+import { SYNC_BLOCKS_MAX } from '../protocol/limits.js';
 import { createServer, ListenError } from './api/server.js';
 import { createClock } from './clock.js';
 import type { Config } from './config.js';
@@ -90,6 +91,7 @@ async function compose(
       deltaMaxMs: DELTA_GROWTH_MAX * consensus.deltaMs,
       batchMs: consensus.batchMs,
       heartbeatMs: HEARTBEAT_MS,
+      answerBlocks: SYNC_BLOCKS_MAX,
       hasher: hashPairsNative,
       snapshotBlocks: SNAPSHOT_BLOCKS,
       retention: config.retention,

@@ -88,6 +88,7 @@ export class Checkers {
       this.#bundles.onFinal(committed);
       this.#outcomes.onFinal(node, committed);
       this.#bounds.onFinal(committed);
+      this.#grounds?.onFinal(node, committed);
     }
     if (committed.block.header.height % OBSERVE_EVERY === 0) this.#bounds.observe(node);
   }

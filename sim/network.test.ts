@@ -482,9 +482,13 @@ t.test('a copy of a validator started a second time does not vote, and says so',
   await network.stop([ae]);
   const copy = join(folder, 'copy');
   cpSync(join(ae.folder, 'data'), copy, { recursive: true });
+  // Three of four: what is final from here on, it has voted for, and the copy does not know that.
+  await network.stop([th]);
   await network.start([ae]);
   await untilReady([ae]);
   await untilSeen([ae], (await pay(cn)).digest);
+  await network.start([th]);
+  await untilReady([th]);
   const elsewhere = { ...ae.settings, CAUSEWAY_DATA: copy, CAUSEWAY_HTTP_PORT: '0', CAUSEWAY_P2P_LISTEN: ANY_PORT };
   const config = join(ae.folder, 'node.toml');
   const second = new NodeProcess(config, elsewhere);

@@ -12,6 +12,7 @@ import type { Replica } from '../node/replica/replica.js';
 import { Service } from '../node/replica/service.js';
 import { type NodeConfig, type Opened, Succession } from '../node/replica/succession.js';
 import type { Genesis } from '../protocol/genesis.js';
+import { SYNC_BLOCKS_MAX } from '../protocol/limits.js';
 import type { RestartFile } from '../protocol/restart.js';
 import { assert, type Bic, type Hash, type PeerKey, type ValidatorIndex } from '../protocol/types.js';
 import type { Checkers } from './checkers.js';
@@ -52,9 +53,10 @@ export interface SimNodeOptions {
   readonly disk?: SimDisk;
   /** The small disk beside the first, which tells whether that is missing or an old copy. */
   readonly markDisk?: SimDisk;
-  /** As in production's configuration: 10,000, and everything is kept, if absent. */
+  /** As in production's configuration if absent: 10,000, everything is kept, and as many as a message may have. */
   readonly snapshotBlocks?: number;
   readonly retention?: NodeConfig['retention'];
+  readonly answerBlocks?: number;
   /** Tells apart nodes of one key. */
   readonly name?: string;
   /** The ports that its replica gets in place of the honest ones: a liar's. Asked for with each start of the process. */
@@ -188,7 +190,7 @@ export class SimNode {
 
   async #open(life: SimProcess, disks: { readonly store: SimStore; readonly mark: SimStore }): Promise<void> {
     const genesis = this.#genesis;
-    const { snapshotBlocks = SNAPSHOT_BLOCKS, retention = null, wrap } = this.#options;
+    const { snapshotBlocks = SNAPSHOT_BLOCKS, retention = null, answerBlocks = SYNC_BLOCKS_MAX, wrap } = this.#options;
     const honest = this.#ports(life, disks);
     const { bus } = honest;
     bus.onSend = (frame) => this.#checkers.onSend(this, this.disk, frame);
@@ -199,6 +201,7 @@ export class SimNode {
       hasher: hashPairsNative,
       snapshotBlocks,
       retention,
+      answerBlocks,
       restart: this.restart,
       ...SIM_TIMING,
     };

@@ -144,9 +144,9 @@ class Stage {
   }
 
   #machine(self: number, options: SimNodeOptions = {}): SimNode {
-    const { snapshotBlocks, retention } = this.#plan;
+    const { snapshotBlocks, retention, answerBlocks } = this.#plan;
     const identity = this.#membership.identity(self);
-    const all = { snapshotBlocks, retention, ...options };
+    const all = { snapshotBlocks, retention, answerBlocks, ...options };
     return new SimNode(this.#world, this.#genesis, identity, this.#judge(self), all);
   }
 

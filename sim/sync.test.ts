@@ -1,17 +1,18 @@
 /** A node that is far behind, new, or whose disk lies: it comes back by a snapshot or by repair while the others go on. */
-import t from 'tap';
+import t, { type Test } from 'tap';
 import type { Store, Table } from '../node/ports.js';
 import { checked } from '../node/replica/checked.js';
 import { getBlock, laneOfBatchKey } from '../node/replica/records.js';
 import { decodeMessage, encodeMessage } from '../protocol/envelope.js';
 import type { JwsJson } from '../protocol/instruction.js';
-import { SYNC_BLOCKS_MAX } from '../protocol/limits.js';
 import type { Epoch, Height, InstructionDigest } from '../protocol/types.js';
 import { isOfLastBlock } from './fuzz/damage.js';
 import type { SimNode, SimNodeOptions } from './node.js';
 import { Stage, spareKeyOf } from './stage.test-helper.js';
 import { hexKey } from './workload/parties.js';
 import { readJws } from './workload.js';
+
+const HOUR_MS = 3_600_000;
 
 /** The newest batch of a node's own lane, on its disk. */
 function damageOwnBatch(node: SimNode): void {
@@ -183,8 +184,8 @@ t.test('who was cut off while the set changed without it hears how far the other
   t.strictSame(stage.checkers.violations, []);
 });
 
-t.test('who knows only validators that are gone learns from others how far the ledger is', async (t) => {
-  const stage = new Stage(42);
+/** One validator of four is cut off while another set takes over, and the rest of its own is gone. */
+async function isLeftAlone(t: Test, stage: Stage): Promise<{ readonly away: SimNode; readonly gone: SimNode[] }> {
   await stage.open();
   const away = stage.node(3);
   const newcomers = [0, 1, 2, 3].map((i) => stage.join(i));
@@ -196,6 +197,12 @@ t.test('who knows only validators that are gone learns from others how far the l
   t.ok(await stage.until(() => newcomers.every((node) => stage.epochOf(node) === 1)), 'another set has the say');
   const gone = [0, 1, 2].map((at) => stage.node(at));
   for (const node of gone) node.crash('kill');
+  return { away, gone };
+}
+
+t.test('who knows only validators that are gone learns from others how far the ledger is', async (t) => {
+  const stage = new Stage(42);
+  const { away, gone } = await isLeftAlone(t, stage);
   // No connection was lost, so nobody greets anybody.
   for (const { running } of stage.nodes) if (running !== null) running.bus.connected = () => {};
   stage.world.cut.clear();
@@ -212,10 +219,36 @@ t.test('who knows only validators that are gone learns from others how far the l
   t.strictSame(stage.checkers.violations, []);
 });
 
+t.test('nor is it stuck when those others have let go of the blocks that it lacks', async (t) => {
+  const stage = new Stage(44, { retention: { blocks: 5, days: 3 } });
+  const { away, gone } = await isLeftAlone(t, stage);
+  const lacked = stage.heightOf(away) + 1;
+  const others = stage.nodes.slice(4);
+  for (const node of [away, ...others]) node.crash('kill');
+  await stage.world.run(stage.world.nowMs + 80 * HOUR_MS);
+  for (const node of [away, ...others]) await node.start();
+  const hasLetGo = async (node: SimNode): Promise<boolean> => (await node.running?.service.block(lacked)) === null;
+  let areShort = false;
+  for (let times = 0; times < 20 && !areShort; times++) {
+    await stage.until(() => false, 5);
+    areShort = (await Promise.all(others.map(hasLetGo))).every((letGo) => letGo);
+  }
+  t.ok(areShort, 'they have let go of it');
+  stage.world.cut.clear();
+  t.ok(await stage.until(() => stage.epochOf(away) === 1, 120), 'it follows into the epoch, by a snapshot');
+  t.equal(await away.running?.service.block(lacked), null);
+  for (const node of gone) await node.start();
+  t.ok(await stage.settle());
+  await stage.checkers.atEnd(stage.nodes);
+  t.strictSame(stage.checkers.violations, []);
+});
+
+const ANSWER_BLOCKS = 40;
+
 /** A node is down while more blocks become final than one answer holds, and starts. */
 async function isAwayForLong(stage: Stage, late: SimNode, other: SimNode): Promise<boolean> {
   late.crash();
-  const away = stage.heightOf(other) + SYNC_BLOCKS_MAX + 50;
+  const away = stage.heightOf(other) + ANSWER_BLOCKS + 50;
   const isAway = await stage.until(() => stage.heightOf(other) > away, 300);
   await late.start();
   return isAway;
@@ -236,7 +269,7 @@ function headOf(node: SimNode): Uint8Array | null {
 t.test(
   'a validator that is more than an answer behind catches up, though a liar sends it the head again and again',
   async (t) => {
-    const stage = new Stage(40);
+    const stage = new Stage(40, { answerBlocks: ANSWER_BLOCKS });
     await stage.open();
     const [late, other] = [stage.node(3), stage.node(1)];
     t.ok(await isAwayForLong(stage, late, other));
@@ -260,7 +293,7 @@ t.test(
 );
 
 t.test('a participant that is more than an answer behind catches up, though new blocks are pushed to it', async (t) => {
-  const stage = new Stage(41);
+  const stage = new Stage(41, { answerBlocks: ANSWER_BLOCKS });
   await stage.open();
   await stage.registerNode(0);
   const late = stage.join(0);

@@ -40,6 +40,8 @@ const FORWARD_DELTAS = 8;
 interface Deps extends Pick<Ports, 'clock' | 'store' | 'bus'> {
   readonly members: Members;
   readonly deltaMs: number;
+  /** Final blocks that one answer has at most, where they can be shown so: up to SYNC_BLOCKS_MAX. */
+  readonly answerBlocks: number;
   readonly core: Core;
   readonly chain: Chain;
   readonly lanes: Lanes;
@@ -334,9 +336,11 @@ export class Fetch {
 
   /** Final blocks from a height on, up to a certified one: as many as one answer may hold, within what a lane may be ahead. */
   #sendFinal(to: PeerKey, from: Height): void {
+    const { answerBlocks } = this.#deps;
     const headers: BlockHeader[] = [];
     let whole: Extract<Message, { type: 'final' }> | null = null;
-    for (let height = from; headers.length < SYNC_BLOCKS_MAX; height++) {
+    // Blocks up to the first certified one are an answer whatever their number.
+    for (let height = from; headers.length < (whole === null ? SYNC_BLOCKS_MAX : answerBlocks); height++) {
       const record = getBlock(this.#deps.store, height);
       if (record === null) break;
       if (record.header.epoch !== (headers[0] ?? record.header).epoch) break;

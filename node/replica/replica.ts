@@ -58,6 +58,8 @@ export interface ReplicaConfig {
   readonly batchMs: number;
   /** An idle network makes an empty block this often, so that time goes on for what expires. */
   readonly heartbeatMs: number;
+  /** Final blocks that one answer to a node that is behind has at most. */
+  readonly answerBlocks: number;
 }
 
 /** What a replica tells whoever runs it. */
@@ -159,7 +161,8 @@ export class Replica {
       this.#decisions.sayNow(to, 'batches', { type: 'submit', items });
     this.#courier = self === null ? new Courier({ ...parts, outbox: this.#outbox, say }) : null;
     const budget = new Budget(ports.clock);
-    this.#fetch = new Fetch({ ...parts, budget, send: this.#decisions.say.bind(this.#decisions), onDamage });
+    const send = this.#decisions.say.bind(this.#decisions);
+    this.#fetch = new Fetch({ ...parts, answerBlocks: config.answerBlocks, budget, send, onDamage });
     this.#expiry = new Expiry({ ...ports, onDamage });
     const keyOf: KeyLookup = (kid) => this.chain.final.state.publicKey(kid);
     this.admission = new Admission({

@@ -61,7 +61,7 @@ export class Upkeep implements UpkeepPort {
   #wholeUntil: Epoch;
   /** Whether only a snapshot brings back what the disk has damaged. */
   #lacksIds = false;
-  /** Validators that say that they no longer have the block after `height`, the last final one here. */
+  /** Who says that it no longer has the block after `height`, the last final one here. */
   #goneAfter: { readonly height: Height; readonly peers: Set<PeerKey> } = { height: 0 as Height, peers: new Set() };
 
   /** `current` is the present replica; `onSnapshot` is told when a snapshot is whole and waits to be installed. */
@@ -75,7 +75,7 @@ export class Upkeep implements UpkeepPort {
     const parts = {
       ...ports,
       ...config,
-      peers: () => current().members.others,
+      peers: () => this.#peers(),
       setOf: (epoch: Epoch) => this.#setOf(epoch),
       send: (to: PeerKey, message: Message) => this.#send(to, message),
       punish: (peer: PeerKey, reason: string) => bus.punish(peer, reason),
@@ -168,18 +168,31 @@ export class Upkeep implements UpkeepPort {
 
   /** A peer has let go of a block: of the one that this node needs next, if it has not moved since it asked. */
   #noteGone(from: PeerKey, gone: Height): void {
-    const { chain, members } = this.#current();
-    const { height } = chain.final.header;
-    if (gone !== height + 1 || members.placeOf(from) === null) return;
+    const { height } = this.#current().chain.final.header;
+    if (gone !== height + 1) return;
     if (this.#goneAfter.height !== height) this.#goneAfter = { height, peers: new Set() };
     this.#goneAfter.peers.add(from);
   }
 
-  /** Whether at least one honest validator has let go of it, since f + 1 say so: who lacks few blocks may have been away for long. */
+  /**
+   * Whether at least one honest validator has let go of it, since f + 1 say so: who lacks few blocks may have been away for
+   * long. Where no more than f of its own set are connected, perhaps because that is long gone, others' word counts as well.
+   */
   get #isNextGone(): boolean {
     const { chain, members } = this.#current();
     const { height, peers } = this.#goneAfter;
-    return height === chain.final.header.height && peers.size > faultsMax(members.size);
+    if (height !== chain.final.header.height) return false;
+    const connected = this.#ports.bus.peers().filter((each) => each.connected);
+    const isOfSet = (peer: PeerKey): boolean => members.placeOf(peer) !== null;
+    const needed = faultsMax(members.size) + 1;
+    const isCutOff = connected.filter(({ peer }) => isOfSet(peer)).length < needed;
+    const heard = isCutOff ? peers.size : [...peers].filter(isOfSet).length;
+    return heard >= (isCutOff ? Math.min(needed, Math.max(1, connected.length)) : needed);
+  }
+
+  /** Whom to ask for what leads past the gap: the validators of this epoch, and who said that there is one. */
+  #peers(): readonly PeerKey[] {
+    return [...new Set([...this.#current().members.others, ...this.#goneAfter.peers])];
   }
 
   #behind(): void {
@@ -227,7 +240,7 @@ export class Upkeep implements UpkeepPort {
         this.#wholeUntil = to as Epoch;
         continue;
       }
-      for (const peer of this.#current().members.others) this.#send(peer, { type: 'wantHandOver', to: to as Epoch });
+      for (const peer of this.#peers()) this.#send(peer, { type: 'wantHandOver', to: to as Epoch });
       return;
     }
   }

@@ -27,6 +27,8 @@ const DRAIN_MS_MAX = 30_000;
 const CEILING_MS = 1_000;
 /** Of a steady load, one in so many is followed to its finality. */
 const SAMPLE_EVERY = 8;
+/** A steady load is no smaller, so that some of it is followed from every driver to every node. */
+const STEADY_MIN = 128;
 
 export interface Figures {
   /** Instructions settled a second, at saturation. */
@@ -191,7 +193,11 @@ async function saturate(
   await keepUp(seconds * 1000);
   let end = await spentUntilNow(network);
   // On a machine that is busy with other things a block may take seconds, and one more or less would be the result.
-  while (end.height < start.height + BLOCKS_MIN && end.atMs < start.atMs + 3000 * seconds && !drivers.isExhausted) {
+  const isShort = (): boolean => {
+    const [blocks, durationMs] = [end.height - start.height, end.atMs - start.atMs];
+    return blocks === 0 ? durationMs < DRAIN_MS_MAX : blocks < BLOCKS_MIN && durationMs < 3000 * seconds;
+  };
+  while (isShort() && !drivers.isExhausted) {
     await keepUp(BLOCKS_STEP_MS);
     end = await spentUntilNow(network);
   }
@@ -199,6 +205,7 @@ async function saturate(
   drivers.stop();
   const settledAt = await allSettled(world, await running, before);
   const settled = settledAt.filter((height) => height > start.height && height <= end.height).length;
+  if (settled === 0) throw new Error(`Nothing settled in ${Math.round((end.atMs - start.atMs) / 1000)} s.`);
   return {
     tps: (settled * 1000) / (end.atMs - start.atMs),
     cpuUsPerTxPerNode: ((end.cpuSeconds - start.cpuSeconds) * 1e6) / settled / network.members.length,
@@ -211,7 +218,7 @@ async function saturate(
 
 async function steady(drivers: Drivers, { world, scenario, seconds }: Settings, tps: number): Promise<number[]> {
   const before = await spentUntilNow(world.network);
-  await drivers.sign(scenario, Math.ceil(tps * seconds));
+  await drivers.sign(scenario, Math.max(STEADY_MIN, Math.ceil(tps * seconds)));
   const report = await drivers.run({
     type: 'steady',
     perSecond: tps / DRIVERS,

@@ -1,6 +1,13 @@
 /** Lies of an author: about its lane, about what it holds of others', and in the items of its batches. */
 import { batchDigest, decodeBatch, encodeBatch, laneStart } from '../../protocol/block.js';
-import { BATCH_BYTES_MAX, BATCH_ITEMS_MAX, ITEM_BYTES_MAX, LANE_UNORDERED_BATCHES_MAX } from '../../protocol/limits.js';
+import {
+  BATCH_BYTES_MAX,
+  BATCH_ITEMS_MAX,
+  BLOCK_BATCHES_MAX,
+  BLOCK_ITEMS_MAX,
+  ITEM_BYTES_MAX,
+  LANE_UNORDERED_BATCHES_MAX,
+} from '../../protocol/limits.js';
 import type { BatchDigest, Height } from '../../protocol/types.js';
 import { datedAhead, HELD_LIES, ITEM_LIES, initiatorOf, rubbishHash } from './forge.js';
 import type { Liar, Lie, Said } from './liar.js';
@@ -9,17 +16,20 @@ import type { LanePlan } from './liarlane.js';
 const isOwnBatch = (liar: Liar, { message }: Said): boolean =>
   message.type === 'batch' && decodeBatch(message.bytes)?.author === liar.seat()?.self;
 
-/** Some bad items, made of what it heard from others and of what its own banks sent. */
+/** Bad items, made of each that its own banks sent and of some that it heard from others. */
 function badItems(liar: Liar, own: readonly Uint8Array[]): Uint8Array[] {
   const { random, overheard } = liar;
-  const real = [...own, ...overheard.items];
-  return Array.from({ length: random.between(1, 6) }, () => {
-    const { lie } = liar.inTurn(ITEM_LIES);
-    return lie(real.length === 0 ? random.bytes(100) : random.pick(real), random);
-  });
+  const heard = overheard.items.length === 0 ? [random.bytes(100)] : overheard.items;
+  const made = Array.from({ length: random.between(1, 6) }, () => random.pick(heard));
+  return [...own, ...made].map((item) => liar.inTurn(ITEM_LIES).lie(item, random));
 }
 
 const FULL_OF_LITTLE = BATCH_ITEMS_MAX;
+/** Batches at once that no block may order all together: full ones, by their items; others, by their number. */
+const FLOODS = [
+  { batches: Math.ceil(BLOCK_ITEMS_MAX / FULL_OF_LITTLE) + 1, items: FULL_OF_LITTLE },
+  { batches: BLOCK_BATCHES_MAX + 1, items: 1 },
+] as const;
 /** In one Δ: a few seconds of it are more than a lane is to hold. */
 const FAR_BATCHES = 150;
 const FULL_OF_LARGE = Math.floor((BATCH_BYTES_MAX - 64) / (ITEM_BYTES_MAX + 4));
@@ -131,13 +141,26 @@ export const AUTHORING: Readonly<Record<string, Lie>> = {
     does: 'floods its lane with batches as large, and of as many items, as may be',
     rule: 'Lanes: what is not final of a lane is bounded; a block takes lanes in turn, within its bounds',
     act: async (liar) => {
-      if (liar.random.chance(700)) return;
-      const isLarge = liar.random.chance(200);
-      const item = isLarge ? new Uint8Array(ITEM_BYTES_MAX).fill(7) : liar.random.bytes(8);
-      await append(
-        liar,
-        Array.from({ length: isLarge ? FULL_OF_LARGE : FULL_OF_LITTLE }, () => item),
-      );
+      const { random } = liar;
+      if (random.chance(700)) return;
+      const [item, isFlood] = [random.bytes(8), random.chance(150)];
+      if (isFlood) {
+        const { batches, items } = random.pick(FLOODS);
+        for (let i = 0; i < batches; i++)
+          await append(
+            liar,
+            Array.from({ length: items }, () => item),
+          );
+      } else if (random.chance(200)) {
+        await append(
+          liar,
+          Array.from({ length: FULL_OF_LARGE }, () => new Uint8Array(ITEM_BYTES_MAX).fill(7)),
+        );
+      } else
+        await append(
+          liar,
+          Array.from({ length: FULL_OF_LITTLE }, () => item),
+        );
       liar.met('full_batches');
     },
   },
@@ -167,9 +190,9 @@ export const AUTHORING: Readonly<Record<string, Lie>> = {
     },
   },
   forged_batches: {
-    does: 'sends batches in the name of other authors, and others’ batches with something changed',
+    does: 'sends batches in the name of other authors, which follow their last, and others’ batches with something changed',
     rule: 'Lanes: a batch is its author’s by signature; who sends another is punished, and not its author',
-    act: (liar) => {
+    act: async (liar) => {
       const { random, overheard } = liar;
       if (overheard.batches.length === 0) return;
       const { bytes, signature } = random.pick(overheard.batches);
@@ -177,6 +200,17 @@ export const AUTHORING: Readonly<Record<string, Lie>> = {
       const at = random.between(0, Math.min(forged.length - 1, 60));
       forged[at] = (forged[at] ?? 0) ^ (1 << random.between(0, 7));
       liar.send(random.pick(liar.others()), 'batches', { type: 'batch', bytes: forged, signature });
+      const followed = decodeBatch(bytes);
+      if (followed !== null && random.chance(500)) {
+        const items = random.chance(500) ? [] : followed.items;
+        const next = { ...followed, number: followed.number + 1, previous: batchDigest(bytes), items };
+        const made = encodeBatch(next);
+        liar.sendAll('batches', {
+          type: 'batch',
+          bytes: made,
+          signature: random.chance(500) ? signature : await liar.signBatch(batchDigest(made)),
+        });
+      }
       liar.met('forged_batches');
     },
   },

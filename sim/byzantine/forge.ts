@@ -174,6 +174,15 @@ function rewritten(item: Uint8Array, change: (instruction: Instruction) => reado
   return encodeItem({ payloadBytes: read.instruction.payloadBytes, signatures: change(read.instruction) });
 }
 
+/** An item with other words in its payload, its signatures as they were; rubbish as it was when it was no instruction. */
+function reworded(item: Uint8Array, words: RegExp, others: string): Uint8Array {
+  const read = decodeItem(item);
+  if (!read.ok) return item;
+  const { payloadBytes, signatures } = read.instruction;
+  const text = new TextDecoder().decode(payloadBytes);
+  return encodeItem({ payloadBytes: new TextEncoder().encode(text.replace(words, others)), signatures });
+}
+
 const flipped = (bytes: Uint8Array, at: number): Uint8Array => bytes.map((byte, i) => (i === at ? byte ^ 1 : byte));
 
 /** SPEC, In a lane: nobody vouches for what is in it, and what is wrong with an item is the item's own result. */
@@ -218,6 +227,9 @@ export const ITEM_LIES = {
       })),
     ),
   replayed: (item) => item,
+  // What its signatures are not for: another instruction of the same bank, and the same with another amount.
+  id_altered: (item, random) => reworded(item, /"id":"./, `"id":"${random.between(0, 9)}`),
+  amount_altered: (item, random) => reworded(item, /"amount":"/, `"amount":"${random.between(1, 9)}`),
 } as const satisfies Record<string, ItemLie>;
 
 type FrameLie = (frame: Uint8Array, random: Random) => Uint8Array;
@@ -236,14 +248,7 @@ export const FRAME_LIES = {
 } as const satisfies Record<string, FrameLie>;
 
 /** An item that is issued in another century; rubbish as it was. What it was signed for is no longer what it says. */
-export function datedAhead(item: Uint8Array): Uint8Array {
-  const read = decodeItem(item);
-  if (!read.ok) return item;
-  const { payloadBytes, signatures } = read.instruction;
-  const text = new TextDecoder().decode(payloadBytes);
-  const later = text.replace(/"(issued|expires)":"20/g, '"$1":"21');
-  return encodeItem({ payloadBytes: new TextEncoder().encode(later), signatures });
-}
+export const datedAhead = (item: Uint8Array): Uint8Array => reworded(item, /"(issued|expires)":"20/g, '"$1":"21');
 
 /** The initiator of an item, or null when it is no instruction. */
 export function initiatorOf(item: Uint8Array): string | null {

@@ -1,6 +1,13 @@
 /** Each checker sees what it is there for, and holds nothing against who did nothing. */
 import t from 'tap';
-import { batchDigest, blockId, encodeBatch, laneStart, voteSigningBytes } from '../../protocol/block.js';
+import {
+  batchDigest,
+  batchSigningBytes,
+  blockId,
+  encodeBatch,
+  laneStart,
+  voteSigningBytes,
+} from '../../protocol/block.js';
 import { encodeMessage } from '../../protocol/envelope.js';
 import { BLOCK_BATCHES_MAX, BLOCK_ITEMS_MAX, VIEWS_AHEAD_MAX } from '../../protocol/limits.js';
 import type {
@@ -17,6 +24,7 @@ import { Checkers } from '../checkers.js';
 import { cheapSigner } from '../crypto.js';
 import { simGenesis } from '../workload.js';
 import { Agreement } from './agreement.js';
+import { Grounds } from './grounds.js';
 import { type Exchange, History } from './history.js';
 import { SETTLE_MS_MAX, viewsToSettle } from './liveness.js';
 import type { Outcomes } from './outcomes.js';
@@ -230,6 +238,32 @@ t.test('a vote has a quorum behind it, and a certificate that is passed on holds
   t.strictSame(judge([await passesOn(LIAR, [0, 1])]), [], 'a liar passes on what it likes');
   const last = { type: 'final', headers: [first], certificate: await certificate([0, 1]) };
   t.strictSame(judge([[[0, last]]]), ['grounds']);
+});
+
+t.test('what is ordered from a lane its author has signed', async (t) => {
+  const { network, validators: set } = GENESIS;
+  const judge = async (place: number): Promise<string[]> => {
+    const violations: string[] = [];
+    const options = { genesis: GENESIS, signatures: cheapFact };
+    const grounds = new Grounds((violation) => violations.push(violation), options, new Map());
+    const batch = {
+      author: 1,
+      epoch: 0,
+      incarnation: 0,
+      number: 1,
+      previous: hash('0'),
+      items: [],
+    } as unknown as Batch;
+    const bytes = encodeBatch(batch);
+    const { networkKey } = set.validators[place] as Validator;
+    const signer = cheapSigner({ voteKeys: [], networkKey });
+    const signature = await signer.network(batchSigningBytes(network, batchDigest(bytes)));
+    const executed = { lanes: [[], [{ batch, bytes, signature }]] };
+    grounds.onFinal(node(0), { block: { header: headerOf(1) }, executed } as unknown as Committed);
+    return kinds(violations);
+  };
+  t.strictSame(await judge(1), []);
+  t.strictSame(await judge(2), ['grounds']);
 });
 
 t.test('who votes for a block holds what it orders', (t) => {

@@ -1,15 +1,15 @@
 /**
  * What honest nodes say stands on what was said before (protocol/SPEC.md, Why it is safe): a certificate of its epoch that
- * one passes on holds, and a vote has a quorum's votes behind it. Counted here, from the frames of all nodes; what a node
+ * one passes on holds, a vote has a quorum's votes behind it, and what is ordered from a lane its author signed. Counted here, from the frames of all nodes; what a node
  * believes is not asked. Of members that lie any vote may have been heard, and of the voter itself its own.
  */
-import { voteSigningBytes } from '../../protocol/block.js';
+import { batchDigest, batchSigningBytes, voteSigningBytes } from '../../protocol/block.js';
 import { fromHex, toHex } from '../../protocol/codec.js';
 import type { Framed } from '../../protocol/envelope.js';
 import type { Genesis } from '../../protocol/genesis.js';
 import type { Ballot, Certificate, View, Vote } from '../../protocol/types.js';
 import type { SignatureFact } from '../naive/ledger.js';
-import type { CheckerOptions, Headers, Report, Watched } from './watched.js';
+import type { CheckerOptions, Committed, Headers, Report, Watched } from './watched.js';
 
 type Options = CheckerOptions & Required<Pick<CheckerOptions, 'genesis' | 'signatures'>>;
 
@@ -35,6 +35,23 @@ export class Grounds {
     this.#fact = signatures;
     this.#headers = headers;
     this.#liars = liars ?? (honest === undefined ? 0 : Number.MAX_SAFE_INTEGER);
+  }
+
+  /** An honest node made a block final: every batch of it is its author's. */
+  onFinal(node: Watched, { block: { header }, executed }: Committed): void {
+    const set = node.running?.replica.members.set;
+    if (set === undefined || set.epoch !== header.epoch) return;
+    for (const { batch, bytes, signature } of executed.lanes.flat()) {
+      const author = set.validators[batch.author];
+      const message = batchSigningBytes(this.#genesis.network, batchDigest(bytes));
+      const isSigned =
+        author !== undefined && this.#fact({ alg: 'Ed25519', key: fromHex(author.networkKey), signature, message });
+      if (isSigned) continue;
+      this.#report(
+        `grounds: block ${header.height} orders batch ${batch.number} of lane ${batch.author} without its author's signature`,
+      );
+      return;
+    }
   }
 
   /** An honest node sends a message. */

@@ -2,7 +2,7 @@
  * What a seed does to the world: one table. Each seed has a part of the faults only, each as rare or as frequent as it
  * happens to draw (swarm testing): what hides under one fault comes out under another alone.
  */
-import { TRIGGERS_PER_BLOCK_MAX } from '../../protocol/limits.js';
+import { SYNC_BLOCKS_MAX, TRIGGERS_PER_BLOCK_MAX } from '../../protocol/limits.js';
 import { faultsMax } from '../../protocol/types.js';
 import { LIES } from '../byzantine/lies.js';
 import { QUICK_SYNCS } from '../disk.js';
@@ -16,7 +16,7 @@ type Timed = readonly [afterMs: number, deed: Deed];
 /** What a plan is made of before its steps are. */
 type Cast = Pick<
   Plan,
-  'usual' | 'validators' | 'joiners' | 'liars' | 'twins' | 'fragile' | 'snapshotBlocks' | 'retention'
+  'usual' | 'validators' | 'joiners' | 'liars' | 'twins' | 'fragile' | 'snapshotBlocks' | 'retention' | 'answerBlocks'
 > & {
   /** The validators change. */
   readonly isChanging: boolean;
@@ -410,6 +410,7 @@ function castOf(random: Random): Cast {
     twins: areTwins ? faulty : [],
     fragile: lost,
     snapshotBlocks: random.pick([10_000, 10_000, 30, 12]),
+    answerBlocks: random.pick([SYNC_BLOCKS_MAX, SYNC_BLOCKS_MAX, 12, 3]),
     retention: random.chance(250) ? { blocks: random.between(1, 20), days: 3 } : null,
     isChanging: random.chance(joiners > 0 ? 700 : 150),
     steadyLie: random.chance(400) ? random.pick([...LIES.keys()]) : null,

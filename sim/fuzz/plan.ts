@@ -1,6 +1,7 @@
 /** A run of the virtual world as data: what it is made of, what is done to it, and when. Made from a seed, or cut down. */
 import type { Table } from '../../node/ports.js';
 import type { Retention } from '../../node/replica/prune.js';
+import { SYNC_BLOCKS_MAX } from '../../protocol/limits.js';
 import type { SyncTimes } from '../disk.js';
 import type { CrashPoint } from '../process.js';
 import type { Profile } from '../workload.js';
@@ -80,6 +81,8 @@ export interface Plan {
   /** A node that is more blocks behind than this fetches a snapshot. */
   readonly snapshotBlocks: number;
   readonly retention: Retention | null;
+  /** How many final blocks one answer has at most. */
+  readonly answerBlocks: number;
   readonly realSignatures: boolean;
   readonly profile: Profile;
   /** How the network does when nothing is wrong with it. */
@@ -100,6 +103,7 @@ export const CALM_PLAN: Plan = {
   fragile: [],
   snapshotBlocks: 10_000,
   retention: null,
+  answerBlocks: SYNC_BLOCKS_MAX,
   realSignatures: false,
   profile: 'light',
   usual: CALM,
