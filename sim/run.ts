@@ -7,9 +7,9 @@ import { type Hash, type PeerKey, unreachable, type ValidatorSet } from '../prot
 import type { Liar, Seat } from './byzantine/liar.js';
 import { newLiar } from './byzantine/lies.js';
 import { Twins } from './byzantine/twins.js';
-import { statusIn } from './checkers/reads.js';
 import { cheapFact, realFact } from './checkers/signatures.js';
 import { QUICK_SYNCS, type SimDisk } from './disk.js';
+import { Clients } from './fuzz/clients.js';
 import { DamageDone, isOfLastBlock } from './fuzz/damage.js';
 import { Membership } from './fuzz/membership.js';
 import type { Deed, Plan } from './fuzz/plan.js';
@@ -17,7 +17,7 @@ import { Recorder } from './fuzz/recorder.js';
 import { Rules } from './fuzz/rules.js';
 import { SIM_TIMING, SimNode, type SimNodeOptions } from './node.js';
 import { Random } from './random.js';
-import { readJws, simGenesis, Workload } from './workload.js';
+import { simGenesis, Workload } from './workload.js';
 import { World } from './world.js';
 
 export interface RunResult {
@@ -63,6 +63,7 @@ class Stage {
   readonly #world: World;
   readonly #recorder: Recorder;
   readonly #rules: Rules;
+  readonly #clients: Clients;
   readonly #genesis: Genesis;
   /** By their place in the genesis set, and those beyond it; a liar too, and one of two twins. */
   readonly #nodes: readonly SimNode[];
@@ -96,6 +97,7 @@ class Stage {
     const forgetsAfterMs = retention === null ? null : 2 * retention.days * DAY_MS;
     const liars = plan.liars.length + plan.twins.length;
     this.#recorder = new Recorder(world, { honest, liars, genesis, signatures, forgetsAfterMs }, isTracing);
+    this.#clients = new Clients(world, this.#recorder, honest);
     this.#rules = new Rules((violation) => this.violate(violation), genesis.parameters.skewMs);
     const stage = this;
     const around = {
@@ -247,7 +249,7 @@ class Stage {
     const honest = nodes.filter(({ self }) => this.#isHonest(self));
     let accepted = 0;
     for (const jws of all)
-      void this.#submit(this.#chance.pick(honest), jws).then((isAccepted) => {
+      void this.#clients.submit(this.#chance.pick(honest), jws).then((isAccepted) => {
         if (isAccepted) accepted += 1;
       });
     await this.#world.run(this.#world.nowMs + SETTLE_MS, () => accepted === all.length);
@@ -351,15 +353,15 @@ class Stage {
     switch (deed.do) {
       case 'submit':
         this.#chance = new Random(deed.chance);
-        void this.#submit(this.#node(deed.node), await this.#workload.next());
+        void this.#clients.submit(this.#node(deed.node), await this.#workload.next());
         break;
       case 'propose':
         this.#chance = new Random(deed.chance);
         for (const jws of await this.#workload.lapsing(deed.count, deed.forMs))
-          void this.#submit(this.#node(deed.node), jws);
+          void this.#clients.submit(this.#node(deed.node), jws);
         break;
       case 'ask':
-        void this.#ask(this.#node(deed.node), deed.chance);
+        void this.#clients.ask(this.#node(deed.node), deed.chance);
         break;
       case 'crash':
         for (const node of deed.nodes) this.#crash(this.#node(node), deed.how);
@@ -475,7 +477,7 @@ class Stage {
     };
     const through = this.#nodes.find(({ self, running }) => running !== null && this.#isHonest(self));
     if (members.length === 0 || through === undefined) return;
-    void this.#submit(through, await this.#membership.change(members, this.#present(), isFit));
+    void this.#clients.submit(through, await this.#membership.change(members, this.#present(), isFit));
   }
 
   #slow(pair: string, bytesPerSecond: number | null): void {
@@ -495,38 +497,6 @@ class Stage {
     await world.run(world.nowMs + 1000);
     for (const node of all) this.#start(node);
     await world.run(world.nowMs + START_MS_MAX, () => !isStopping());
-  }
-
-  /** Whether an honest node has answered 202. */
-  async #submit(node: SimNode, jws: JwsJson): Promise<boolean> {
-    const instruction = readJws(jws);
-    const { digest, issuedMs, expiresMs, payload } = instruction;
-    const isEarly = issuedMs > Math.max(node.time.shownMs, node.running?.replica.chain.final.header.time ?? 0);
-    const answer = await node.handle('submitInstruction', { body: utf8(JSON.stringify(jws)) });
-    if (answer?.ok !== true || !this.#isHonest(node.self)) return false;
-    if (node.running?.replica.members.self === null) this.#world.met('participant_accepted');
-    if (isEarly) this.#world.met('waited_at_door');
-    const name = `${payload.initiator}/${payload.id}`;
-    this.#recorder.acknowledged.push({ digest, name, node: node.self, expiresMs, instruction });
-    return true;
-  }
-
-  /** How something stands that was accepted, what somebody has, and a block, as a client of this node. */
-  async #ask(node: SimNode, chance: number): Promise<void> {
-    const accepted = this.#recorder.acknowledged;
-    if (node.running === null || accepted.length === 0) return;
-    const random = new Random(chance);
-    const { digest, name } = random.pick(accepted);
-    const [bic = ''] = name.split('/');
-    const recorder = this.#recorder;
-    const shown = await node.handle('getInstruction', { params: { digest } });
-    const status = shown === null ? null : statusIn(shown);
-    if (status !== null) recorder.onShown(node, digest, status);
-    const balances = await node.handle('getBalances', { params: { bic } });
-    if (balances !== null) recorder.onBalances(node, bic, balances);
-    const height = random.between(1, recorder.height);
-    const block = await node.handle('getBlock', { params: { height: `${height}` } });
-    if (block !== null) recorder.onBlock(node, height, block);
   }
 
   async #settle(what: string, nodes: readonly SimNode[] = this.#nodes): Promise<void> {

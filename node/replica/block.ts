@@ -26,3 +26,9 @@ export interface Block {
   asked: boolean;
   learning: boolean;
 }
+
+/** A block that is final, or about to be. */
+export interface Committed {
+  readonly block: Block;
+  readonly executed: Executed;
+}

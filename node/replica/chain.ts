@@ -3,7 +3,6 @@
  * Synchronous but for signature facts and the write that makes blocks final; both come back to the replica as a turn.
  */
 import { applyBlock } from '../../ledger/apply.js';
-import { packReceipts } from '../../ledger/receipt.js';
 import type { Changes, State } from '../../ledger/state.js';
 import { blockId, resultRoot } from '../../protocol/block.js';
 import { BLOCK_BATCHES_MAX, SYNC_BLOCKS_MAX, UNFINALIZED_BLOCKS_MAX } from '../../protocol/limits.js';
@@ -22,12 +21,12 @@ import {
   type View,
 } from '../../protocol/types.js';
 import type { Operation, Ports } from '../ports.js';
-import type { Block, Executed } from './block.js';
+import type { Block, Committed, Executed } from './block.js';
 import { type Corrupt, unlessDamaged } from './checked.js';
-import { isPastMemory, placeWithoutTrace } from './ends.js';
 import { areFactsKnown, learnFacts, ordered } from './facts.js';
+import { endsWithoutTrace, recordsOf } from './finalwrite.js';
 import { fitsBlock, type HeldBatch, isOnward, type Lanes, samePoint } from './lanes.js';
-import { type FinalPointer, getPlace, putBlock, putFinal, putPlace, putReceipts } from './records.js';
+import { type FinalPointer, putFinal } from './records.js';
 import type { RestartGoal } from './restart.js';
 
 /**
@@ -48,11 +47,6 @@ export interface Wants {
 export type Progress =
   | { readonly type: 'validated'; readonly view: View; readonly block: BlockId; readonly valid: boolean }
   | { readonly type: 'applied'; readonly view: View; readonly block: BlockId; readonly root: Root };
-
-export interface Committed {
-  readonly block: Block;
-  readonly executed: Executed;
-}
 
 /** Lists of ids that need no longer be remembered: a range of keys of the table `ids`. */
 export type Expired = NonNullable<Changes['expired']>;
@@ -426,58 +420,17 @@ export class Chain {
     const real = chain.filter(({ header: { height } }, i) => height !== chain[i - 1]?.header.height);
     const closing = chain.slice(real.length).map(({ header }) => header);
     const blocks = real.map((block): Committed => ({ block, executed: block.executed as Executed }));
-    const operations = blocks.flatMap((committed, i) =>
-      i < blocks.length - 1 ? this.#operations(committed, null, []) : this.#operations(committed, certificate, closing),
-    );
-    operations.push(...this.#dropped(blocks));
+    const { store, lanes } = this.#deps;
+    const operations = [
+      ...recordsOf(blocks, certificate, closing),
+      ...endsWithoutTrace(blocks, store, lanes.self),
+      ...more,
+      putFinal(pointer),
+    ];
     const expired =
       blocks.map(({ executed: { state } }) => state.changes().expired).findLast((range) => range !== null) ?? null;
     this.#writing = true;
-    return { type: 'write', operations: [...operations, ...more, putFinal(pointer)], blocks, pointer, expired };
-  }
-
-  #operations(
-    { block, executed }: Committed,
-    certificate: Certificate | null,
-    closing: readonly BlockHeader[],
-  ): Operation[] {
-    const { header } = block;
-    const { height, time } = header;
-    const { receipts, receiptsRoot, stateRoot, parentRoot, root } = executed;
-    const changes = executed.state.changes();
-    const operations: Operation[] = [
-      putBlock({ header, receiptsRoot, stateRoot, parentRoot, root, certificate, closing }),
-      putReceipts(height, packReceipts(receipts)),
-      ...receipts.map(({ digest }, position) => putPlace(digest, { type: 'receipt', height, time, position })),
-    ];
-    for (const { key, value } of changes.state) {
-      operations.push(
-        value === null ? { type: 'delete', table: 'state', key } : { type: 'put', table: 'state', key, value },
-      );
-    }
-    for (const { key, value } of changes.ids) operations.push({ type: 'put', table: 'ids', key, value });
-    return operations;
-  }
-
-  /** What these blocks order without a receipt, and nothing else has given a place: its end must be told after a restart, too. */
-  #dropped(blocks: readonly Committed[]): Operation[] {
-    const { store, lanes } = this.#deps;
-    const told = new Set(blocks.flatMap(({ executed }) => executed.receipts.map(({ digest }) => digest)));
-    const operations: Operation[] = [];
-    for (const { block, executed } of blocks) {
-      const { time } = block.header;
-      for (const [lane, batches] of executed.lanes.entries()) {
-        for (const item of batches.flatMap(({ items }) => items)) {
-          if (item === null || told.has(item.instruction.digest)) continue;
-          const { instruction } = item;
-          // Past the ledger's memory nothing tells whether what another lane brings once had an outcome; for its own this node answers.
-          if (isPastMemory(instruction, time) && lane !== lanes.self) continue;
-          if (getPlace(store, instruction.digest) === null)
-            operations.push(putPlace(instruction.digest, placeWithoutTrace(instruction, executed.state, block.header)));
-        }
-      }
-    }
-    return operations;
+    return { type: 'write', operations, blocks, pointer, expired };
   }
 
   /** The write is durable: rival branches go, and the lanes forget what is ordered. */

@@ -16,8 +16,9 @@ import {
   type ValidatorIndex,
 } from '../../protocol/types.js';
 import type { Ports, Purpose } from '../ports.js';
+import type { Committed } from './block.js';
 import type { Budget } from './budget.js';
-import type { Chain, Committed } from './chain.js';
+import type { Chain } from './chain.js';
 import { type Corrupt, unlessDamaged } from './checked.js';
 import type { Lanes } from './lanes.js';
 import type { Members } from './members.js';

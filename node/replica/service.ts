@@ -32,7 +32,7 @@ import type {
   ValidatorView,
 } from '../ports.js';
 import type { Verdict } from './admission.js';
-import type { Committed } from './chain.js';
+import type { Committed } from './block.js';
 import { Corrupt } from './checked.js';
 import { type BlockRecord, getBatch, getBlock, getHandOver, getPlace, getReceipts } from './records.js';
 import type { Replica } from './replica.js';

@@ -2,7 +2,8 @@
 import type { Input } from '../../protocol/bft/core.js';
 import type { Framed, Message, Statement } from '../../protocol/envelope.js';
 import type { Ballot, InstructionDigest, PeerKey } from '../../protocol/types.js';
-import type { Committed, Expired } from './chain.js';
+import type { Committed } from './block.js';
+import type { Expired } from './chain.js';
 import type { Corrupt } from './checked.js';
 import type { HeldBatch } from './lanes.js';
 import type { FinalPointer } from './records.js';

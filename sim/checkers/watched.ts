@@ -1,6 +1,6 @@
 /** What the checkers look at of a node, and what they know of a run before it begins. */
 import type { Table } from '../../node/ports.js';
-import type { Committed } from '../../node/replica/chain.js';
+import type { Committed } from '../../node/replica/block.js';
 import type { Replica } from '../../node/replica/replica.js';
 import type { Service } from '../../node/replica/service.js';
 import { decodeMessage, type Framed } from '../../protocol/envelope.js';

@@ -10,6 +10,7 @@ const inInbox = (find: string, replace: string): Edit => ({ file: 'node/replica/
 
 const SYNC = 'const sync = votes.length > 0 || decided.batches.length > 0 ||';
 /** Nodes execute in the order in which batches arrived, so that their results differ. */
+const inWrite = (find: string, replace: string): Edit => ({ file: 'node/replica/finalwrite.ts', find, replace });
 const ARRIVAL_ORDER = inChain(
   'const items = lanes.map((batches) => batches.flatMap((held) => held.items));',
   'const items = lanes.map((batches) => [...batches].sort((a, b) => a.sinceMs % 7 - b.sinceMs % 7).flatMap((held) => held.items));',
@@ -182,7 +183,7 @@ export const REPLICA_MUTANTS: readonly Mutant[] = [
     name: 'ids_not_stored',
     breaks: 'used ids are remembered past the commit of their block',
     edits: [
-      inChain(
+      inWrite(
         "for (const { key, value } of changes.ids) operations.push({ type: 'put', table: 'ids', key, value });",
         '',
       ),
@@ -192,7 +193,7 @@ export const REPLICA_MUTANTS: readonly Mutant[] = [
     name: 'deletions_not_stored',
     breaks: 'what leaves the state leaves the disk',
     edits: [
-      inChain(
+      inWrite(
         "value === null ? { type: 'delete', table: 'state', key } :",
         "value === null ? { type: 'delete', table: 'index', key } :",
       ),
@@ -201,6 +202,6 @@ export const REPLICA_MUTANTS: readonly Mutant[] = [
   {
     name: 'end_without_a_note',
     breaks: 'the end of what was ordered without a receipt is known after a restart',
-    edits: [inChain('operations.push(...this.#dropped(blocks));', '')],
+    edits: [inChain('...endsWithoutTrace(blocks, store, lanes.self),', '')],
   },
 ];
