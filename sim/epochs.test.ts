@@ -1,5 +1,9 @@
 /** The set of validators changes while payments flow: it grows, shrinks, is replaced, and nothing that was answered for is lost. */
 import t from 'tap';
+import { voteSigningBytes } from '../protocol/block.js';
+import { encodeMessage } from '../protocol/envelope.js';
+import type { Ballot, Validator, ValidatorIndex, ValidatorSet } from '../protocol/types.js';
+import { cheapSigner } from './crypto.js';
 import { Stage, spareKeyOf } from './stage.test-helper.js';
 import { hexKey } from './workload/parties.js';
 
@@ -117,6 +121,57 @@ t.test('a new validator joins from a snapshot, and votes', async (t) => {
   t.ok(await stage.settle(), 'all that was answered for is final');
   await stage.checkers.atEnd(stage.nodes);
   t.strictSame(stage.checkers.violations, []);
+});
+
+t.test('a removed validator stops counting at once, whatever it goes on signing, and whoever brings it', async (t) => {
+  const stage = new Stage(26);
+  await stage.open();
+  await stage.registerNode(0);
+  const joiner = stage.join(0);
+  await stage.until(() => stage.node(0).running?.replica.chain.final.state.nodeKeys().length === 5);
+  await joiner.start();
+  const { networkKey, voteKey } = stage.genesis.validators.validators[3] as Validator;
+  const signer = cheapSigner({ voteKeys: [voteKey], networkKey });
+  await stage.govern([0, 1, 2, 4], [0, 1, 2, 3]);
+  t.ok(await stage.until(() => stage.nodes.every((node) => stage.epochOf(node) === 1)));
+  const [first, accomplice, other] = [stage.node(0), stage.node(1), stage.node(2)];
+  for (const node of [accomplice, other]) node.crash();
+  const before = stage.heightOf(first);
+  let sent = 0;
+  const { network } = stage.genesis;
+  const vote = async (ballot: Ballot): Promise<void> => {
+    const set = first.running?.replica.members.set as ValidatorSet;
+    const signature = await signer.vote(voteSigningBytes(network, set, ballot), voteKey);
+    for (const place of set.validators.keys()) {
+      const frame = encodeMessage({
+        epoch: set.epoch,
+        type: 'vote',
+        vote: { ballot, signer: place as ValidatorIndex, signature },
+      });
+      // It sends them itself, and has one bring them that lies for it.
+      for (const from of [networkKey, accomplice.key]) {
+        for (const { running } of [first, joiner]) running?.bus.receive(from, 'consensus', frame);
+        sent += 1;
+      }
+    }
+  };
+  const said = (): Ballot[] =>
+    [...(first.running?.replica.core.rounds.values() ?? [])].flatMap(({ votes }) =>
+      [...votes.notarize.values(), ...votes.nullify.values(), ...votes.finalize.values()].map(({ ballot }) => ballot),
+    );
+  for (let times = 0; times < 20; times++) {
+    await stage.until(() => false, 0.5);
+    for (const ballot of said()) await vote(ballot);
+  }
+  t.ok(sent > 100, `${sent} votes of its`);
+  t.equal(stage.heightOf(first), before, 'two of four are no quorum with it');
+  for (const node of [accomplice, other]) await node.start();
+  t.ok(await stage.settle(), 'all that was answered for is final');
+  await stage.checkers.atEnd(stage.nodes);
+  // That it was brought forged votes is held against the one that brought them, and nothing else against anybody.
+  const others = stage.checkers.violations.filter((violation) => !violation.startsWith('punished: '));
+  t.strictSame(others, []);
+  t.ok(stage.checkers.violations.length > 0);
 });
 
 t.test('who is away for two changes of the set fetches its way to the last', async (t) => {

@@ -15,8 +15,9 @@ export const rememberedAs = ({ code, height, time }: Pick<IdRecord, 'code' | 'he
 
 /**
  * The place of an instruction that left no receipt, seen from a final block: its own outcome, if the ledger remembers one;
- * that its id is another's, if it is for as long as it could count; else that it ends when it expires. So long after that
- * the ledger would remember nothing, it may have had an outcome all the same, which this node never saw or has forgotten.
+ * that its id is another's, if that came before it expired and is for as long as it could count; else that it ends when it
+ * expires. So long after that the ledger would remember nothing, it may have had an outcome all the same, which this node
+ * never saw or has forgotten.
  */
 export function placeWithoutTrace(
   instruction: Pick<Instruction, 'digest' | 'payload' | 'expiresMs'>,
@@ -27,7 +28,7 @@ export function placeWithoutTrace(
   const { digest, payload, expiresMs } = instruction;
   const record = recordAgainst(state, time, payload);
   if (record?.digest === digest) return rememberedAs(record);
-  if (record !== undefined && record.until >= expiresMs)
+  if (record !== undefined && record.since <= expiresMs && record.until >= expiresMs)
     return { type: 'taken', height: record.height, time: record.time };
   return { type: 'dropped', expires: expiresMs };
 }
