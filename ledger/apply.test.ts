@@ -386,8 +386,12 @@ t.test('the life of a settlement', (t) => {
   );
 
   const third = proposed(book);
+  const usedAt = book.time;
   t.same(codes(book.pass(HOUR - 1001)), [], 'until its cut-off it stands');
   t.same(codes(book.pass(2)), ['lapsed'], 'past it, it lapses by itself');
+  const ended = book.state.record(ALFA, third.instruction.payload.id as never);
+  t.match(ended, { since: usedAt, time: book.time }, 'its id has been used since it was proposed');
+  t.ok(book.time > usedAt);
   t.same(codesOf(book.block(name(book, 'consent', BETA, third.instruction.digest)), third), []);
 
   const fourth = proposed(book);

@@ -18,7 +18,7 @@ export interface IdRecord extends Named {
   readonly code: ResultCode;
   readonly height: Height;
   readonly time: TimestampMs;
-  /** The time of the block that used the id. */
+  /** The time of the block that first recorded this instruction under the id; later ends of it leave it as it is. */
   readonly since: TimestampMs;
   /** It counts while block time is not past it. */
   readonly until: TimestampMs;

@@ -66,6 +66,7 @@ export class Posting {
   /** Remembers an instruction's id with its result so far, without a receipt. */
   remember({ digest, initiator, id, kind }: Named, code: ResultCode, until: TimestampMs): void {
     const { height, time } = this.at;
+    // What ends later has used its id all along.
     const known = this.state.record(initiator, id);
     const since = known?.digest === digest ? known.since : time;
     this.state.memory.setRecord({ digest, initiator, id, kind, code, height, time, since, until });

@@ -44,7 +44,7 @@ export function countsForInitiator(
  * but another's, or who holds a node key could use up the ids of its bank's payments.
  */
 export function recordAgainst(
-  state: State,
+  state: Pick<State, 'record'>,
   time: TimestampMs,
   { kind, initiator, id }: Pick<Payload, 'kind' | 'initiator' | 'id'>,
 ): IdRecord | undefined {

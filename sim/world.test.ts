@@ -12,7 +12,7 @@ import { readJws, simGenesis, Workload } from './workload.js';
 import { World } from './world.js';
 
 t.test('the full mix: crashes, partitions, disks, clocks, liars', async (t) => {
-  for (const seed of [1, 2, 3, 4]) {
+  for (const seed of [1, 2]) {
     const { violations, height, acknowledged, situations } = await run(planOf(seed));
     t.strictSame(violations, [], `seed ${seed}: ${height} blocks`);
     t.ok(acknowledged > 10, 'the network was at work');

@@ -24,7 +24,7 @@ import type { Operation, Ports } from '../ports.js';
 import type { Block, Committed, Executed } from './block.js';
 import { type Corrupt, unlessDamaged } from './checked.js';
 import { areFactsKnown, learnFacts, ordered } from './facts.js';
-import { endsWithoutTrace, recordsOf } from './finalwrite.js';
+import { endsWithoutTrace, operationsOf } from './finalwrite.js';
 import { fitsBlock, type HeldBatch, isOnward, type Lanes, samePoint } from './lanes.js';
 import { type FinalPointer, putFinal } from './records.js';
 import type { RestartGoal } from './restart.js';
@@ -422,7 +422,7 @@ export class Chain {
     const blocks = real.map((block): Committed => ({ block, executed: block.executed as Executed }));
     const { store, lanes } = this.#deps;
     const operations = [
-      ...recordsOf(blocks, certificate, closing),
+      ...operationsOf(blocks, certificate, closing),
       ...endsWithoutTrace(blocks, store, lanes.self),
       ...more,
       putFinal(pointer),

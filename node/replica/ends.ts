@@ -21,7 +21,7 @@ export const rememberedAs = ({ code, height, time }: Pick<IdRecord, 'code' | 'he
  */
 export function placeWithoutTrace(
   instruction: Pick<Instruction, 'digest' | 'payload' | 'expiresMs'>,
-  state: State,
+  state: Pick<State, 'record'>,
   { height, time }: Pick<BlockHeader, 'height' | 'time'>,
 ): Place {
   if (isPastMemory(instruction, time)) return { type: 'before', height, time };

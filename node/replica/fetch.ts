@@ -41,7 +41,7 @@ const FORWARD_DELTAS = 8;
 interface Deps extends Pick<Ports, 'clock' | 'store' | 'bus'> {
   readonly members: Members;
   readonly deltaMs: number;
-  /** Final blocks that one answer has at most, where they can be shown so: up to SYNC_BLOCKS_MAX. */
+  /** After so many final blocks an answer ends, if one of them has a certificate; else at the first that has, within SYNC_BLOCKS_MAX. */
   readonly answerBlocks: number;
   readonly core: Core;
   readonly chain: Chain;
@@ -340,7 +340,7 @@ export class Fetch {
     const { answerBlocks } = this.#deps;
     const headers: BlockHeader[] = [];
     let whole: Extract<Message, { type: 'final' }> | null = null;
-    // Blocks up to the first certified one are an answer whatever their number.
+    // An answer must end with a certificate: to the first one it may be as long as a message holds.
     for (let height = from; headers.length < (whole === null ? SYNC_BLOCKS_MAX : answerBlocks); height++) {
       const record = getBlock(this.#deps.store, height);
       if (record === null) break;

@@ -1,4 +1,4 @@
-/** What a write puts down that makes blocks final: their records and receipts, the state and the ids that they changed, and ends that no receipt tells. */
+/** What the write that makes blocks final puts down: their records and receipts, what they changed of state and ids, and ends that no receipt tells. */
 import { packReceipts } from '../../ledger/receipt.js';
 import type { BlockHeader, Certificate, ValidatorIndex } from '../../protocol/types.js';
 import type { Operation, Store } from '../ports.js';
@@ -6,17 +6,17 @@ import type { Committed } from './block.js';
 import { isPastMemory, placeWithoutTrace } from './ends.js';
 import { getPlace, putBlock, putPlace, putReceipts } from './records.js';
 
-/** All that these blocks changed, oldest first. The certificate is the last one's, with the closing blocks after it. */
-export const recordsOf = (
+/** All that these blocks changed, oldest first. The certificate is the last one's, with the closing blocks after it; null where a restart makes it final. */
+export const operationsOf = (
   blocks: readonly Committed[],
   certificate: Certificate | null,
   closing: readonly BlockHeader[],
 ): Operation[] =>
   blocks.flatMap((committed, i) =>
-    i < blocks.length - 1 ? operationsOf(committed, null, []) : operationsOf(committed, certificate, closing),
+    i < blocks.length - 1 ? ofBlock(committed, null, []) : ofBlock(committed, certificate, closing),
   );
 
-function operationsOf(
+function ofBlock(
   { block, executed }: Committed,
   certificate: Certificate | null,
   closing: readonly BlockHeader[],

@@ -59,7 +59,7 @@ export interface ReplicaConfig {
   readonly batchMs: number;
   /** An idle network makes an empty block this often, so that time goes on for what expires. */
   readonly heartbeatMs: number;
-  /** Final blocks that one answer to a node that is behind has at most. */
+  /** After so many final blocks an answer ends, if one of them has a certificate; else at the first that has, within SYNC_BLOCKS_MAX. */
   readonly answerBlocks: number;
 }
 

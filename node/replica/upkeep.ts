@@ -61,7 +61,7 @@ export class Upkeep implements UpkeepPort {
   #wholeUntil: Epoch;
   /** Whether only a snapshot brings back what the disk has damaged. */
   #lacksIds = false;
-  /** Who says that it no longer has the block after `height`, the last final one here. */
+  /** Who said that it no longer has the block after `height`, the last final one here at the time. */
   #goneAfter: { readonly height: Height; readonly peers: Set<PeerKey> } = { height: 0 as Height, peers: new Set() };
 
   /** `current` is the present replica; `onSnapshot` is told when a snapshot is whole and waits to be installed. */
@@ -75,7 +75,7 @@ export class Upkeep implements UpkeepPort {
     const parts = {
       ...ports,
       ...config,
-      peers: () => this.#peers(),
+      peers: () => this.#sources(),
       setOf: (epoch: Epoch) => this.#setOf(epoch),
       send: (to: PeerKey, message: Message) => this.#send(to, message),
       punish: (peer: PeerKey, reason: string) => bus.punish(peer, reason),
@@ -175,24 +175,26 @@ export class Upkeep implements UpkeepPort {
   }
 
   /**
-   * Whether at least one honest validator has let go of it, since f + 1 say so: who lacks few blocks may have been away for
-   * long. Where no more than f of its own set are connected, perhaps because that is long gone, others' word counts as well.
+   * Whether the next block is as good as gone. f + 1 of this epoch's set say so, and so an honest one does: who lacks few
+   * blocks may have been away for long. Where no more than f of the set are connected (it may be long gone), anybody's word
+   * counts, and as many as are connected are enough. Liars may be among them; what they lead to is a snapshot, which is checked.
    */
   get #isNextGone(): boolean {
     const { chain, members } = this.#current();
     const { height, peers } = this.#goneAfter;
     if (height !== chain.final.header.height) return false;
-    const connected = this.#ports.bus.peers().filter((each) => each.connected);
-    const isOfSet = (peer: PeerKey): boolean => members.placeOf(peer) !== null;
     const needed = faultsMax(members.size) + 1;
-    const isCutOff = connected.filter(({ peer }) => isOfSet(peer)).length < needed;
-    const heard = isCutOff ? peers.size : [...peers].filter(isOfSet).length;
-    return heard >= (isCutOff ? Math.min(needed, Math.max(1, connected.length)) : needed);
+    const isOfSet = (peer: PeerKey): boolean => members.placeOf(peer) !== null;
+    const connected = this.#ports.bus.peers().flatMap((each) => (each.connected ? [each.peer] : []));
+    if (connected.filter(isOfSet).length >= needed) return [...peers].filter(isOfSet).length >= needed;
+    return peers.size >= Math.min(needed, Math.max(1, connected.length));
   }
 
-  /** Whom to ask for what leads past the gap: the validators of this epoch, and who said that there is one. */
-  #peers(): readonly PeerKey[] {
-    return [...new Set([...this.#current().members.others, ...this.#goneAfter.peers])];
+  /** Whom to ask for what this node lacks: this epoch's other validators, and while its next block may be gone whoever said so. */
+  #sources(): readonly PeerKey[] {
+    const { chain, members } = this.#current();
+    const { height, peers } = this.#goneAfter;
+    return height === chain.final.header.height ? [...new Set([...members.others, ...peers])] : members.others;
   }
 
   #behind(): void {
@@ -240,7 +242,7 @@ export class Upkeep implements UpkeepPort {
         this.#wholeUntil = to as Epoch;
         continue;
       }
-      for (const peer of this.#peers()) this.#send(peer, { type: 'wantHandOver', to: to as Epoch });
+      for (const peer of this.#sources()) this.#send(peer, { type: 'wantHandOver', to: to as Epoch });
       return;
     }
   }

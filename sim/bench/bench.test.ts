@@ -1,7 +1,5 @@
-/** The bench: its parts, and once the whole of it in its shortest form. What came out is looked at, never how fast. */
-import { spawnSync } from 'node:child_process';
+/** The parts of the bench. The whole of it, short, is a step of `.ci/run`. */
 import { randomBytes } from 'node:crypto';
-import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { keySigner } from '../../node/api/signing.js';
 import { utf8 } from '../../protocol/codec.js';
@@ -12,7 +10,6 @@ import { percentile } from './measure.js';
 import { type BenchBank, checksOf, httpPost, SCENARIOS, SIGNATURES, Traffic } from './traffic.js';
 import { valueOf } from './world.js';
 
-const repository = (path: string): string => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 const banks = ['A', 'B', 'C', 'D'].map(
   (letter, node): BenchBank => ({ party: `BNK${letter}HK22XXX`, node, seed: randomBytes(32) }),
 );
@@ -50,25 +47,4 @@ t.test('figures', async (t) => {
   t.same([percentile(hundred, 0.5), percentile(hundred, 0.99), percentile([7], 0.5)], [50, 99, 7]);
   t.equal(valueOf('# HELP x_total x\nx_totals 1\nx_total 41.5\n', 'x_total'), 41.5);
   t.throws(() => valueOf('x_total 1', 'y_total'));
-});
-
-t.test('the whole bench, short', async (t) => {
-  // The validators run what is built, as `npm run bench` does.
-  spawnSync(process.execPath, [repository('node/prepare.mjs')], { stdio: ['ignore', 2, 2] });
-  const { status, stdout, stderr } = spawnSync(
-    process.execPath,
-    [repository('dist/sim/bench/main.js'), '--seconds', '1', '--only', 'pvp', '--json'],
-    { encoding: 'utf8' },
-  );
-  t.equal(status, 0, stderr);
-  const { pvp } = JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as { pvp: Record<string, unknown> };
-  t.match(pvp, {
-    tps: Number,
-    finalityMs: { p50: Number, p99: Number },
-    ceilingTps: Number,
-    ratio: Number,
-    cpuUsPerTxPerNode: Number,
-    bytesPerTx: Number,
-    algorithm: 'Ed25519',
-  });
 });

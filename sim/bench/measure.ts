@@ -22,13 +22,15 @@ const WARM_UP_INSTRUCTIONS = 2_000;
 const WARM_UP_MS_MAX = 15_000;
 /** Blocks that a measure of throughput spans, where thrice the time allows. */
 const BLOCKS_MIN = 10;
+/** So long a first block is waited for: nothing would be measured without. */
+const FIRST_BLOCK_MS_MAX = 30_000;
 const BLOCKS_STEP_MS = 500;
 const DRAIN_MS_MAX = 30_000;
 const CEILING_MS = 1_000;
-/** Of a steady load, one in so many is followed to its finality. */
-const SAMPLE_EVERY = 8;
-/** A steady load is no smaller, so that some of it is followed from every driver to every node. */
-const STEADY_MIN = 128;
+/** Of a steady load, one in so many is followed to its finality. Prime to the number of nodes, so that each has its share. */
+const SAMPLE_EVERY = 7;
+/** A steady load is no smaller: a driver follows some of it on every node. */
+const STEADY_INSTRUCTIONS_MIN = 128;
 
 export interface Figures {
   /** Instructions settled a second, at saturation. */
@@ -64,7 +66,7 @@ interface Settings {
   readonly say: (line: string) => void;
 }
 
-/** Measures one scenario. Rejects when anything that was taken did not settle. */
+/** Measures one scenario. Rejects when anything that was taken did not settle, or nothing settled at all. */
 export async function measure({ world, scenario, seconds, say }: Settings): Promise<Measured> {
   const { network, id, banks } = world;
   say('checking signatures in a bare loop on every core');
@@ -195,7 +197,7 @@ async function saturate(
   // On a machine that is busy with other things a block may take seconds, and one more or less would be the result.
   const isShort = (): boolean => {
     const [blocks, durationMs] = [end.height - start.height, end.atMs - start.atMs];
-    return blocks === 0 ? durationMs < DRAIN_MS_MAX : blocks < BLOCKS_MIN && durationMs < 3000 * seconds;
+    return blocks < BLOCKS_MIN && durationMs < Math.max(3000 * seconds, blocks === 0 ? FIRST_BLOCK_MS_MAX : 0);
   };
   while (isShort() && !drivers.isExhausted) {
     await keepUp(BLOCKS_STEP_MS);
@@ -218,7 +220,7 @@ async function saturate(
 
 async function steady(drivers: Drivers, { world, scenario, seconds }: Settings, tps: number): Promise<number[]> {
   const before = await spentUntilNow(world.network);
-  await drivers.sign(scenario, Math.max(STEADY_MIN, Math.ceil(tps * seconds)));
+  await drivers.sign(scenario, Math.max(STEADY_INSTRUCTIONS_MIN, Math.ceil(tps * seconds)));
   const report = await drivers.run({
     type: 'steady',
     perSecond: tps / DRIVERS,

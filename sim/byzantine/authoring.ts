@@ -9,6 +9,7 @@ import {
   LANE_UNORDERED_BATCHES_MAX,
 } from '../../protocol/limits.js';
 import type { BatchDigest, Height } from '../../protocol/types.js';
+import type { Random } from '../random.js';
 import { datedAhead, HELD_LIES, ITEM_LIES, initiatorOf, rubbishHash } from './forge.js';
 import type { Liar, Lie, Said } from './liar.js';
 import type { LanePlan } from './liarlane.js';
@@ -20,8 +21,8 @@ const isOwnBatch = (liar: Liar, { message }: Said): boolean =>
 function badItems(liar: Liar, own: readonly Uint8Array[]): Uint8Array[] {
   const { random, overheard } = liar;
   const heard = overheard.items.length === 0 ? [random.bytes(100)] : overheard.items;
-  const made = Array.from({ length: random.between(1, 6) }, () => random.pick(heard));
-  return [...own, ...made].map((item) => liar.inTurn(ITEM_LIES).lie(item, random));
+  const picked = Array.from({ length: random.between(1, 6) }, () => random.pick(heard));
+  return [...own, ...picked].map((item) => liar.inTurn(ITEM_LIES).lie(item, random));
 }
 
 const FULL_OF_LITTLE = BATCH_ITEMS_MAX;
@@ -33,6 +34,14 @@ const FLOODS = [
 /** In one Δ: a few seconds of it are more than a lane is to hold. */
 const FAR_BATCHES = 150;
 const FULL_OF_LARGE = Math.floor((BATCH_BYTES_MAX - 64) / (ITEM_BYTES_MAX + 4));
+
+/** What a full lane gets next: mostly one batch of as many items as may be, or as large. */
+function floodOf(random: Random): { readonly item: Uint8Array; readonly batches: number; readonly items: number } {
+  const item = random.bytes(8);
+  if (random.chance(150)) return { item, ...random.pick(FLOODS) };
+  if (random.chance(200)) return { item: new Uint8Array(ITEM_BYTES_MAX).fill(7), batches: 1, items: FULL_OF_LARGE };
+  return { item, batches: 1, items: FULL_OF_LITTLE };
+}
 
 /** At times puts in an item that is issued in another century, half of those times as the beginning of a new incarnation. */
 export function withOneAhead(liar: Liar, plan: LanePlan): LanePlan {
@@ -113,7 +122,7 @@ export const AUTHORING: Readonly<Record<string, Lie>> = {
     },
   },
   bad_items: {
-    does: 'puts rubbish, invalid and stripped signatures, wrong lists and other people’s instructions into its batches',
+    does: 'puts rubbish, invalid and stripped signatures, payloads reworded under theirs, wrong lists and other people’s instructions into its batches',
     rule: 'Lanes: what is wrong with an item is its own result, never a reason to refuse the batch',
     author: (liar, plan) => {
       liar.met('bad_items');
@@ -138,28 +147,15 @@ export const AUTHORING: Readonly<Record<string, Lie>> = {
     },
   },
   full_batches: {
-    does: 'floods its lane with batches as large, and of as many items, as may be',
+    does: 'floods its lane with batches as large, and of as many items, as may be, at times with more at once than one block may order',
     rule: 'Lanes: what is not final of a lane is bounded; a block takes lanes in turn, within its bounds',
     act: async (liar) => {
-      const { random } = liar;
-      if (random.chance(700)) return;
-      const [item, isFlood] = [random.bytes(8), random.chance(150)];
-      if (isFlood) {
-        const { batches, items } = random.pick(FLOODS);
-        for (let i = 0; i < batches; i++)
-          await append(
-            liar,
-            Array.from({ length: items }, () => item),
-          );
-      } else if (random.chance(200)) {
+      if (liar.random.chance(700)) return;
+      const { item, batches, items } = floodOf(liar.random);
+      for (let i = 0; i < batches; i++)
         await append(
           liar,
-          Array.from({ length: FULL_OF_LARGE }, () => new Uint8Array(ITEM_BYTES_MAX).fill(7)),
-        );
-      } else
-        await append(
-          liar,
-          Array.from({ length: FULL_OF_LITTLE }, () => item),
+          Array.from({ length: items }, () => item),
         );
       liar.met('full_batches');
     },
@@ -190,7 +186,7 @@ export const AUTHORING: Readonly<Record<string, Lie>> = {
     },
   },
   forged_batches: {
-    does: 'sends batches in the name of other authors, which follow their last, and others’ batches with something changed',
+    does: 'sends batches in the name of other authors, following one of theirs, and others’ batches with something changed',
     rule: 'Lanes: a batch is its author’s by signature; who sends another is punished, and not its author',
     act: async (liar) => {
       const { random, overheard } = liar;

@@ -168,20 +168,24 @@ export const HELD_LIES = {
 type ItemLie = (item: Uint8Array, random: Random) => Uint8Array;
 
 /** An item read, changed and written again; rubbish as it was when it was no instruction. */
-function rewritten(item: Uint8Array, change: (instruction: Instruction) => readonly SignatureEntry[]): Uint8Array {
-  const read = decodeItem(item);
-  if (!read.ok) return item;
-  return encodeItem({ payloadBytes: read.instruction.payloadBytes, signatures: change(read.instruction) });
-}
-
-/** An item with other words in its payload, its signatures as they were; rubbish as it was when it was no instruction. */
-function reworded(item: Uint8Array, words: RegExp, others: string): Uint8Array {
+function rewritten(
+  item: Uint8Array,
+  change: (instruction: Instruction) => Partial<Pick<Instruction, 'payloadBytes' | 'signatures'>>,
+): Uint8Array {
   const read = decodeItem(item);
   if (!read.ok) return item;
   const { payloadBytes, signatures } = read.instruction;
-  const text = new TextDecoder().decode(payloadBytes);
-  return encodeItem({ payloadBytes: new TextEncoder().encode(text.replace(words, others)), signatures });
+  return encodeItem({ payloadBytes, signatures, ...change(read.instruction) });
 }
+
+const resigned = (item: Uint8Array, change: (signatures: readonly SignatureEntry[]) => SignatureEntry[]): Uint8Array =>
+  rewritten(item, ({ signatures }) => ({ signatures: change(signatures) }));
+
+/** With other words in its payload, under signatures that are not for them. */
+const reworded = (item: Uint8Array, words: RegExp, others: string): Uint8Array =>
+  rewritten(item, ({ payloadBytes }) => ({
+    payloadBytes: new TextEncoder().encode(new TextDecoder().decode(payloadBytes).replace(words, others)),
+  }));
 
 const flipped = (bytes: Uint8Array, at: number): Uint8Array => bytes.map((byte, i) => (i === at ? byte ^ 1 : byte));
 
@@ -193,13 +197,11 @@ export const ITEM_LIES = {
   cut_short: (item, random) => item.subarray(0, random.between(0, Math.max(0, item.length - 1))),
   one_bit_off: (item, random) => flipped(item, random.between(0, Math.max(0, item.length - 1))),
   signature_off: (item) =>
-    rewritten(item, ({ signatures }) =>
-      signatures.map((each) => ({ ...each, signature: flipped(each.signature, 63) })),
-    ),
-  signature_stripped: (item) => rewritten(item, ({ signatures }) => signatures.slice(1)),
-  signer_twice: (item) => rewritten(item, ({ signatures }) => [...signatures, ...signatures]),
+    resigned(item, (signatures) => signatures.map((each) => ({ ...each, signature: flipped(each.signature, 63) }))),
+  signature_stripped: (item) => resigned(item, (signatures) => signatures.slice(1)),
+  signer_twice: (item) => resigned(item, (signatures) => [...signatures, ...signatures]),
   signature_of_a_stranger: (item, random) =>
-    rewritten(item, ({ signatures }) =>
+    resigned(item, (signatures) =>
       signatures.map((each) => ({
         ...each,
         protectedText: protectedTextOf({
@@ -211,7 +213,7 @@ export const ITEM_LIES = {
       })),
     ),
   list_path_wrong: (item, random) =>
-    rewritten(item, ({ signatures }) =>
+    resigned(item, (signatures) =>
       signatures.map((each) => ({
         ...each,
         protectedText: protectedTextOf({ alg: each.alg, kid: each.kid, typ: 'causeway-list+json' }),
@@ -219,7 +221,7 @@ export const ITEM_LIES = {
       })),
     ),
   list_path_malformed: (item, random) =>
-    rewritten(item, ({ signatures }) =>
+    resigned(item, (signatures) =>
       signatures.map((each) => ({
         ...each,
         protectedText: protectedTextOf({ alg: each.alg, kid: each.kid, typ: 'causeway-list+json' }),
@@ -227,7 +229,7 @@ export const ITEM_LIES = {
       })),
     ),
   replayed: (item) => item,
-  // What its signatures are not for: another instruction of the same bank, and the same with another amount.
+  // What its signatures are not for: mostly another instruction of the same bank, and the same with another amount, where it has one.
   id_altered: (item, random) => reworded(item, /"id":"./, `"id":"${random.between(0, 9)}`),
   amount_altered: (item, random) => reworded(item, /"amount":"/, `"amount":"${random.between(1, 9)}`),
 } as const satisfies Record<string, ItemLie>;

@@ -1,6 +1,7 @@
 /**
  * What honest nodes say stands on what was said before (protocol/SPEC.md, Why it is safe): a certificate of its epoch that
- * one passes on holds, a vote has a quorum's votes behind it, and what is ordered from a lane its author signed. Counted here, from the frames of all nodes; what a node
+ * one passes on holds, a vote has a quorum's votes behind it, and each batch that is ordered is signed by its lane's author.
+ * Judged here, votes and certificates from the frames of all nodes, batches from the blocks that are made final; what a node
  * believes is not asked. Of members that lie any vote may have been heard, and of the voter itself its own.
  */
 import { batchDigest, batchSigningBytes, voteSigningBytes } from '../../protocol/block.js';
@@ -37,7 +38,7 @@ export class Grounds {
     this.#liars = liars ?? (honest === undefined ? 0 : Number.MAX_SAFE_INTEGER);
   }
 
-  /** An honest node made a block final: every batch of it is its author's. */
+  /** An honest node made a block final: every batch of it is its author's. Passed over where the node is in another epoch: no set to judge by. */
   onFinal(node: Watched, { block: { header }, executed }: Committed): void {
     const set = node.running?.replica.members.set;
     if (set === undefined || set.epoch !== header.epoch) return;

@@ -81,7 +81,7 @@ export interface Plan {
   /** A node that is more blocks behind than this fetches a snapshot. */
   readonly snapshotBlocks: number;
   readonly retention: Retention | null;
-  /** How many final blocks one answer has at most. */
+  /** After so many final blocks an answer ends, if one of them has a certificate. */
   readonly answerBlocks: number;
   readonly realSignatures: boolean;
   readonly profile: Profile;

@@ -4,13 +4,13 @@ import type { Edit, Mutant } from './mutant.js';
 const inDecisions = (find: string, replace: string): Edit => ({ file: 'node/replica/decisions.ts', find, replace });
 const inReplica = (find: string, replace: string): Edit => ({ file: 'node/replica/replica.ts', find, replace });
 const inChain = (find: string, replace: string): Edit => ({ file: 'node/replica/chain.ts', find, replace });
+const inWrite = (find: string, replace: string): Edit => ({ file: 'node/replica/finalwrite.ts', find, replace });
 const inFetch = (find: string, replace: string): Edit => ({ file: 'node/replica/fetch.ts', find, replace });
 const inAdmission = (find: string, replace: string): Edit => ({ file: 'node/replica/admission.ts', find, replace });
 const inInbox = (find: string, replace: string): Edit => ({ file: 'node/replica/inbox.ts', find, replace });
 
 const SYNC = 'const sync = votes.length > 0 || decided.batches.length > 0 ||';
 /** Nodes execute in the order in which batches arrived, so that their results differ. */
-const inWrite = (find: string, replace: string): Edit => ({ file: 'node/replica/finalwrite.ts', find, replace });
 const ARRIVAL_ORDER = inChain(
   'const items = lanes.map((batches) => batches.flatMap((held) => held.items));',
   'const items = lanes.map((batches) => [...batches].sort((a, b) => a.sinceMs % 7 - b.sinceMs % 7).flatMap((held) => held.items));',
