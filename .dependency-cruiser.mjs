@@ -95,7 +95,7 @@ const rooms = [
   ...room('sim/naive', '^sim/naive/', { may: ['^sim/naive/', PROTOCOL] }),
   // What judges the product must not be the product; but what lies on a node's disk is read as the node lays it out.
   ...room('sim/checkers', '^sim/checkers(\\.ts$|/)', {
-    may: ['^sim/checkers(\\.ts$|/)', '^sim/naive/', PROTOCOL, '^node/replica/records\\.ts$'],
+    may: ['^sim/checkers(\\.ts$|/)', '^sim/naive/', PROTOCOL, '^node/replica/(records|checked)\\.ts$'],
     types: ['^node/', LEDGER],
   }),
   ...room('sim', '^sim/', {

@@ -63,18 +63,25 @@ export class Posting {
     return (isFar ? Math.ceil(until / PERIOD_MS) * PERIOD_MS : until) as TimestampMs;
   }
 
-  /** Remembers an instruction's id with its result so far, without a receipt. */
-  remember({ digest, initiator, id, kind }: Named, code: ResultCode, until: TimestampMs): void {
+  /**
+   * Remembers an instruction's id with its result so far, without a receipt; answers until when. A record never goes to an
+   * earlier hour than the one that it takes the place of: replayed hour by hour, the later writing of a key must come last.
+   */
+  remember({ digest, initiator, id, kind }: Named, code: ResultCode, end: TimestampMs): TimestampMs {
     const { height, time } = this.at;
+    const record = this.state.record(initiator, id);
+    // One whose time is over may be gone from the store, or not yet: nothing may hang on that.
+    const known = record !== undefined && time <= record.until ? record : null;
     // What ends later has used its id all along.
-    const known = this.state.record(initiator, id);
     const since = known?.digest === digest ? known.since : time;
+    const until = Math.max(end, known?.until ?? 0) as TimestampMs;
     this.state.memory.setRecord({ digest, initiator, id, kind, code, height, time, since, until });
+    return until;
   }
 
   /** Records a result and gives its receipt; answers the receipt's leaf. */
-  record(named: Named, code: ResultCode, until: TimestampMs): Hash {
-    this.remember(named, code, until);
+  record(named: Named, code: ResultCode, end: TimestampMs): Hash {
+    const until = this.remember(named, code, end);
     // A settlement or change that has ended is marked under its digest, so that nothing waits for it.
     if ((named.kind === 'settle' || named.kind === 'govern') && !isOpen(code))
       this.state.memory.setMark(named.digest, { code, until });

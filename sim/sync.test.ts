@@ -222,31 +222,67 @@ t.test('who knows only validators that are gone learns from others how far the l
   t.strictSame(stage.checkers.violations, []);
 });
 
-t.test(
-  'who knows only validators that are gone, and whose next block all others have let go of, gets a snapshot',
-  async (t) => {
-    const stage = new Stage(44, { retention: { blocks: 5, days: 3 } });
-    const { away, gone, newcomers } = await leaveAlone(t, stage);
-    const lacked = stage.heightOf(away) + 1;
-    for (const node of [away, ...newcomers]) node.crash('kill');
-    // Past the three days that are kept.
-    await stage.world.run(stage.world.nowMs + 80 * HOUR_MS);
-    for (const node of [away, ...newcomers]) await node.start();
-    const hasLetGo = async (node: SimNode): Promise<boolean> => (await node.running?.service.block(lacked)) === null;
-    let areShort = false;
-    for (let times = 0; times < 20 && !areShort; times++) {
-      await stage.until(() => false, 5);
-      areShort = (await Promise.all(newcomers.map(hasLetGo))).every((letGo) => letGo);
-    }
-    t.ok(areShort, 'they have let go of it');
-    stage.world.cut.clear();
-    t.ok(await stage.until(() => stage.epochOf(away) === 1, 120), 'it follows into the epoch');
-    for (const node of gone) await node.start();
-    t.ok(await stage.settle());
-    await stage.checkers.atEnd(stage.nodes);
-    t.strictSame(stage.checkers.violations, []);
-  },
-);
+for (const isOneMute of [false, true]) {
+  const beside = isOneMute ? ', though of its own set one answers truly and one not at all' : '';
+  t.test(
+    `who is of a set that is gone, and whose next block all others have let go of, gets a snapshot${beside}`,
+    async (t) => {
+      const stage = new Stage(44, { retention: { blocks: 5, days: 3 } });
+      const { away, gone, newcomers } = await leaveAlone(t, stage);
+      const lacked = stage.heightOf(away) + 1;
+      const [helpful, mute] = gone as [SimNode, SimNode];
+      const others = isOneMute ? [...newcomers, helpful, mute] : newcomers;
+      for (const node of [away, ...newcomers]) node.crash('kill');
+      // Past the three days that are kept.
+      await stage.world.run(stage.world.nowMs + 80 * HOUR_MS);
+      for (const node of [away, ...others]) await node.start();
+      const hasLetGo = async (node: SimNode): Promise<boolean> => (await node.running?.service.block(lacked)) === null;
+      let areShort = false;
+      for (let times = 0; times < 20 && !areShort; times++) {
+        await stage.until(() => false, 5);
+        areShort = (await Promise.all(others.map(hasLetGo))).every((letGo) => letGo);
+      }
+      t.ok(areShort, 'they have let go of it');
+      if (isOneMute && mute.running !== null) mute.running.bus.send = () => {};
+      stage.world.cut.clear();
+      t.ok(await stage.until(() => stage.epochOf(away) === 1, 120), 'it follows into the epoch');
+      mute.crash('kill');
+      for (const node of gone) if (!node.isUp) await node.start();
+      t.ok(await stage.settle());
+      await stage.checkers.atEnd(stage.nodes);
+      t.strictSame(stage.checkers.violations, []);
+    },
+  );
+}
+
+t.test('who starts is not talked out of the blocks that it lacks before it hears those who have them', async (t) => {
+  const stage = new Stage(45);
+  await stage.open();
+  await stage.registerNode(0);
+  const liar = stage.join(0);
+  await stage.until(() => stage.node(0).running?.replica.chain.final.state.nodeKeys().length === 5);
+  await liar.start();
+  const late = stage.node(3);
+  late.crash('kill');
+  const height = stage.heightOf(stage.node(0));
+  await stage.until(() => stage.heightOf(stage.node(0)) > height + 40);
+  // Its links to validators come up after that to the liar.
+  for (const at of [0, 1, 2]) stage.world.cutPair(late.key, stage.node(at).key);
+  await late.start();
+  const first = stage.heightOf(late) + 1;
+  const gone = encodeMessage({ type: 'gone', height: first as Height, epoch: 0 as Epoch });
+  late.running?.bus.receive(liar.key, 'sync', gone);
+  await stage.world.run(stage.world.nowMs + 3000);
+  stage.world.cut.clear();
+  t.ok(await stage.until(() => stage.heightOf(late) >= stage.heightOf(stage.node(0)) - 1));
+  const lacked: number[] = [];
+  for (let at = first; at <= stage.heightOf(late); at++)
+    if ((await late.running?.service.block(at)) === null) lacked.push(at);
+  t.strictSame(lacked, []);
+  t.ok(await stage.settle());
+  await stage.checkers.atEnd(stage.nodes);
+  t.strictSame(stage.checkers.violations, []);
+});
 
 /** So few that a node is soon more than one answer behind. */
 const ANSWER_BLOCKS = 40;

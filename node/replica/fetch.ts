@@ -166,10 +166,11 @@ export class Fetch {
       if (members.self === null && stands) this.#home += 1;
       this.#askTurn += 1;
       this.#finalAskedAtMs = now;
-      this.#say(ahead[this.#askTurn % ahead.length] as PeerKey, 'sync', {
-        type: 'wantFinal',
-        from: (height + 1) as Height,
-      });
+      // Any number of others may say that they are further: each second time it is one of the set.
+      const isOfSet = (peer: PeerKey): boolean => members.placeOf(peer) !== null;
+      const others = ahead.filter((peer) => !isOfSet(peer));
+      const to = alternately(this.#askTurn, ahead.filter(isOfSet), others);
+      this.#say(to, 'sync', { type: 'wantFinal', from: (height + 1) as Height });
     }
     // Also while somebody says that it is ahead: that may be a lie.
     if (stands) this.#lookAround();

@@ -227,7 +227,7 @@ export function laneOfBatchKey(key: Uint8Array): { readonly epoch: Epoch; readon
 
 /** A stored batch of a known digest. */
 export function getBatch(
-  store: Store,
+  store: Pick<Store, 'get'>,
   epoch: Epoch,
   lane: ValidatorIndex,
   point: { incarnation: number; number: number; digest: SignedBatch['digest'] },

@@ -422,7 +422,8 @@ export class Replica {
     const { state } = last?.executed ?? this.chain.final;
     const { operations: left, over } = this.#outbox.onFinal(ended, state, (last?.block ?? this.chain.final).header);
     const committed: Turn = { type: 'committed', blocks, pointer, expired: finality.expired };
-    this.#finalWrite = this.#ports.store.write([...operations, ...pruned, ...left], { sync: true }).then(() => {
+    // What the blocks say of an instruction's end comes after what the outbox makes of it.
+    this.#finalWrite = this.#ports.store.write([...pruned, ...left, ...operations], { sync: true }).then(() => {
       this.admission.ordered(over.map(laneItem));
       this.#enqueue(committed);
     });

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { listKey } from '../../ledger/memory.js';
-import { ALFA, BETA, HKMA, HOUR } from '../../ledger/samples.test-helper.js';
+import { ALFA, BETA, HKMA, HOUR, nodeKeyAt, order, uuid } from '../../ledger/samples.test-helper.js';
 import {
   CHAIN_START,
   chainAfter,
@@ -156,6 +156,38 @@ async function installed(store: MemoryStore, ledger: Ledger): Promise<string | n
   if (lists(store.table('ids').keys()) !== lists(ledger.book.disk.ids.keys())) return 'lists are missing';
   return null;
 }
+
+t.test(
+  "what takes the place of a node's `ready` is what a snapshot remembers, also when its own time is shorter",
+  async (t) => {
+    const ledger = await Ledger.begin(checked(new MemoryStore()));
+    const { book } = ledger;
+    const id = uuid(0xbad1);
+    const expires = new Date(book.time + 23 * HOUR).toISOString();
+    const ready = { kind: 'ready', initiator: HKMA, change: 'ee'.repeat(32), id, expires } as const;
+    await ledger.block([[order(book.time, ready, [nodeKeyAt(HKMA).kid])]]);
+    const until = book.state.record(HKMA, id as never)?.until;
+    const pay = book.settle(HKMA, [book.leg(HKMA, ALFA, '5.00')], [HKMA], { id });
+    await ledger.block([[pay]]);
+    await ledger.block([[book.pay(HKMA, BETA, '1.00')]]);
+    t.match(book.state.record(HKMA, id as never), { kind: 'settle', until }, 'kept as long');
+    const scene = new Scene();
+    scene.serve(HONEST, ledger);
+    const store = new MemoryStore();
+    scene.client(store);
+    t.ok(await scene.run());
+    t.ok(await scene.install(store));
+    t.equal(await installed(store, ledger), null);
+    const copy = Object.assign(book.fork(), { state: await stateOf(checked(store)) });
+    const again = [book.try([[pay]]), copy.try([[pay]])];
+    t.same(
+      again.map(({ receipts }) => receipts.length),
+      [0, 0],
+      'it is not paid twice',
+    );
+    t.equal(again[0]?.stateRoot, again[1]?.stateRoot);
+  },
+);
 
 t.test('a snapshot gives the same state and the same memory, and the same blocks after it', async () => {
   const block = fc.record({ pays: fc.nat({ max: 5 }), afterMs: fc.constantFrom(1, 1000, HOUR, 30 * HOUR) });

@@ -47,6 +47,8 @@ export interface UpkeepConfig {
 
 /** A node so few blocks behind needs no snapshot. */
 const CAUGHT_UP_BLOCKS = 8;
+/** So many Δ without a new final block: more than it takes to connect again and to ask everybody. */
+const STOOD_DELTAS = 30;
 
 export class Upkeep implements UpkeepPort {
   readonly #config: UpkeepConfig;
@@ -63,6 +65,10 @@ export class Upkeep implements UpkeepPort {
   #lacksIds = false;
   /** Who said that it no longer has the block after `height`, the last final one here at the time. */
   #goneAfter: { readonly height: Height; readonly peers: Set<PeerKey> } = { height: 0 as Height, peers: new Set() };
+  /** The height at which this node stands, and since when. */
+  #stood = { height: -1, sinceMs: 0 };
+  /** The last block before a gap for which a snapshot was begun; null when it was begun for being far behind. */
+  #gap: number | null = null;
 
   /** `current` is the present replica; `onSnapshot` is told when a snapshot is whole and waits to be installed. */
   constructor(config: UpkeepConfig, ports: Ports, current: () => Replica, onSnapshot: () => void) {
@@ -75,13 +81,13 @@ export class Upkeep implements UpkeepPort {
     const parts = {
       ...ports,
       ...config,
-      peers: () => this.#sources(),
+      peers: () => current().members.others,
       setOf: (epoch: Epoch) => this.#setOf(epoch),
       send: (to: PeerKey, message: Message) => this.#send(to, message),
       punish: (peer: PeerKey, reason: string) => bus.punish(peer, reason),
     };
     this.#server = new SnapshotServer({ ...parts, tree: () => current().chain.final.state.tree, onDamage: note });
-    this.#sync = new SnapshotSync({ ...parts, onReady: onSnapshot });
+    this.#sync = new SnapshotSync({ ...parts, peers: () => this.#sources(), onReady: onSnapshot });
     this.#repair = new Repair({
       ...parts,
       state: () => (current().chain.isWriting ? null : current().chain.final.state),
@@ -126,7 +132,6 @@ export class Upkeep implements UpkeepPort {
         break;
       case 'gone':
         this.#noteGone(from, message.height);
-        if (this.#isNextGone) this.#behind();
         break;
       case 'snapshot':
         this.#sync.receive(from, message);
@@ -153,12 +158,18 @@ export class Upkeep implements UpkeepPort {
     const { chain, highestFinal } = this.#current();
     this.#server.tend();
     const { height } = chain.final.header;
-    if (highestFinal - height > this.#config.snapshotBlocks) this.#behind();
+    const { snapshotBlocks } = this.#config;
+    if (highestFinal - height > snapshotBlocks) this.#behind();
+    this.#judgeGap();
     if (this.#sync.isActive) {
-      // Blocks come meanwhile: a snapshot of what is final here by now is of no use, and none is when the node is there.
-      const isNear = highestFinal - height <= CAUGHT_UP_BLOCKS && !this.#isNextGone;
-      if (isNear && !this.#lacksIds) this.#sync.end();
-      else this.#sync.begin((height + 1) as Height);
+      // Blocks come meanwhile: a snapshot of what is final here by now is of no use, and none is when the node is there, or
+      // when there is no gap after all.
+      const blocks = this.#gap === null ? CAUGHT_UP_BLOCKS : snapshotBlocks;
+      const isNear = highestFinal - height <= blocks && this.#gap !== height;
+      if (isNear && !this.#lacksIds) {
+        this.#sync.end();
+        this.#gap = null;
+      } else this.#sync.begin((height + 1) as Height);
     }
     this.#sync.tick();
     this.#wantHandOver();
@@ -166,35 +177,48 @@ export class Upkeep implements UpkeepPort {
     void this.#prune();
   }
 
-  /** A peer has let go of a block: of the one that this node needs next, if it has not moved since it asked. */
+  /** A peer has let go of a block. Of the one that this node needs next, f + 1 of its set are believed at once. */
   #noteGone(from: PeerKey, gone: Height): void {
-    const { height } = this.#current().chain.final.header;
+    const { chain, members } = this.#current();
+    const { height } = chain.final.header;
     if (gone !== height + 1) return;
     if (this.#goneAfter.height !== height) this.#goneAfter = { height, peers: new Set() };
-    this.#goneAfter.peers.add(from);
+    const { peers } = this.#goneAfter;
+    if (peers.has(from)) return;
+    peers.add(from);
+    const ofSet = [...peers].filter((peer) => members.placeOf(peer) !== null);
+    // At least one honest validator has let go of it: who lacks few blocks may have been away for long.
+    if (ofSet.length > faultsMax(members.size)) this.#beginPastGap();
+  }
+
+  /** Whether somebody said of the very block that this node needs next that it is gone. */
+  get #isToldGone(): boolean {
+    return this.#goneAfter.height === this.#current().chain.final.header.height && this.#goneAfter.peers.size > 0;
   }
 
   /**
-   * Whether the next block is as good as gone. f + 1 of this epoch's set say so, and so an honest one does: who lacks few
-   * blocks may have been away for long. Where no more than f of the set are connected (it may be long gone), anybody's word
-   * counts, and as many as are connected are enough. Liars may be among them; what they lead to is a snapshot, which is checked.
+   * Who stands still for so long has nobody who serves it the block, be it that its set is long gone or silent: then
+   * anybody's word that it is gone counts. A liar's leads to a snapshot as well, which is checked; who serves the block
+   * makes this node move before.
    */
-  get #isNextGone(): boolean {
-    const { chain, members } = this.#current();
-    const { height, peers } = this.#goneAfter;
-    if (height !== chain.final.header.height) return false;
-    const needed = faultsMax(members.size) + 1;
-    const isOfSet = (peer: PeerKey): boolean => members.placeOf(peer) !== null;
-    const connected = this.#ports.bus.peers().flatMap((each) => (each.connected ? [each.peer] : []));
-    if (connected.filter(isOfSet).length >= needed) return [...peers].filter(isOfSet).length >= needed;
-    return peers.size >= Math.min(needed, Math.max(1, connected.length));
+  #judgeGap(): void {
+    const { chain } = this.#current();
+    const { clock } = this.#ports;
+    const { height } = chain.final.header;
+    if (this.#stood.height !== height) this.#stood = { height, sinceMs: clock.elapsed() };
+    const stoodMs = clock.elapsed() - this.#stood.sinceMs;
+    if (this.#isToldGone && stoodMs >= STOOD_DELTAS * this.#config.deltaMs) this.#beginPastGap();
   }
 
-  /** Whom to ask for what this node lacks: this epoch's other validators, and while its next block may be gone whoever said so. */
+  #beginPastGap(): void {
+    this.#gap = this.#current().chain.final.header.height;
+    this.#behind();
+  }
+
+  /** Whom to ask for what leads past a gap: this epoch's other validators, and who said that there is one. */
   #sources(): readonly PeerKey[] {
-    const { chain, members } = this.#current();
-    const { height, peers } = this.#goneAfter;
-    return height === chain.final.header.height ? [...new Set([...members.others, ...peers])] : members.others;
+    const { others } = this.#current().members;
+    return this.#isToldGone ? [...new Set([...others, ...this.#goneAfter.peers])] : others;
   }
 
   #behind(): void {

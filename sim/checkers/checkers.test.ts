@@ -22,14 +22,16 @@ import type {
 } from '../../protocol/types.js';
 import { Checkers } from '../checkers.js';
 import { cheapSigner } from '../crypto.js';
+import { Stage } from '../stage.test-helper.js';
 import { simGenesis } from '../workload.js';
 import { Agreement } from './agreement.js';
 import { Grounds } from './grounds.js';
 import { type Exchange, History } from './history.js';
 import { SETTLE_MS_MAX, viewsToSettle } from './liveness.js';
-import type { Outcomes } from './outcomes.js';
+import { Outcomes } from './outcomes.js';
 import { type Answer, Reads } from './reads.js';
 import { cheapFact } from './signatures.js';
+import { storedBlock } from './stored.js';
 import type { CheckerOptions, Committed, Watched } from './watched.js';
 
 const hash = (digit: string): string => digit.repeat(64);
@@ -264,6 +266,57 @@ t.test('what is ordered from a lane its author has signed', async (t) => {
   };
   t.strictSame(await judge(1), []);
   t.strictSame(await judge(2), ['grounds']);
+});
+
+t.test('a final block is read off the disk of the node that made it final, unless that is damaged', async (t) => {
+  const stage = new Stage(1);
+  await stage.open();
+  const { disk } = stage.node(0);
+  const height = stage.heightOf(stage.node(0));
+  const blocks = Array.from({ length: height }, (_, at) => storedBlock(disk, at + 1));
+  t.strictSame(
+    blocks.map((block) => block?.height),
+    Array.from({ length: height }, (_, at) => at + 1),
+  );
+  t.ok(blocks.some((block) => (block?.lanes.flat().length ?? 0) > 0));
+  t.equal(storedBlock(disk, height + 1), null);
+  const table = disk.table('blocks');
+  for (let at = 0; at < table.size; at++) {
+    const [key, value] = table.at(at);
+    table.set(
+      key,
+      value.map((byte, i) => (i === 40 ? byte ^ 1 : byte)),
+    );
+  }
+  t.equal(storedBlock(disk, height), null);
+});
+
+t.test('a block that was read off a disk is judged once somebody tells of it', async (t) => {
+  const stage = new Stage(1);
+  const told: (readonly [Watched, Committed])[] = [];
+  stage.checkers.onFinal = (watched, committed) => {
+    if (watched.self === 0) told.push([watched, committed]);
+  };
+  await stage.open();
+  const late = told.findIndex(([, { executed }]) => executed.receipts.length > 1);
+  const judge = (change: (committed: Committed) => Committed): string[] => {
+    const violations: string[] = [];
+    const options = { genesis: stage.genesis, signatures: cheapFact };
+    const outcomes = new Outcomes((violation) => violations.push(violation), options);
+    const [node, committed] = told[late] as (typeof told)[number];
+    for (const one of [...told.slice(0, late), ...told.slice(late + 1)]) outcomes.onFinal(...one);
+    outcomes.onFinal(node, change(committed));
+    outcomes.atEnd([node]);
+    return kinds(violations);
+  };
+  t.strictSame(
+    judge((committed) => committed),
+    [],
+  );
+  t.strictSame(
+    judge(({ block, executed }) => ({ block, executed: { ...executed, receipts: executed.receipts.slice(1) } })),
+    ['outcome'],
+  );
 });
 
 t.test('who votes for a block holds what it orders', (t) => {

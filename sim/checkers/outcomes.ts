@@ -4,6 +4,7 @@
  */
 import type { Instruction } from '../../protocol/instruction.js';
 import { Audit } from '../naive/audit.js';
+import type { NaiveReceipt } from '../naive/books.js';
 import { NaiveLedger, type OrderedBlock } from '../naive/ledger.js';
 import { storedBlock } from './stored.js';
 import { type CheckerOptions, type Committed, heightOf, type Report, type Watched } from './watched.js';
@@ -20,6 +21,8 @@ export class Outcomes {
   readonly #audit: Audit | null;
   /** Blocks that wait for one before them which nobody has told of yet. */
   readonly #ahead = new Map<number, Block>();
+  /** By height: what the naive ledger made of blocks that were read off a disk before anybody told of them. */
+  readonly #untold = new Map<number, readonly NaiveReceipt[]>();
   #height = 0;
   #isLost = false;
 
@@ -42,16 +45,21 @@ export class Outcomes {
   /** The first that is told of a height. */
   onFinal(node: Watched, { block: { header }, executed }: Committed): void {
     const lanes = executed.lanes.map((batches) => batches.flatMap(({ batch }) => batch.items));
-    this.#ahead.set(header.height, {
-      ordered: {
-        height: header.height,
-        time: header.time,
-        lanes,
-        // No other block is of view 0.
-        ...(header.view === 0 && { restart: { epoch: header.epoch, members: executed.state.members() } }),
-      },
-      receipts: executed.receipts,
-    });
+    // Read off a disk meanwhile.
+    if (header.height <= this.#height) {
+      this.#compare(header.height, this.#untold.get(header.height) ?? [], executed.receipts);
+      this.#untold.delete(header.height);
+    } else
+      this.#ahead.set(header.height, {
+        ordered: {
+          height: header.height,
+          time: header.time,
+          lanes,
+          // No other block is of view 0.
+          ...(header.view === 0 && { restart: { epoch: header.epoch, members: executed.state.members() } }),
+        },
+        receipts: executed.receipts,
+      });
     this.#fillFrom(node);
     this.#goOn();
     // Of blocks made final together only the last one's state is still that of its height.
@@ -82,15 +90,19 @@ export class Outcomes {
     const own = this.#ledger?.apply(ordered) ?? null;
     const told = receipts ?? own;
     if (told !== null) this.#audit?.apply(ordered, told);
-    if (own === null || receipts === null || this.#isLost) return;
+    if (own === null) return;
+    if (receipts === null) this.#untold.set(ordered.height, own);
+    else this.#compare(ordered.height, own, receipts);
+  }
+
+  #compare(height: number, own: readonly NaiveReceipt[], receipts: Receipts): void {
+    if (this.#isLost) return;
     for (let at = 0; at < Math.max(own.length, receipts.length); at++) {
       const [mine, theirs] = [own[at], receipts[at]];
       if (mine?.digest === theirs?.digest && mine?.code === theirs?.code) continue;
       const name = (one: typeof mine | typeof theirs): string =>
         one ? `${one.kind} ${one.digest} ${one.code}` : 'nothing';
-      this.#report(
-        `outcome: receipt ${at} of height ${ordered.height} is ${name(theirs)}; by the rules it is ${name(mine)}`,
-      );
+      this.#report(`outcome: receipt ${at} of height ${height} is ${name(theirs)}; by the rules it is ${name(mine)}`);
       // From here on the two have different states: what else differs says nothing.
       this.#isLost = true;
       return;

@@ -1,5 +1,6 @@
 /** Final blocks as they lie on a node's disk, for those that it made final and died before it told of. */
 import type { Store } from '../../node/ports.js';
+import { checked, unlessDamaged, untold } from '../../node/replica/checked.js';
 import { getBatch, getBlock } from '../../node/replica/records.js';
 import { decodeBatch, laneStart } from '../../protocol/block.js';
 import type { BlockHeader, ValidatorIndex } from '../../protocol/types.js';
@@ -8,7 +9,11 @@ import type { StoredTables } from './watched.js';
 
 /** The block of a height with the items that its cut adds, or null when the disk does not have it whole. */
 export function storedBlock(disk: StoredTables, height: number): OrderedBlock | null {
-  const store = { get: (table, key) => disk.table(table).get(key) } as Pick<Store, 'get'> as Store;
+  const store = checked({ get: (table, key) => disk.table(table).get(key) } as Pick<Store, 'get'> as Store);
+  return unlessDamaged(() => blockOf(store, height), untold);
+}
+
+function blockOf(store: Pick<Store, 'get'>, height: number): OrderedBlock | null {
   const header = getBlock(store, height)?.header;
   const parent = getBlock(store, height - 1)?.header;
   if (header === undefined || parent === undefined) return null;
@@ -22,7 +27,7 @@ export function storedBlock(disk: StoredTables, height: number): OrderedBlock | 
 }
 
 function itemsOf(
-  store: Store,
+  store: Pick<Store, 'get'>,
   { epoch, cut }: BlockHeader,
   parent: BlockHeader,
   lane: ValidatorIndex,

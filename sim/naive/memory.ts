@@ -44,7 +44,8 @@ function keptUntil(books: Books, turn: Turn, dates: readonly number[]): number {
 
 /** Records an instruction under its id. `dates` are its `expires`, and the `cancelUntil` of what it opens. */
 export function remember(books: Books, turn: Turn, asked: Asked, dates: readonly number[]): void {
-  const until = keptUntil(books, turn, dates);
+  // What takes the place of a node's word is kept as long as that.
+  const until = Math.max(keptUntil(books, turn, dates), books.records.get(nameOf(asked))?.until ?? 0);
   books.records.set(nameOf(asked), { digest: asked.digest, kind: asked.kind, until });
   books.hours.add(Math.floor(until / HOUR_MS));
 }
