@@ -38,6 +38,8 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 /** Virtual time past which a network without faults is no more waited for: the checkers speak long before. */
 const SETTLE_MS = 180_000;
 const SETTLE_STEP_MS = 500;
+/** Within it a node that has just come into an epoch hears the new set's statements, without which it proves no receipt of it. */
+const HEARD_MS = 3_000;
 /** A node that starts has its disk to read. */
 const START_MS_MAX = 60_000;
 /** Reads of all that a damaged node has, with time to mend between two; thrice as many where each way takes longer than Δ. */
@@ -292,6 +294,7 @@ class Stage {
     this.#recorder.onHealed(world.nowMs, this.#nodes);
     await this.#settle('what was left when faults ended');
     await this.#mend();
+    await world.run(world.nowMs + HEARD_MS);
     for (const { self, running } of this.#nodes) this.#meetAtEnd(self, running);
     await this.#recorder.atEnd(this.#nodes);
   }

@@ -37,8 +37,8 @@ export const REPLICA_MUTANTS: readonly Mutant[] = [
     breaks: 'what is told as final is durable',
     edits: [
       inReplica(
-        '.write([...operations, ...pruned, ...left], { sync: true })',
-        '.write([...operations, ...pruned, ...left], { sync: false })',
+        '.write([...pruned, ...left, ...operations], { sync: true })',
+        '.write([...pruned, ...left, ...operations], { sync: false })',
       ),
     ],
   },
