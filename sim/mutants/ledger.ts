@@ -141,7 +141,7 @@ export const LEDGER_MUTANTS: readonly Mutant[] = [
   {
     name: 'id_forgotten_too_early',
     breaks: 'an id is remembered a day past its last use',
-    edits: [inMemory('export const MEMORY_MS = 24 * HOUR_MS;', 'export const MEMORY_MS = 0 * HOUR_MS;')],
+    edits: [inMemory('export const MEMORY_MS = 24 * HOUR_MS;', 'export const MEMORY_MS = 1 * HOUR_MS;')],
   },
   {
     name: 'bucket_forgotten_too_early',
