@@ -121,7 +121,8 @@ export class SimDisk {
     const place = this.random.between(0, table.size - 2);
     const [[key, value], [, other]] = [table.at(place), table.at(place + 1)];
     if (Buffer.compare(value, other) === 0) return null;
-    table.set(key, other);
+    // A copy: what is mended here is not taken from the other record, which is durable as it was.
+    table.set(key, Uint8Array.from(other));
     return { table: name, key };
   }
 

@@ -304,6 +304,19 @@ t.test('disks', async (t) => {
     t.ok(other !== null && differing().includes(other.key[0] as number) && differing().length <= 2);
   });
 
+  await t.test('what is mended where another record had been misdirected to leaves that one durable', (t) => {
+    const disk = new SimDisk();
+    const [first, second] = [1, 2].map((byte) => new Uint8Array(80).fill(byte)) as [Uint8Array, Uint8Array];
+    const stored = (value: Uint8Array): Uint8Array => Uint8Array.of(...value, 9, 9, 9, 9);
+    disk.write([put('batches', key(1), stored(first)), put('batches', key(2), stored(second))]);
+    disk.sync();
+    t.strictSame(disk.misdirect('batches')?.key, key(1));
+    disk.write([put('batches', key(1), stored(first))]);
+    disk.sync();
+    t.ok(disk.holds('batches', first) && disk.holds('batches', second));
+    t.end();
+  });
+
   await t.test(
     'a store writes in the order of calls, reads what has resolved, and fails for good on a full disk',
     async (t) => {

@@ -80,7 +80,8 @@ function node(self: number, shape: Shape = {}): Watched {
 }
 
 function final(height: number, { id = hash('b'), root = hash('e'), code = '' } = {}): Committed {
-  const receipts = code === '' ? [] : [{ digest: DIGEST, code, initiator: NAME.slice(0, 11), id: '1', kind: 'settle' }];
+  const told = { digest: DIGEST, code, height, time: height, initiator: NAME.slice(0, 11), id: '1', kind: 'settle' };
+  const receipts = code === '' ? [] : [told];
   return {
     block: { id, header: { height, time: height } },
     executed: { root, receipts, lanes: [] },
@@ -370,12 +371,12 @@ t.test('a block orders what its bounds allow', (t) => {
 
 t.test('what was answered 202 has one end, is pending, or has expired', async (t) => {
   const EXPIRES = 100;
-  const judge = async (status: object, { code = '', time = 0, wiped = false } = {}): Promise<string[]> => {
+  const judge = async (status: object, { code = '', time = 0, height = 1, wiped = false } = {}): Promise<string[]> => {
     const checkers = new Checkers();
     checkers.acknowledged.push({ digest: DIGEST, name: NAME, node: 0, expiresMs: EXPIRES });
     if (wiped) checkers.wiped(node(0));
     checkers.onFinal(node(1), final(1, { code }));
-    await checkers.atEnd([node(0, { status, time }), node(1, { time })]);
+    await checkers.atEnd([node(0, { status, time, height }), node(1, { time })]);
     return kinds(checkers.violations);
   };
   const end = (code: string) => ({ status: 'final', code, height: 1, time: 1 });
@@ -385,7 +386,9 @@ t.test('what was answered 202 has one end, is pending, or has expired', async (t
   t.strictSame(await judge({ status: 'unknown' }, { wiped: true }), [], 'of a lost disk nothing is owed');
   t.strictSame(await judge({ status: 'unknown' }, { code: 'settled' }), ['202']);
   t.strictSame(await judge(end('insufficient_funds'), { code: 'settled' }), ['202']);
-  t.strictSame(await judge({ status: 'pending', code: 'proposed' }, { code: 'settled' }), ['202']);
+  const proposed = { status: 'pending', code: 'proposed' };
+  t.strictSame(await judge(proposed, { code: 'settled' }), ['202']);
+  t.strictSame(await judge(proposed, { code: 'settled', height: 0 }), [], 'it has not heard of the block yet');
   t.strictSame(await judge(end('expired'), { time: EXPIRES + 1 }), []);
   t.strictSame(await judge(end('expired'), { time: EXPIRES }), ['202'], 'not before final block time has passed it');
   t.strictSame(await judge(end('duplicate_id')), ['202'], 'nobody else has used the id');

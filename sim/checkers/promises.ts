@@ -33,7 +33,10 @@ export class Promises {
   readonly #report: Report;
   readonly #options: CheckerOptions;
   /** The last result of each instruction. */
-  readonly #results = new Map<InstructionDigest, { readonly code: string; readonly time: number }>();
+  readonly #results = new Map<
+    InstructionDigest,
+    { readonly code: string; readonly time: number; readonly height: number }
+  >();
   /** Which instruction has used up each initiator's id. */
   readonly #ids = new Map<string, InstructionDigest>();
   readonly #shown = new Map<InstructionDigest, Shown>();
@@ -50,9 +53,9 @@ export class Promises {
 
   /** The first that is told of a height. */
   onFinal({ executed }: Committed): void {
-    for (const { digest, code, time, initiator, id } of executed.receipts) {
+    for (const { digest, code, time, height, initiator, id } of executed.receipts) {
       this.#ids.set(`${initiator}/${id}`, digest);
-      this.#results.set(digest, { code, time });
+      this.#results.set(digest, { code, time, height });
     }
   }
 
@@ -117,7 +120,10 @@ export class Promises {
   #judge(node: Watched, { digest, name, expiresMs }: Acknowledged, status: InstructionStatus): void {
     if (status.status !== 'unknown') this.onShown(node, digest, status);
     else if (mayForget(node, this.#endOf(digest), this.#options)) return;
-    const code = this.#results.get(digest)?.code;
+    const result = this.#results.get(digest);
+    // The block that ended it came just now: this node has not heard of it yet.
+    if (status.status === 'pending' && result !== undefined && result.height > heightOf(node)) return;
+    const code = result?.code;
     const what = `${digest}, which node ${node.self} answered 202`;
     const told = JSON.stringify(status);
     // Its end was shown while it was kept; or so long ago that the ledger remembers nothing, and nobody here can know.
