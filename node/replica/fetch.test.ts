@@ -3,7 +3,9 @@ import t from 'tap';
 import { laneStart } from '../../protocol/block.js';
 import type { Message } from '../../protocol/envelope.js';
 import type { BatchDigest, Height, LanePoint, PeerKey, ValidatorIndex } from '../../protocol/types.js';
+import type { Committed } from './block.js';
 import { Budget } from './budget.js';
+import { Corrupt } from './checked.js';
 import { Fetch } from './fetch.js';
 import { SET, TestClock } from './ledgerstore.test-helper.js';
 import { Members } from './members.js';
@@ -17,14 +19,17 @@ const [own, ...others] = SET.validators.map(({ networkKey }) => networkKey) as [
 /** A node that lacks batches of a lane, which these members say that they hold. */
 function lacking(claimants: readonly PeerKey[]): {
   readonly fetch: Fetch;
+  readonly store: MemoryStore;
   readonly asked: PeerKey[];
   /** All else that it said to one peer. */
   readonly said: Message[];
+  readonly damaged: Corrupt[];
   readonly pass: (ms: number) => void;
 } {
   const clock = new TestClock();
   const asked: PeerKey[] = [];
   const said: Message[] = [];
+  const damaged: Corrupt[] = [];
   const members = new Members(SET, own, []);
   const final = { header: { height: 3 as Height } };
   const parts = {
@@ -38,19 +43,20 @@ function lacking(claimants: readonly PeerKey[]): {
     lanes: {
       heldBy: (_: ValidatorIndex, place: ValidatorIndex) =>
         claimants.some((peer) => members.placeOf(peer) === place) ? WANTED : laneStart(0),
+      tips: () => [],
     },
     send: (to: PeerKey | null, _: string, message: Message) => {
       if (to !== null && message.type === 'wantBatches') asked.push(to);
       if (to !== null && message.type !== 'wantBatches') said.push(message);
     },
     budget: new Budget(clock),
-    onDamage: () => {},
+    onDamage: (corrupt: Corrupt) => void damaged.push(corrupt),
   };
   const fetch = new Fetch(parts as unknown as ConstructorParameters<typeof Fetch>[0]);
   const pass = (ms: number): void => {
     clock.ms += ms;
   };
-  return { fetch, asked, said, pass };
+  return { fetch, store: parts.store, asked, said, damaged, pass };
 }
 
 t.test('batches are asked in turn of one who says that it holds them and of one of the others', (t) => {
@@ -90,3 +96,17 @@ t.test(
     t.end();
   },
 );
+
+t.test('a final block whose record is damaged by the time it is told of ends nothing', (t) => {
+  const { fetch, store, said, damaged } = lacking([]);
+  const [peer] = others as [PeerKey];
+  fetch.answer(peer, { type: 'follow', push: true, height: 3 as Height, epoch: SET.epoch });
+  said.length = 0;
+  store.get = (table, key) => {
+    throw new Corrupt(table, key);
+  };
+  const committed = { block: { header: { height: 4 } }, executed: { lanes: [] } } as unknown as Committed;
+  fetch.push([committed]);
+  t.strictSame([damaged.map(({ table }) => table), said], [['blocks'], []], 'it is told, and mended');
+  t.end();
+});

@@ -320,7 +320,8 @@ export class Fetch {
         this.#deps.budget.spend(peer, held.bytes.length);
         this.#say(peer, 'batches', { type: 'batch', bytes: held.bytes, signature: held.signature });
       }
-      this.#sendFinal(peer, blocks[0]?.block.header.height as Height);
+      // Nobody's question: what cannot be read is told by the next one.
+      unlessDamaged(() => this.#sendFinal(peer, blocks[0]?.block.header.height as Height), this.#deps.onDamage);
     }
   }
 
