@@ -13,6 +13,7 @@ import {
   type Certificate,
   type Cut,
   type Height,
+  type InstructionDigest,
   type LanePoint,
   type Proposal,
   type Root,
@@ -67,6 +68,8 @@ type Deps = Pick<Ports, 'clock' | 'store' | 'verifier' | 'metrics'> & {
   readonly lanes: Lanes;
   readonly skewMs: number;
   readonly wake: () => void;
+  /** Whether the outbox holds an instruction: this node has answered for it. */
+  readonly isOwed: (digest: InstructionDigest) => boolean;
   /** A record that the disk has damaged: it is mended, and what needs it waits. */
   readonly onDamage: (corrupt: Corrupt) => void;
 };
@@ -420,10 +423,10 @@ export class Chain {
     const real = chain.filter(({ header: { height } }, i) => height !== chain[i - 1]?.header.height);
     const closing = chain.slice(real.length).map(({ header }) => header);
     const blocks = real.map((block): Committed => ({ block, executed: block.executed as Executed }));
-    const { store, lanes } = this.#deps;
+    const { store, lanes, isOwed } = this.#deps;
     const operations = [
       ...operationsOf(blocks, certificate, closing),
-      ...endsWithoutTrace(blocks, store, lanes.self),
+      ...endsWithoutTrace(blocks, store, (digest, lane) => lane === lanes.self || isOwed(digest)),
       ...more,
       putFinal(pointer),
     ];

@@ -1,8 +1,12 @@
 /** An end without a receipt is told by when its id was used, not by when a node met it. */
 import t from 'tap';
 import { type IdRecord, MEMORY_MS } from '../../ledger/memory.js';
-import type { Height, TimestampMs } from '../../protocol/types.js';
+import type { Height, InstructionDigest, TimestampMs } from '../../protocol/types.js';
+import type { Committed } from './block.js';
 import { placeWithoutTrace } from './ends.js';
+import { endsWithoutTrace } from './finalwrite.js';
+import { MemoryStore } from './memorystore.test-helper.js';
+import { getPlace } from './records.js';
 
 const EXPIRES = 1_000;
 
@@ -37,3 +41,25 @@ t.test('an end without a receipt', async (t) => {
   ];
   for (const [what, known, time, place] of rows) t.strictSame(judge(known, time), place, what);
 });
+
+t.test(
+  'so long after that nothing is remembered, a node tells the end of what it answers for, and of nothing else',
+  async (t) => {
+    const time = EXPIRES + MEMORY_MS + 1;
+    const [own, carried, strange] = ['a', 'b', 'c'].map((digit) => digit.repeat(64) as InstructionDigest);
+    const item = (digest: unknown) => ({ instruction: { digest, payload: { kind: 'settle' }, expiresMs: EXPIRES } });
+    const executed = {
+      receipts: [],
+      lanes: [[{ items: [item(own)] }], [{ items: [item(carried), item(strange), null] }]],
+    };
+    const committed = { block: { header: { height: 9, time } }, executed } as unknown as Committed;
+    const store = new MemoryStore();
+    const isOwed = (digest: InstructionDigest, lane: number): boolean => lane === 0 || digest === carried;
+    await store.write(endsWithoutTrace([committed], store, isOwed), { sync: true });
+    const before = { type: 'before', height: 9, time };
+    t.strictSame(
+      [own, carried, strange].map((digest) => getPlace(store, digest as InstructionDigest)),
+      [before, before, null],
+    );
+  },
+);

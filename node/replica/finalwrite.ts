@@ -1,6 +1,6 @@
 /** What the write that makes blocks final puts down: their records and receipts, what they changed of state and ids, and ends that no receipt tells. */
 import { packReceipts } from '../../ledger/receipt.js';
-import type { BlockHeader, Certificate, ValidatorIndex } from '../../protocol/types.js';
+import type { BlockHeader, Certificate, InstructionDigest, ValidatorIndex } from '../../protocol/types.js';
 import type { Operation, Store } from '../ports.js';
 import type { Committed } from './block.js';
 import { isPastMemory, placeWithoutTrace } from './ends.js';
@@ -41,12 +41,12 @@ function ofBlock(
 
 /**
  * What these blocks order without a receipt, and nothing else has given a place: its end must be told after a restart, too.
- * `self` is this node's own lane, or null.
+ * `isOwed` says whether this node answers for an instruction.
  */
 export function endsWithoutTrace(
   blocks: readonly Committed[],
   store: Pick<Store, 'get'>,
-  self: ValidatorIndex | null,
+  isOwed: (digest: InstructionDigest, lane: ValidatorIndex) => boolean,
 ): Operation[] {
   const told = new Set(blocks.flatMap(({ executed }) => executed.receipts.map(({ digest }) => digest)));
   const operations: Operation[] = [];
@@ -56,8 +56,8 @@ export function endsWithoutTrace(
       for (const item of batches.flatMap(({ items }) => items)) {
         if (item === null || told.has(item.instruction.digest)) continue;
         const { instruction } = item;
-        // Past the ledger's memory nothing tells whether what another lane brings once had an outcome; for its own this node answers.
-        if (isPastMemory(instruction, time) && lane !== self) continue;
+        // Past the ledger's memory nothing tells whether what others bring once had an outcome; for its own this node answers.
+        if (isPastMemory(instruction, time) && !isOwed(instruction.digest, lane as ValidatorIndex)) continue;
         if (getPlace(store, instruction.digest) === null)
           operations.push(putPlace(instruction.digest, placeWithoutTrace(instruction, executed.state, block.header)));
       }

@@ -128,7 +128,7 @@ export class Replica {
     const { upkeep } = told;
     const onDamage = upkeep.note.bind(upkeep);
     this.chain = new Chain(
-      { ...ports, lanes: this.lanes, skewMs, wake, onDamage },
+      { ...ports, lanes: this.lanes, skewMs, wake, isOwed: (digest) => this.#outbox.has(digest), onDamage },
       pointer,
       header,
       state,

@@ -104,7 +104,7 @@ async function execute(
     lanes.stored(held);
   }
   const { skewMs } = genesis.parameters;
-  const deps = { store, clock, verifier, metrics, lanes, skewMs, wake, onDamage: () => {} };
+  const deps = { store, clock, verifier, metrics, lanes, skewMs, wake, isOwed: () => false, onDamage: () => {} };
   const chain = new Chain(deps, pointer, header, state);
   for (const [id, each] of headers) chain.add(id, each, null);
   chain.want(block, view);
