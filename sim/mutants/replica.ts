@@ -202,6 +202,8 @@ export const REPLICA_MUTANTS: readonly Mutant[] = [
   {
     name: 'end_without_a_note',
     breaks: 'the end of what was ordered without a receipt is known after a restart',
-    edits: [inChain('...endsWithoutTrace(blocks, store, lanes.self),', '')],
+    edits: [
+      inChain('...endsWithoutTrace(blocks, store, (digest, lane) => lane === lanes.self || isOwed(digest)),', ''),
+    ],
   },
 ];
