@@ -90,10 +90,7 @@ export class Succession {
     let { recovered } = recovery;
     const isLaneOld = lane.isFolderOld || storedIncarnation(store) < lane.incarnation;
     const isOld = isLaneOld || [...votes.values()].some(({ isFolderOld }) => isFolderOld);
-    if (isOld || isOwnLaneDamaged(config, recovered)) {
-      await beginIncarnation(config, ports, lane);
-      recovered = { ...recovered, outbox: await loadOutbox(store, untold) };
-    }
+    if (isOld || isOwnLaneDamaged(config, recovered)) recovered = await withLaneBegun(config, ports, lane, recovered);
     await lane.advance();
     const unfit = await setApart(votes, ports);
     return { ok: true, succession: new Succession(config, ports, recovered, told, { votes, lane, unfit }) };
@@ -264,9 +261,15 @@ export class Succession {
   async #leftOf(old: Replica, epoch: Epoch): Promise<Operation[]> {
     const { store } = this.#ports;
     const votes = (await loggedBefore(store, epoch)).map(deleteLogged);
+    return [...votes, ...(await this.#carriedOver(old))];
+  }
+
+  /** What its lane holds unordered, for the outbox. It is read from memory: the disk may have damaged a batch since. */
+  async #carriedOver(old: Replica): Promise<Operation[]> {
+    const { store } = this.#ports;
     const onDamage = this.#upkeep.note.bind(this.#upkeep);
     const outbox = new Outbox(store, await loadOutbox(store, onDamage), onDamage);
-    return [...votes, ...old.unordered().flatMap((item) => outbox.put(item))];
+    return old.unordered().flatMap((item) => outbox.put(item));
   }
 
   async #enter(begun: Pick<Recovered, 'pointer' | 'header' | 'state' | 'set' | 'opening'>): Promise<void> {
@@ -283,14 +286,16 @@ export class Succession {
     await this.#upkeep.stop();
     if (this.#stopped) return;
     // What it wrote into its lane may be ordered in blocks that it now skips: the outbox keeps it until its end is known.
-    await store.write(await ownUnordered(store, this.#config.genesis, this.#config.own), { sync: true });
+    await store.write(await this.#carriedOver(this.#replica), { sync: true });
     await this.#upkeep.seal();
     const keys = { votes: this.#marks, lane: this.#laneMark };
     const recovery = await recoverOrForget(this.#config, this.#ports, keys);
     assert(recovery.ok, 'a snapshot that was checked piece by piece can be taken up, or fetched again');
     for (const [key, unfit] of await setApart(this.#marks, this.#ports)) this.#unfit.set(key, unfit);
     if (this.#stopped) return;
-    const { recovered } = recovery;
+    let { recovered } = recovery;
+    if (isOwnLaneDamaged(this.#config, recovered))
+      recovered = await withLaneBegun(this.#config, this.#ports, this.#laneMark, recovered);
     log.info({ height: recovered.pointer.height, epoch: recovered.pointer.epoch }, 'a snapshot is installed');
     this.#upkeep = this.#createUpkeep();
     this.#begin(this.#create(recovered));
@@ -347,6 +352,12 @@ const isOwnLaneDamaged = ({ own }: NodeConfig, { damaged, set }: Recovered): boo
     const { epoch, lane } = laneOfBatchKey(key);
     return epoch === set.epoch && lane === placeIn(set, own);
   });
+
+/** The same, its own lane to go on under a later incarnation. */
+async function withLaneBegun(config: NodeConfig, ports: Ports, lane: Mark, recovered: Recovered): Promise<Recovered> {
+  await beginIncarnation(config, ports, lane);
+  return { ...recovered, outbox: await loadOutbox(ports.store, untold) };
+}
 
 /** Seconds past which a clock is wrong, and incarnations only count on: they are of 32 bits. */
 const SECONDS_MAX = 2 ** 31;
