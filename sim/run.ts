@@ -273,6 +273,8 @@ class Stage {
       if (deed.do === 'outage') openedMs += world.nowMs - beforeMs;
     }
     await world.run(openedMs + this.#plan.faultMs);
+    // Before the clocks are set right: what a block's time is judged by is how far one was ahead.
+    this.#tick();
     await this.#recorder.observe(this.#nodes.filter((node) => !this.#damage.isOn(node)));
   }
 
