@@ -109,6 +109,8 @@ export class Chain {
   #syncedCut: Cut | null = null;
   #writing = false;
   readonly wants: Wants = { blocks: new Map(), batches: new Map() };
+  /** Lanes of which batches are wanted for a certified block, which holders have; what is only proposed may be a lie. */
+  readonly #needed = new Set<ValidatorIndex>();
 
   /** How this epoch ends, when more than f were lost in it; else null. */
   readonly goal: RestartGoal | null;
@@ -221,6 +223,7 @@ export class Chain {
   pump(): Progress[] {
     const progress: Progress[] = [];
     this.wants.batches.clear();
+    this.#needed.clear();
     const ascending = [...this.#blocks.values()].sort(
       (a, b) => a.header.height - b.header.height || a.header.view - b.header.view,
     );
@@ -281,6 +284,9 @@ export class Chain {
       if (path.ok) lanes.push([...path.batches]);
       else {
         whole = false;
+        // One at a time: nothing that is only proposed keeps this node from what it needs to go on.
+        if (this.#needed.has(lane)) return;
+        if (block.wanted) this.#needed.add(lane);
         // Of blocks that are final elsewhere all batches are asked for at once: one by one would be a round trip each.
         const last = this.#syncedCut?.[i];
         const isFurther =
