@@ -70,6 +70,7 @@ t.test('what a certified block needs is asked for, whatever is proposed beside i
     };
     const chain = new Chain(deps as unknown as ConstructorParameters<typeof Chain>[0], pointer, FINAL, {
       root: ZERO_HASH,
+      validators: SET,
     } as unknown as State);
     for (const header of [certified, proposed]) chain.add(blockId(header), header, null);
     if (isCertified) chain.want(blockId(certified), certified.view);

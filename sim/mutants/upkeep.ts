@@ -28,8 +28,8 @@ export const UPKEEP_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'node/replica/succession.ts',
-        find: '...old.unordered().flatMap((item) => outbox.put(item))',
-        replace: '...old.unordered().slice(0, 0).flatMap((item) => outbox.put(item))',
+        find: 'return old.unordered().flatMap((item) => outbox.put(item))',
+        replace: 'return old.unordered().slice(0, 0).flatMap((item) => outbox.put(item))',
       },
     ],
   },
