@@ -6,7 +6,6 @@ import {
   type BatchDigest,
   type BlockHeader,
   type BlockId,
-  type Epoch,
   type Height,
   type LanePoint,
   type TimestampMs,
@@ -64,7 +63,6 @@ t.test('what a certified block needs is asked for, whatever is proposed beside i
     };
     const pointer: FinalPointer = {
       ...FINAL,
-      epoch: FINAL.epoch as Epoch,
       block: blockId(FINAL),
       root: ZERO_HASH as FinalPointer['root'],
     };
