@@ -4,14 +4,17 @@
  */
 import { unreachable } from '../protocol/types.js';
 import { asset } from './instructions/asset.js';
+import { cancel } from './instructions/cancel.js';
 import { consent, consentsThatWaited } from './instructions/consent.js';
 import { govern } from './instructions/govern.js';
 import { key } from './instructions/key.js';
 import { participant } from './instructions/participant.js';
 import { ready } from './instructions/ready.js';
+import { reprioritise } from './instructions/reprioritise.js';
 import { consentBySignature, openRest, register } from './instructions/settle.js';
 import { withdraw, withdrawalsThatWaited } from './instructions/withdraw.js';
 import { type Applied, type At, type Ordered, Posting } from './posting.js';
+import { pass, release, tellBound } from './queue/run.js';
 import { runTriggers } from './settlement/triggers.js';
 import type { State } from './state.js';
 import { addAuthorities, approve, concludeChange, waitedForChange } from './succession/change.js';
@@ -27,18 +30,20 @@ export function applyBlock(parent: State, at: At, lanes: readonly (readonly (Ord
   const posting = new Posting(parent, at);
   const ordered = inOrder(lanes, at.height);
   runTriggers(posting);
+  release(posting);
   for (const each of ordered) if (isCurb(each)) applyCurb(posting, each);
   for (const each of ordered) applyNew(posting, each);
   withdrawalsThatWaited(posting);
   waitedForChange(posting, 'withdraw');
-  for (const each of ordered)
-    if (each.instruction.payload.kind === 'withdraw') withdraw(posting, each, each.instruction.payload);
+  for (const each of ordered) applyLeaving(posting, each);
   consentsThatWaited(posting);
   waitedForChange(posting, 'consent');
   for (const each of ordered) applyConsent(posting, each);
   approve(posting);
   openRest(posting);
   for (const each of ordered) if (!isCurb(each)) applyRest(posting, each);
+  pass(posting);
+  tellBound(posting);
   // Last of all, wherever it stands in the lanes: the old set has settled everything else that its last block orders.
   concludeChange(posting);
   return posting.finish();
@@ -74,6 +79,12 @@ function applyNew(posting: Posting, ordered: Ordered): void {
   if (payload.kind === 'govern') govern(posting, ordered, payload);
 }
 
+function applyLeaving(posting: Posting, ordered: Ordered): void {
+  const { payload } = ordered.instruction;
+  if (payload.kind === 'withdraw') withdraw(posting, ordered, payload);
+  if (payload.kind === 'cancel') cancel(posting, ordered, payload);
+}
+
 function applyConsent(posting: Posting, ordered: Ordered): void {
   const { payload } = ordered.instruction;
   if (payload.kind === 'settle') consentBySignature(posting, ordered);
@@ -92,10 +103,13 @@ function applyRest(posting: Posting, ordered: Ordered): void {
       return key(posting, ordered, payload);
     case 'ready':
       return ready(posting, ordered, payload);
+    case 'reprioritise':
+      return reprioritise(posting, ordered, payload);
     case 'govern':
     case 'settle':
     case 'consent':
     case 'withdraw':
+    case 'cancel':
       // Done in the phases before.
       return;
     default:

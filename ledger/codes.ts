@@ -6,7 +6,6 @@ import { assert } from '../protocol/types.js';
  * SPEC.md gives each its sentence. The ends that nothing stands against (settled and the like) come last.
  */
 export const RESULT_CODES = [
-  'cancel_until_out_of_range',
   'unknown_asset',
   'unknown_party',
   'party_suspended',
@@ -14,8 +13,11 @@ export const RESULT_CODES = [
   'not_a_party',
   'settlement_closed',
   'unknown_change',
+  'not_queued',
   'consent_not_required',
   'already_consented',
+  'already_bound',
+  'irrevocable',
   'already_ready',
   'already_waiting',
   'too_many_waiting',
@@ -36,15 +38,20 @@ export const RESULT_CODES = [
   'threshold_out_of_reach',
   'lapsed',
   'too_many_open',
+  'queue_full',
   'insufficient_funds',
   'cap_exceeded',
   'proposed',
   'approved',
   'waiting',
+  'scheduled',
+  'queued',
   'unmatched',
   'withdrawn',
+  'cancelled',
   'displaced',
   'consented',
+  'cancel_agreed',
   'ready',
   'applied',
   'settled',
@@ -65,10 +72,19 @@ export type SilentCode = (typeof SILENT_CODES)[number];
 
 /** `open`: a later block gives another receipt under the same digest. `final`: this was the last. */
 export type Finality = 'open' | 'final';
-export const isOpen = (code: ResultCode): boolean => code === 'proposed' || code === 'approved' || code === 'waiting';
+const OPEN: ReadonlySet<ResultCode> = new Set(['proposed', 'approved', 'waiting', 'scheduled', 'queued']);
+export const isOpen = (code: ResultCode): boolean => OPEN.has(code);
 export const finalityOf = (code: ResultCode): Finality => (isOpen(code) ? 'open' : 'final');
 
-const EFFECTIVE: readonly ResultCode[] = ['settled', 'applied', 'consented', 'ready', 'withdrawn'];
+const EFFECTIVE: readonly ResultCode[] = [
+  'settled',
+  'applied',
+  'consented',
+  'ready',
+  'withdrawn',
+  'cancelled',
+  'cancel_agreed',
+];
 /** Whether the code says that what was asked has happened. A final code that is not one of these is a refusal or a lapse. */
 export const isEffective = (code: ResultCode): boolean => EFFECTIVE.includes(code);
 
@@ -85,8 +101,7 @@ export const CODE_BYTES = {
   approved: 9,
   ready: 10,
   displaced: 11,
-  // 16 was not_yet_valid, before that left no trace.
-  cancel_until_out_of_range: 17,
+  // 16 was not_yet_valid, before that left no trace; 17 was cancel_until_out_of_range, before dates were judged with the form.
   unknown_asset: 18,
   unknown_party: 19,
   party_suspended: 20,
@@ -117,6 +132,14 @@ export const CODE_BYTES = {
   change_pending: 45,
   change_empty: 46,
   key_in_use: 47,
+  scheduled: 48,
+  queued: 49,
+  cancelled: 50,
+  cancel_agreed: 51,
+  not_queued: 52,
+  already_bound: 53,
+  irrevocable: 54,
+  queue_full: 55,
 } as const satisfies Record<ResultCode, number>;
 
 const CODE_OF_BYTE = new Map<number, ResultCode>(RESULT_CODES.map((code) => [CODE_BYTES[code], code]));

@@ -3,6 +3,7 @@ import { DecodeError, fromUtf8, Reader, utf8 } from '../protocol/codec.js';
 import type { KeyAlg } from '../protocol/crypto.js';
 import { AUTHORITIES_MAX } from '../protocol/genesis.js';
 import { DECIMALS_MAX, KEYS_PER_PARTY_MAX, LEGS_MAX, VALIDATORS_MAX } from '../protocol/limits.js';
+import { PRIORITIES, type Priority } from '../protocol/payload.js';
 import type {
   AmountMinor,
   AssetCode,
@@ -86,15 +87,55 @@ export interface BoundLeg {
   readonly amount: AmountMinor;
 }
 
+/** What a settlement in mode `queue` says of its time there. */
+export interface QueueTerms {
+  readonly priority: Priority;
+  readonly notBefore: TimestampMs;
+  readonly cutoff: TimestampMs;
+  readonly settleBy: TimestampMs;
+}
+
+/** What is known of a settlement that is bound and has not settled. */
+export interface Bound {
+  /** Its place in the queue: who was bound earlier has a lower one. */
+  readonly place: number;
+  /** The priority that a party has given it since, in what that party pays. */
+  readonly moved: readonly { readonly party: Bic; readonly priority: Priority }[];
+  /** Who has agreed to cancel it. */
+  readonly leaving: readonly Bic[];
+}
+
 /** A settlement that has not ended. */
 export interface Settlement extends Named {
   readonly legs: readonly BoundLeg[];
   /** Consents count while block time is not past it. */
   readonly cancelUntil: TimestampMs;
+  /** Null of one that settles when it is bound (mode `gross`). */
+  readonly terms: QueueTerms | null;
+  /** Null while a required consent is missing. */
+  readonly bound: Bound | null;
   /** The keys of required parties that have signed, in the order in which they came. */
   readonly consents: readonly Thumbprint[];
   /** How long its id is remembered at least. */
   readonly until: TimestampMs;
+}
+/** One that is bound and waits for its time, or for funds. */
+export type BoundSettlement = Settlement & { readonly terms: QueueTerms; readonly bound: Bound };
+
+/** Past this time it has lapsed. */
+export const endOf = ({ bound, terms, cancelUntil }: Settlement): TimestampMs =>
+  bound === null || terms === null ? cancelUntil : terms.settleBy;
+
+/** Where the queue as a whole stands. */
+export interface QueueMark {
+  /** The place that is given next. */
+  readonly next: number;
+  /** What has its time (`notBefore`) up to here is in the queue; what has it later waits for it. */
+  readonly releasedTo: TimestampMs;
+  /** The block time of the last pass. */
+  readonly passedAt: TimestampMs;
+  /** Whether something has changed since that may let a settlement through. */
+  readonly stirred: boolean;
 }
 
 /** A consent or withdrawal whose settlement has not been ordered. */
@@ -171,6 +212,8 @@ export interface Entries {
   readonly voteKeys: { readonly party: Bic };
   /** The one open change, under the empty name. */
   readonly changes: Change;
+  /** Under the empty name; there once a settlement has been bound that did not settle at once. */
+  readonly queue: QueueMark;
 }
 export type TableName = keyof Entries;
 export type EntryOf<T extends TableName> = Entries[T];
@@ -249,6 +292,10 @@ const CODECS: { readonly [T in TableName]: EntryCodec<Entries[T]> } = {
     write: (w, s) => {
       writeNamed(w, s);
       w.list(s.legs, writeLeg).u64(s.cancelUntil).list(s.consents, writeKid).u64(s.until);
+      w.u8(s.terms === null ? 0 : 1);
+      if (s.terms !== null) writeTerms(w, s.terms);
+      w.u8(s.bound === null ? 0 : 1);
+      if (s.bound !== null) writeBound(w, s.bound);
     },
     read: (r) => ({
       ...readNamed(r),
@@ -256,6 +303,8 @@ const CODECS: { readonly [T in TableName]: EntryCodec<Entries[T]> } = {
       cancelUntil: r.u64() as TimestampMs,
       consents: r.list(LEGS_MAX * KEYS_PER_PARTY_MAX, readKid),
       until: r.u64() as TimestampMs,
+      terms: readFlag(r) ? readTerms(r) : null,
+      bound: readFlag(r) ? readBound(r) : null,
     }),
   },
   waiting: {
@@ -301,6 +350,21 @@ const CODECS: { readonly [T in TableName]: EntryCodec<Entries[T]> } = {
       ready: r.list(VALIDATORS_MAX, (each) => each.u8() as ValidatorIndex),
       openUntil: r.u64() as TimestampMs,
       until: r.u64() as TimestampMs,
+    }),
+  },
+  queue: {
+    prefix: 13,
+    write: (w, q) =>
+      w
+        .u64(q.next)
+        .u64(q.releasedTo)
+        .u64(q.passedAt)
+        .u8(q.stirred ? 1 : 0),
+    read: (r) => ({
+      next: r.u64(),
+      releasedTo: r.u64() as TimestampMs,
+      passedAt: r.u64() as TimestampMs,
+      stirred: readFlag(r),
     }),
   },
 };
@@ -353,6 +417,30 @@ function readLeg(reader: Reader): BoundLeg {
     to: readBic(reader),
     asset: reader.text(CODE_LENGTH_MAX) as AssetCode,
     amount: reader.i128() as AmountMinor,
+  };
+}
+
+function writeTerms(to: Layout, { priority, notBefore, cutoff, settleBy }: QueueTerms): void {
+  to.u8(PRIORITIES.indexOf(priority)).u64(notBefore).u64(cutoff).u64(settleBy);
+}
+function readTerms(reader: Reader): QueueTerms {
+  return {
+    priority: readChoice(reader, PRIORITIES),
+    notBefore: reader.u64() as TimestampMs,
+    cutoff: reader.u64() as TimestampMs,
+    settleBy: reader.u64() as TimestampMs,
+  };
+}
+
+function writeBound(to: Layout, { place, moved, leaving }: Bound): void {
+  to.u64(place).list(moved, (each, { party, priority }) => each.ascii(party).u8(PRIORITIES.indexOf(priority)));
+  to.list(leaving, (each, party) => each.ascii(party));
+}
+function readBound(reader: Reader): Bound {
+  return {
+    place: reader.u64(),
+    moved: reader.list(LEGS_MAX, (r) => ({ party: readBic(r), priority: readChoice(r, PRIORITIES) })),
+    leaving: reader.list(2 * LEGS_MAX, readBic),
   };
 }
 

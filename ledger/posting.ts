@@ -4,7 +4,7 @@ import type { Instruction } from '../protocol/instruction.js';
 import { merkleRoot } from '../protocol/merkle.js';
 import type { Hash, Height, InstructionDigest, Root, Thumbprint, TimestampMs } from '../protocol/types.js';
 import { isOpen, type ResultCode } from './codes.js';
-import type { Change, Settlement } from './entries.js';
+import type { BoundSettlement, Change, Settlement } from './entries.js';
 import { MEMORY_MS } from './memory.js';
 import { leafOf, type Named, type Receipt } from './receipt.js';
 import type { State } from './state.js';
@@ -43,6 +43,8 @@ export class Posting {
   readonly #leaves: Hash[] = [];
   /** Settlements registered in this block and not ended, in that order. They join the state's only if they stay open. */
   readonly fresh = new Map<string, Settlement>();
+  /** What became bound in this block and did not settle at once; its receipt is given when the block is done. */
+  readonly bound: InstructionDigest[] = [];
   /** What this block made of the open change; its receipt is given when the block is done, so that there is one. */
   news: 'proposed' | 'approved' | null = null;
 
@@ -119,6 +121,13 @@ export class Posting {
   replace(settlement: Settlement): void {
     if (this.fresh.has(settlement.digest)) this.fresh.set(settlement.digest, settlement);
     else this.state.tables.settlements.set(settlement.digest, settlement);
+  }
+
+  /** Puts a settlement that has every required consent among the bound ones. */
+  bind(settlement: Settlement, bound: BoundSettlement): void {
+    if (!this.fresh.delete(settlement.digest)) this.state.closeSettlement(settlement);
+    this.state.open(bound);
+    this.bound.push(bound.digest);
   }
 
   /** Ends an open settlement with `code`; answers its receipt's leaf. */

@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { hashPairs } from '../protocol/hash.js';
+import { PRIORITIES } from '../protocol/payload.js';
 import { type Height, type TimestampMs, unreachable } from '../protocol/types.js';
+import { formatTime } from '../protocol/values.js';
 import { applyBlock, type Ordered } from './apply.js';
 import {
   ALFA,
@@ -31,14 +33,18 @@ type Move =
       readonly initiator: number;
       readonly legs: readonly (readonly [number, number, number, number])[];
       readonly signers: number;
+      /** Mode `queue`: how urgent, and how many seconds from now on it may settle, and until when. */
+      readonly queue?: { readonly priority: number; readonly from: number; readonly to: number } | null;
     }
-  | { readonly do: 'consent' | 'withdraw'; readonly initiator: number; readonly of: number }
+  | { readonly do: 'consent' | 'withdraw' | 'cancel'; readonly initiator: number; readonly of: number }
+  | { readonly do: 'reprioritise'; readonly initiator: number; readonly of: number; readonly priority: number }
   | { readonly do: 'suspend' | 'reinstate'; readonly party: number }
   | { readonly do: 'key'; readonly party: number; readonly adds: boolean }
   | { readonly do: 'repeat'; readonly of: number; readonly signers: number };
 
 const party = fc.nat({ max: PARTIES.length - 1 });
 const leg = fc.tuple(party, party, fc.nat({ max: 1 }), fc.integer({ min: 1, max: 150_000 }));
+const priority = fc.nat({ max: 2 });
 const move: fc.Arbitrary<Move> = fc.oneof(
   {
     weight: 6,
@@ -47,12 +53,24 @@ const move: fc.Arbitrary<Move> = fc.oneof(
       initiator: party,
       legs: fc.array(leg, { minLength: 1, maxLength: 4 }),
       signers: fc.nat({ max: 31 }),
+      queue: fc.option(fc.record({ priority, from: fc.nat({ max: 9 }), to: fc.constantFrom(10, 3000, 90_000) }), {
+        freq: 3,
+      }),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant('reprioritise' as const),
+      initiator: party,
+      of: fc.nat({ max: 20 }),
+      priority,
     }),
   },
   {
     weight: 3,
     arbitrary: fc.record({
-      do: fc.constantFrom('consent' as const, 'withdraw' as const, 'consent' as const),
+      do: fc.constantFrom('consent' as const, 'withdraw' as const, 'consent' as const, 'cancel' as const),
       initiator: party,
       of: fc.nat({ max: 20 }),
     }),
@@ -89,18 +107,37 @@ function instruct(time: number, made: Move, past: Ordered[]): Ordered | null {
           }));
         if (legs.length === 0) return null;
         const initiator = PARTIES[made.initiator]!;
-        return order(
-          time,
-          { kind: 'settle', initiator, mode: 'gross', legs },
-          kidsOf(initiator, ...some(made.signers)),
-        );
+        const { queue = null } = made;
+        const at = (seconds: number): string => formatTime(time + 1000 * seconds);
+        const terms =
+          queue === null
+            ? { mode: 'gross' }
+            : {
+                mode: 'queue',
+                priority: PRIORITIES[queue.priority]!,
+                notBefore: at(queue.from),
+                cancelUntil: at(2),
+                cutoff: at(5),
+                settleBy: at(queue.to),
+              };
+        return order(time, { kind: 'settle', initiator, legs, ...terms }, kidsOf(initiator, ...some(made.signers)));
       }
       case 'consent':
-      case 'withdraw': {
+      case 'withdraw':
+      case 'cancel': {
         const settlement = earlier(made.of)?.instruction.digest;
         return settlement === undefined
           ? null
           : order(time, { kind: made.do, initiator: PARTIES[made.initiator]!, settlement });
+      }
+      case 'reprioritise': {
+        const settlement = earlier(made.of)?.instruction.digest;
+        const asked = {
+          kind: 'reprioritise',
+          initiator: PARTIES[made.initiator]!,
+          priority: PRIORITIES[made.priority]!,
+        };
+        return settlement === undefined ? null : order(time, { ...asked, kind: 'reprioritise', settlement });
       }
       case 'suspend':
       case 'reinstate':

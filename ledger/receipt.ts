@@ -34,6 +34,8 @@ const KIND_BYTES = {
   key: 6,
   govern: 7,
   ready: 8,
+  cancel: 9,
+  reprioritise: 10,
 } as const satisfies Record<PayloadKind, number>;
 const KIND_OF_BYTE = new Map<number, PayloadKind>(
   Object.entries(KIND_BYTES).map(([kind, byte]) => [byte, kind as PayloadKind]),

@@ -243,6 +243,16 @@ export class Book {
   ): Ordered {
     return this.order({ kind: 'settle', initiator, mode: 'gross', legs: [...legs], ...more }, ...signers);
   }
+  /** In mode `queue`, to settle within a day unless told. */
+  queue(
+    initiator: string,
+    legs: readonly Json[],
+    signers: readonly string[] = [initiator],
+    more: Partial<Draft> = {},
+  ): Ordered {
+    const settleBy = formatTime(this.time + 24 * HOUR);
+    return this.settle(initiator, legs, signers, { mode: 'queue', settleBy, ...more });
+  }
   pay(from: string, to: string, amount: string, asset = 'HKD'): Ordered {
     return this.settle(from, [this.leg(from, to, amount, asset)]);
   }

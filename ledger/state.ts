@@ -6,6 +6,7 @@ import { fromHex, toHex } from '../protocol/codec.js';
 import { type PublicKey, publicKeyOf } from '../protocol/crypto.js';
 import { hashPairs, type PairHasher, TAGS } from '../protocol/hash.js';
 import { ed25519Thumbprint } from '../protocol/instruction.js';
+import { PASS_MOVEMENTS_PER_MS } from '../protocol/limits.js';
 import type { Jwk } from '../protocol/payload.js';
 import { type StateProof, statePath, stateValueHash } from '../protocol/stateproof.js';
 import {
@@ -24,20 +25,23 @@ import {
   type ValidatorSet,
   ZERO_HASH,
 } from '../protocol/types.js';
-import { type Agenda, type Due, dueOf, dueText, EMPTY_AGENDA, enter, first, strike } from './agenda.js';
+import { type Due, dueOf, dueText } from './agenda.js';
 import {
   type Account,
   type Asset,
   accountName,
+  type BoundSettlement,
   bucketName,
   type Change,
   decodeEntry,
   type EntryOf,
   encodeEntry,
+  endOf,
   memberName,
   nameOfKey,
   type Parameters,
   type Participant,
+  type QueueMark,
   type RegisteredKey,
   type Settlement,
   stateKey,
@@ -46,6 +50,8 @@ import {
 } from './entries.js';
 import { layout } from './layout.js';
 import { HOUR_MS, type IdEntry, type IdRecord, listKey, Memory, type Recall } from './memory.js';
+import { EMPTY_SET, enter, first, type OrderedSet, strike } from './orderedset.js';
+import { Book } from './queue/book.js';
 import { Table } from './table.js';
 import { Tree, type TreeUpdate } from './tree.js';
 
@@ -99,11 +105,13 @@ export class State {
   readonly counts: Counts;
   /** Whose each node key is that is registered and not revoked, by the key in hex; derived from the keys. */
   readonly nodes: Table<Bic>;
+  /** Who is bound and has not settled; derived from the settlements. */
+  readonly book: Book;
   readonly memory: Memory;
   readonly hasher: PairHasher;
   #parent: State | null;
   #tree: Tree;
-  #agenda: Agenda;
+  #agenda: OrderedSet;
   #authorities: ReadonlyMap<string, Bic>;
   /** Null until it is asked for after a change. */
   #nodeKeys: readonly NodeKey[] | null;
@@ -112,14 +120,15 @@ export class State {
 
   private constructor(
     parent: State | null,
-    parts: Pick<State, 'tables' | 'counts' | 'nodes' | 'memory' | 'hasher'>,
+    parts: Pick<State, 'tables' | 'counts' | 'nodes' | 'book' | 'memory' | 'hasher'>,
     tree: Tree,
-    agenda: Agenda,
+    agenda: OrderedSet,
   ) {
     this.#parent = parent;
     this.tables = parts.tables;
     this.counts = parts.counts;
     this.nodes = parts.nodes;
+    this.book = parts.book;
     this.memory = parts.memory;
     this.hasher = parts.hasher;
     this.#tree = tree;
@@ -183,7 +192,7 @@ export class State {
     for (const [, key] of state.tables.keys.entries()) state.#countNode(key);
     const change = state.openChange();
     if (change !== null) state.schedule(changeDue(change));
-    for (const [, settlement] of state.tables.settlements.entries()) state.#countOpen(settlement, 1);
+    for (const [, settlement] of state.tables.settlements.entries()) state.#note(settlement);
     for (const [, { settlement, items }] of state.tables.waiting.entries()) {
       for (const item of items) {
         state.schedule({ kind: 'unmatched', time: item.expires, settlement, instruction: item.digest });
@@ -202,8 +211,8 @@ export class State {
     const empty = () => Table.over(new Map<string, number>());
     const counts = { open: empty(), waiting: empty(), nodes: empty() };
     const nodes = Table.over(new Map<string, Bic>());
-    const parts = { tables, counts, nodes, memory: new Memory(recall), hasher };
-    return new State(null, parts, Tree.empty(hasher), EMPTY_AGENDA);
+    const parts = { tables, counts, nodes, book: Book.empty(), memory: new Memory(recall), hasher };
+    return new State(null, parts, Tree.empty(hasher), EMPTY_SET);
   }
 
   /** An open state over this sealed one, for the next block. */
@@ -212,9 +221,17 @@ export class State {
     const tables = Object.fromEntries(
       TABLE_NAMES.map((name) => [name, this.tables[name].child()]),
     ) as unknown as Tables;
-    const { open, waiting, nodes } = this.counts;
-    const counts = { open: open.child(), waiting: waiting.child(), nodes: nodes.child() };
-    const parts = { tables, counts, nodes: this.nodes.child(), memory: this.memory.child(), hasher: this.hasher };
+    const { counts: counted, nodes } = this;
+    const counts = { open: counted.open.child(), waiting: counted.waiting.child(), nodes: counted.nodes.child() };
+    const { hasher } = this;
+    const parts = {
+      tables,
+      counts,
+      nodes: nodes.child(),
+      book: this.book.child(),
+      memory: this.memory.child(),
+      hasher,
+    };
     return new State(this, parts, this.#tree, this.#agenda);
   }
 
@@ -269,6 +286,7 @@ export class State {
     this.counts.waiting.fold();
     this.counts.nodes.fold();
     this.nodes.fold();
+    this.book.fold();
     this.memory.release();
     this.#changes = NO_CHANGES;
     this.#parent = null;
@@ -361,12 +379,6 @@ export class State {
     this.tables.changes.delete('');
     this.unschedule(changeDue(change));
   }
-  /** The keys that have consented to an open settlement or change of that digest; undefined when neither is open. */
-  consentsTo(digest: InstructionDigest): readonly Thumbprint[] | undefined {
-    const change = this.openChange();
-    return change?.digest === digest ? change.consents : this.openSettlement(digest)?.consents;
-  }
-
   asset(code: string): Asset | undefined {
     return this.tables.assets.get(code);
   }
@@ -406,7 +418,15 @@ export class State {
   /** The least block time at which something is due, or null. */
   nextTrigger(): TimestampMs | null {
     const due = this.nextDue();
-    return due === null ? null : ((due.time + 1) as TimestampMs);
+    const times = [due === null ? null : due.time + 1, this.book.nextScheduled()?.notBefore ?? null, this.nextPass()];
+    const known = times.filter((time) => time !== null);
+    return known.length === 0 ? null : (Math.min(...known) as TimestampMs);
+  }
+  /** The least block time at which a pass through the queue is due, or null. A longer queue has them at a longer pace. */
+  nextPass(): TimestampMs | null {
+    const { stirred, passedAt } = this.queueMark;
+    if (!stirred || this.book.queuedMovements === 0) return null;
+    return (passedAt + Math.ceil(this.book.queuedMovements / PASS_MOVEMENTS_PER_MS)) as TimestampMs;
   }
   nextDue(): Due | null {
     const text = first(this.#agenda);
@@ -422,17 +442,46 @@ export class State {
   /** Puts an open settlement among the open ones, with the trigger that ends it. */
   open(settlement: Settlement): void {
     this.tables.settlements.set(settlement.digest, settlement);
-    this.#countOpen(settlement, 1);
+    this.#note(settlement);
   }
   closeSettlement(settlement: Settlement): void {
     this.tables.settlements.delete(settlement.digest);
-    this.#countOpen(settlement, -1);
+    this.unschedule(lapseOf(settlement));
+    bump(this.counts.open, settlement.initiator, -1);
+    if (!isBound(settlement)) return;
+    const isDue = this.isDue(settlement);
+    this.book.remove(settlement, isDue);
+    // It may have been in the way of others.
+    if (isDue) this.stir();
   }
-  #countOpen(settlement: Settlement, by: 1 | -1): void {
-    const due: Due = { kind: 'lapse', time: settlement.cancelUntil, settlement: settlement.digest };
-    if (by === 1) this.schedule(due);
-    else this.unschedule(due);
-    bump(this.counts.open, settlement.initiator, by);
+  #note(settlement: Settlement): void {
+    this.schedule(lapseOf(settlement));
+    bump(this.counts.open, settlement.initiator, 1);
+    if (isBound(settlement)) this.book.add(settlement, this.isDue(settlement));
+  }
+
+  get queueMark(): QueueMark {
+    return this.tables.queue.get('') ?? NO_QUEUE;
+  }
+  markQueue(change: Partial<QueueMark>): void {
+    this.tables.queue.set('', { ...this.queueMark, ...change });
+  }
+  /** Whether a bound settlement stands in the queue, its time having come. */
+  isDue({ terms }: BoundSettlement): boolean {
+    return terms.notBefore <= this.queueMark.releasedTo;
+  }
+  /** Gives a bound settlement other priorities, in what parties pay. */
+  move(settlement: BoundSettlement, moved: BoundSettlement['bound']['moved']): void {
+    const next: BoundSettlement = { ...settlement, bound: { ...settlement.bound, moved } };
+    const isDue = this.isDue(settlement);
+    this.book.remove(settlement, isDue);
+    this.tables.settlements.set(next.digest, next);
+    this.book.add(next, isDue);
+    if (isDue) this.stir();
+  }
+  /** Something has changed that may let a settlement of the queue through. */
+  stir(): void {
+    if (!this.queueMark.stirred && this.book.queuedMovements > 0) this.markQueue({ stirred: true });
   }
 
   /** Lists of buckets that this layer dropped, and of all earlier ones. */
@@ -449,8 +498,25 @@ export class State {
     this.counts.waiting.freeze();
     this.counts.nodes.freeze();
     this.nodes.freeze();
+    this.book.freeze();
   }
 }
+
+const NO_QUEUE: QueueMark = {
+  next: 0,
+  releasedTo: 0 as TimestampMs,
+  passedAt: 0 as TimestampMs,
+  stirred: false,
+};
+
+const isBound = (settlement: Settlement): settlement is BoundSettlement =>
+  settlement.bound !== null && settlement.terms !== null;
+
+const lapseOf = (settlement: Settlement): Due => ({
+  kind: 'lapse',
+  time: endOf(settlement),
+  settlement: settlement.digest,
+});
 
 export function bump(counts: Table<number>, party: Bic, by: 1 | -1): void {
   const count = (counts.get(party) ?? 0) + by;

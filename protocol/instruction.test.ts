@@ -71,6 +71,34 @@ const settle = {
   cancelUntil: '2025-11-22T03:30:00Z',
   reference: '0f'.repeat(32),
 };
+/** Times of a day from 03:00, when it is issued; it expires at 04:00. */
+const queue = {
+  ...settle,
+  mode: 'queue',
+  priority: 'high',
+  notBefore: '2025-11-22T05:00:00Z',
+  cancelUntil: '2025-11-22T03:30:00Z',
+  cutoff: '2025-11-22T04:30:00Z',
+  settleBy: '2025-11-22T16:00:00Z',
+};
+const DATES: readonly (readonly [
+  pointer: string,
+  says: string,
+  dates: Readonly<Record<string, string | undefined>>,
+])[] = [
+  ['/settleBy', 'settleBy not after issued', { settleBy: '2025-11-22T03:00:00Z' }],
+  ['/settleBy', 'settleBy more than 400 days on', { settleBy: '2026-12-27T03:00:00.001Z' }],
+  ['/cancelUntil', 'cancelUntil not after issued', { cancelUntil: '2025-11-22T03:00:00Z' }],
+  ['/cutoff', 'the cut-offs the wrong way round', { cutoff: '2025-11-22T03:29:59.999Z' }],
+  [
+    '/cutoff',
+    'a cut-off before expires, with no first one',
+    { cancelUntil: undefined, cutoff: '2025-11-22T03:59:00Z' },
+  ],
+  ['/cutoff', 'the second cut-off past settleBy', { cutoff: '2025-11-22T16:00:00.001Z' }],
+  ['/cancelUntil', 'the first past settleBy', { cutoff: undefined, cancelUntil: '2025-11-22T16:00:00.001Z' }],
+  ['/notBefore', 'notBefore with settleBy', { notBefore: '2025-11-22T16:00:00Z' }],
+];
 const possession = (key: Key, party = 'BKKBTHBKXXX', alg?: JwsAlg) => {
   const text = protectedTextOf({ alg: alg ?? key.alg, kid: key.kid, typ: 'causeway-possession+json' });
   return {
@@ -270,6 +298,14 @@ t.test('space between tokens and the order of members around the payload are fre
 });
 
 type Row = readonly [code: InstructionCode, pointer: string, name: string, body: unknown];
+/** The queued settlement with other members, and without those that are undefined. */
+const queued = (changes: Readonly<Record<string, string | undefined>>) =>
+  general(
+    Object.fromEntries(
+      Object.entries({ ...queue, ...changes }).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+    ),
+  );
+
 const rows: readonly Row[] = [
   ['malformed_payload', '/change/validators', 'a set of nobody', governing()],
   [
@@ -436,7 +472,24 @@ const rows: readonly Row[] = [
   ['malformed_payload', '/kind', 'no kind', general(common)],
   ['malformed_payload', '', 'an array', general([])],
   ['malformed_payload', '/memo', 'an unknown member', general({ ...settle, memo: 'x' })],
-  ['malformed_payload', '/mode', 'another mode', general({ ...settle, mode: 'queue' })],
+  ['malformed_payload', '/mode', 'another mode', general({ ...settle, mode: 'net' })],
+  ['malformed_payload', '/settleBy', 'in the queue for ever', queued({ settleBy: undefined })],
+  ['malformed_payload', '/priority', 'another priority', queued({ priority: 'low' })],
+  ['malformed_payload', '/priority', 'a priority where nothing waits', general({ ...settle, priority: 'high' })],
+  ['malformed_time', '/notBefore', 'notBefore of no day', queued({ notBefore: '2025-11-31T03:00:00Z' })],
+  ...DATES.map(([pointer, name, dates]) => ['dates_out_of_order', pointer, name, queued(dates)] as const),
+  [
+    'dates_out_of_order',
+    '/cancelUntil',
+    'gross: not after issued',
+    general({ ...settle, cancelUntil: '2025-11-22T03:00:00Z' }),
+  ],
+  [
+    'dates_out_of_order',
+    '/cancelUntil',
+    'gross: more than a day past expires',
+    general({ ...settle, cancelUntil: '2025-11-23T04:00:00.001Z' }),
+  ],
   ['malformed_payload', '/legs', 'no legs', general({ ...settle, legs: [] })],
   [
     'malformed_payload',

@@ -8,6 +8,7 @@ import { fromBase64url, toBase64url } from './base64url.js';
 import { type Json, parseCanonical } from './canonical.js';
 import { decode, fromHex, type Reader, Writer } from './codec.js';
 import { judgeKey, jwkOf, type KeyAlg, rawKeyOf, thumbprint } from './crypto.js';
+import { notATime, readDates, type Validity } from './dates.js';
 import { TAGS, taggedHash } from './hash.js';
 import {
   checkSigners,
@@ -258,12 +259,9 @@ function readPayload(bytes: Uint8Array): ReadPayload | Refusal {
   if (expiresMs <= issuedMs) return refuse('malformed_time', '/expires', 'must be later than issued');
   if (expiresMs - issuedMs > VALIDITY_MS_MAX)
     return refuse('validity_too_long', '/expires', `must be within ${VALIDITY_MS_MAX / 3_600_000} hours of issued`);
-  const checked = checkKind(payload);
+  const checked = checkKind(payload, { issuedMs, expiresMs });
   return checked.ok ? { ok: true, payload, issuedMs, expiresMs, possessions: checked.possessions } : checked;
 }
-
-const notATime = (pointer: string, text: string): Refusal =>
-  refuse('malformed_time', pointer, `${text} is not a time of the calendar, 1970 or later, without a leap second`);
 
 type Check = (value: unknown) => boolean;
 const compiled = new Map<PayloadKind, Check>();
@@ -308,7 +306,10 @@ const CODE_OF_MEMBER: Readonly<Record<string, InstructionCode>> = {
   cap: 'malformed_amount',
   issued: 'malformed_time',
   expires: 'malformed_time',
+  notBefore: 'malformed_time',
   cancelUntil: 'malformed_time',
+  cutoff: 'malformed_time',
+  settleBy: 'malformed_time',
   lei: 'malformed_lei',
   jwk: 'malformed_key',
   kty: 'malformed_key',
@@ -325,10 +326,10 @@ type Checked = { readonly ok: true; readonly possessions: readonly Possession[] 
 const GOOD: Checked = { ok: true, possessions: [] };
 
 /** What a schema cannot say of a payload's form. */
-function checkKind(payload: Payload): Checked {
+function checkKind(payload: Payload, validity: Validity): Checked {
   switch (payload.kind) {
     case 'settle':
-      return checkSettle(payload) ?? GOOD;
+      return checkSettle(payload, validity) ?? GOOD;
     case 'asset':
       if (parseAmount(payload.cap, payload.decimals) !== null) return GOOD;
       return refuse(
@@ -346,6 +347,8 @@ function checkKind(payload: Payload): Checked {
       return checkMembers(payload);
     case 'consent':
     case 'withdraw':
+    case 'cancel':
+    case 'reprioritise':
     case 'ready':
       return GOOD;
     default:
@@ -353,9 +356,10 @@ function checkKind(payload: Payload): Checked {
   }
 }
 
-function checkSettle({ legs, cancelUntil }: PayloadOf<'settle'>): Refusal | null {
-  if (cancelUntil !== undefined && parseTime(cancelUntil) === null) return notATime('/cancelUntil', cancelUntil);
-  for (const [index, { from, to, amount }] of legs.entries()) {
+function checkSettle(payload: PayloadOf<'settle'>, dates: Validity): Refusal | null {
+  const read = readDates(payload, dates);
+  if (!read.ok) return read;
+  for (const [index, { from, to, amount }] of payload.legs.entries()) {
     if (from === to) return refuse('malformed_leg', `/legs/${index}/to`, 'must be another party than from');
     if (!/[1-9]/.test(amount)) return refuse('malformed_amount', `/legs/${index}/amount`, 'must be above zero');
   }

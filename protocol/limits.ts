@@ -41,8 +41,22 @@ export const FRAME_BYTES_MAX = 2 * 1024 * 1024;
 export const PEER_QUEUE_BYTES_MAX = 16 * 1024 * 1024;
 export const SYNC_BLOCKS_MAX = 256;
 
+/** From `issued` to `settleBy` at most: forwards of a year, with some days to spare. */
+export const SETTLE_WITHIN_MS_MAX = 400 * 24 * 60 * 60 * 1000;
+
 /** Settlements that one party may have open (proposed, waiting, queued). */
 export const OPEN_SETTLEMENTS_PER_PARTY_MAX = 10_000;
+/**
+ * Movements (accounts that a settlement moves) of what is bound and has not settled, over all parties. It bounds what a
+ * pass through the queue costs, and what one pass may settle.
+ */
+export const QUEUE_MOVEMENTS_MAX = 200_000;
+/** Of it, in what one party pays in. */
+export const QUEUE_MOVEMENTS_PER_PAYER_MAX = 20_000;
+/** So many a party has room for even when others have taken all else. */
+export const QUEUE_MOVEMENTS_ASSURED = 1_000;
+/** Movements for each millisecond of block time between two passes: a pass takes about a tenth of a core at most. */
+export const PASS_MOVEMENTS_PER_MS = 200;
 /** Triggers (lapses) that run in one block. */
 export const TRIGGERS_PER_BLOCK_MAX = 1_000;
 /** Consents and withdrawals waiting for a settlement not yet ordered, per party. */
@@ -54,6 +68,7 @@ export const BUNDLE_BYTES_MAX = 4 * 1024 * 1024;
 export const BUNDLE_CHAIN_MAX = 4_096;
 export const HANDOVERS_MAX = 10_000;
 
+assert(QUEUE_MOVEMENTS_ASSURED >= 2 * LEGS_MAX, 'a largest settlement has room in any queue');
 assert(ITEM_BYTES_MAX <= BATCH_BYTES_MAX, 'a largest instruction fits a batch');
 assert(BATCH_BYTES_MAX + 1024 <= FRAME_BYTES_MAX, 'a full batch fits one frame');
 assert(FRAME_BYTES_MAX <= PEER_QUEUE_BYTES_MAX, 'a frame fits a queue');

@@ -58,6 +58,19 @@ export type NewKey = Static<typeof NewKeySchema>;
 export const LegSchema = strict({ from: BicText, to: BicText, asset: AssetText, amount: AmountText });
 export type Leg = Static<typeof LegSchema>;
 
+/** Most urgent first: in a party's queue nothing passes what is more urgent. */
+export const PRIORITIES = ['urgent', 'high', 'normal'] as const;
+export type Priority = (typeof PRIORITIES)[number];
+const PrioritySchema = Type.Union([Type.Literal('urgent'), Type.Literal('high'), Type.Literal('normal')], {
+  description: 'how urgent it is in the queue of who pays; by default `normal`',
+});
+
+const Legs = Type.Array(LegSchema, { minItems: 1, maxItems: LEGS_MAX });
+const Reference = Type.Optional(
+  Type.String({ ...HashText, description: 'salted digest of what is kept off the ledger' }),
+);
+const timeOf = (description: string) => Type.String({ ...TimeText, description });
+
 const common = {
   network: Type.String({ ...HashText, description: 'digest of the genesis file' }),
   initiator: BicText,
@@ -96,18 +109,43 @@ const Threshold = Type.Integer({
 });
 
 export const PAYLOAD_SCHEMAS = {
-  settle: strict({
-    ...common,
-    kind: Type.Literal('settle'),
-    mode: Type.Literal('gross', { description: 'settle at once when bound, or be refused' }),
-    legs: Type.Array(LegSchema, { minItems: 1, maxItems: LEGS_MAX }),
-    cancelUntil: Type.Optional(
-      Type.String({ ...TimeText, description: 'unmatched then, it lapses; by default `expires`' }),
-    ),
-    reference: Type.Optional(Type.String({ ...HashText, description: 'salted digest of what is kept off the ledger' })),
-  }),
+  settle: Type.Union([
+    strict({
+      ...common,
+      kind: Type.Literal('settle'),
+      mode: Type.Literal('gross', { description: 'settle at once when bound, or be refused' }),
+      legs: Legs,
+      cancelUntil: Type.Optional(timeOf('unmatched then, it lapses; by default `expires`')),
+      reference: Reference,
+    }),
+    strict({
+      ...common,
+      kind: Type.Literal('settle'),
+      mode: Type.Literal('queue', { description: 'when bound, wait for its time and for funds' }),
+      legs: Legs,
+      priority: Type.Optional(PrioritySchema),
+      notBefore: Type.Optional(timeOf('it settles then at the earliest; by default as soon as it is bound')),
+      cancelUntil: Type.Optional(
+        timeOf(
+          'unmatched then, it lapses, and until then each party cancels alone; by default `expires`, or `settleBy` if that is earlier',
+        ),
+      ),
+      cutoff: Type.Optional(
+        timeOf('until then all parties together cancel, and from then on it is irrevocable; by default `cancelUntil`'),
+      ),
+      settleBy: timeOf('unfunded then, it lapses'),
+      reference: Reference,
+    }),
+  ]),
   consent: strict({ ...common, kind: Type.Literal('consent'), settlement: HashText }),
   withdraw: strict({ ...common, kind: Type.Literal('withdraw'), settlement: HashText }),
+  cancel: strict({ ...common, kind: Type.Literal('cancel'), settlement: HashText }),
+  reprioritise: strict({
+    ...common,
+    kind: Type.Literal('reprioritise'),
+    settlement: HashText,
+    priority: PrioritySchema,
+  }),
   asset: strict({
     ...common,
     kind: Type.Literal('asset'),

@@ -22,6 +22,7 @@ export const INSTRUCTION_CODES = [
   'malformed_amount',
   'malformed_time',
   'validity_too_long',
+  'dates_out_of_order',
   'malformed_leg',
   'malformed_lei',
   'malformed_key',

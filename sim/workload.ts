@@ -5,9 +5,10 @@ import { type Genesis, type GenesisFile, parseGenesis } from '../protocol/genesi
 import type { JwsJson } from '../protocol/instruction.js';
 import { ISSUED_AHEAD_MS_MAX } from '../protocol/limits.js';
 import { assert } from '../protocol/types.js';
-import { ACTS, admission, LEI, oneSided } from './workload/acts.js';
+import { ACTS, admission, LEI, oneSided, type Share } from './workload/acts.js';
 import { Desk, type Surroundings } from './workload/desk.js';
 import { hexKey, jurisdictionsOf, partyKey, startOf } from './workload/parties.js';
+import { QUEUE_ACTS } from './workload/queueacts.js';
 
 export { readJws } from './workload/desk.js';
 
@@ -38,6 +39,8 @@ export function simGenesis(createdMs: number, validators = 4): Genesis {
   return parsed.genesis;
 }
 
+const ALL_ACTS: readonly Share[] = [...ACTS, ...QUEUE_ACTS];
+
 /** Of a thousand calls, how many go on with what an act left to be sent later. */
 const LATER_PER_MILLE = 300;
 const LATER_MAX = 100;
@@ -52,7 +55,7 @@ export class Workload {
 
   constructor(world: Surroundings, genesis: Genesis, profile: Profile = 'light') {
     this.#desk = new Desk(world, genesis, jurisdictionsOf(genesis.validators.validators.length));
-    this.#shares = ACTS.map(([, light, full, hostile]) => ({ light, full, hostile })[profile]);
+    this.#shares = ALL_ACTS.map(([, light, full, hostile]) => ({ light, full, hostile })[profile]);
   }
 
   /** What opens a network for business: assets, banks, money. Each stage needs the one before it to be final. */
@@ -93,7 +96,7 @@ export class Workload {
       at -= share;
       return at < 0;
     });
-    const [act] = ACTS[index] as (typeof ACTS)[number];
+    const [act] = ALL_ACTS[index] as Share;
     this.#desk.clockAheadMs = random.chance(AHEAD_PER_MILLE) ? random.between(...AHEAD_MS) : 0;
     const [first, ...rest] = await act(this.#desk);
     this.#desk.clockAheadMs = 0;

@@ -3,7 +3,7 @@ import { minorUnitsOf } from '../../protocol/currencies.js';
 import type { PayloadOf } from '../../protocol/payload.js';
 import type { AssetCode, Bic, Jurisdiction } from '../../protocol/types.js';
 import type { ResultCode } from '../codes.js';
-import type { Asset } from '../entries.js';
+import { type Asset, accountName } from '../entries.js';
 import type { Ordered, Posting } from '../posting.js';
 import { screen } from '../rights.js';
 import type { State } from '../state.js';
@@ -17,7 +17,11 @@ export function asset(posting: Posting, ordered: Ordered, payload: PayloadOf<'as
   const { state, at } = posting;
   if (screen(posting, at.time, ordered) !== null) return;
   const judged = judge(state, payload);
-  if (typeof judged !== 'string') state.tables.assets.set(judged.asset, judged);
+  if (typeof judged !== 'string') {
+    state.tables.assets.set(judged.asset, judged);
+    // A higher cap lets an issuer pay more.
+    if (state.book.isDebited(accountName(judged.issuer, judged.asset))) state.stir();
+  }
   posting.conclude(instruction, typeof judged === 'string' ? judged : 'applied');
 }
 

@@ -2,11 +2,11 @@
 import type { PayloadOf } from '../../protocol/payload.js';
 import type { InstructionDigest } from '../../protocol/types.js';
 import type { ResultCode } from '../codes.js';
-import type { Settlement } from '../entries.js';
+import { endOf, type Settlement } from '../entries.js';
 import type { Ordered, Posting } from '../posting.js';
 import { screen, signerOf } from '../rights.js';
-import { requiredParties } from '../settlement/bundle.js';
 import { addConsents, hasConsented, settleIfBound } from '../settlement/consent.js';
+import { outlineOf } from '../settlement/outline.js';
 import { resolve, stale, wait, waitingFor } from '../settlement/waiting.js';
 import { consentToChange } from '../succession/change.js';
 
@@ -47,7 +47,8 @@ export function consentsThatWaited(posting: Posting): void {
 }
 
 function judge(posting: Posting, settlement: Settlement, party: string): ResultCode {
-  if (posting.at.time > settlement.cancelUntil) return 'settlement_closed';
-  if (!requiredParties(settlement.legs).some((required) => required === party)) return 'consent_not_required';
-  return hasConsented(posting, settlement, party) ? 'already_consented' : 'consented';
+  if (posting.at.time > endOf(settlement)) return 'settlement_closed';
+  if (!outlineOf(settlement).payers.some((payer) => payer === party)) return 'consent_not_required';
+  const isThere = settlement.bound !== null || hasConsented(posting, settlement, party);
+  return isThere ? 'already_consented' : 'consented';
 }

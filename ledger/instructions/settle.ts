@@ -1,9 +1,10 @@
 /** `settle`: a bundle of legs, registered without effect, then settled when every required consent is there. */
+import { readDates } from '../../protocol/dates.js';
 import type { Instruction } from '../../protocol/instruction.js';
-import { OPEN_SETTLEMENTS_PER_PARTY_MAX, VALIDITY_MS_MAX } from '../../protocol/limits.js';
+import { OPEN_SETTLEMENTS_PER_PARTY_MAX } from '../../protocol/limits.js';
 import type { Leg, PayloadOf } from '../../protocol/payload.js';
-import { type AmountMinor, type AssetCode, assert, type Bic, type TimestampMs } from '../../protocol/types.js';
-import { parseAmount, parseTime } from '../../protocol/values.js';
+import { type AmountMinor, type AssetCode, assert, type Bic } from '../../protocol/types.js';
+import { parseAmount } from '../../protocol/values.js';
 import { RESULT_CODES, type ResultCode } from '../codes.js';
 import type { BoundLeg, Settlement } from '../entries.js';
 import { namedOf, type Ordered, type Posting } from '../posting.js';
@@ -33,7 +34,7 @@ export function register(posting: Posting, ordered: Ordered, payload: PayloadOf<
  */
 export function consentBySignature(posting: Posting, { instruction, signed }: Ordered): void {
   const settlement = posting.settlement(instruction.digest);
-  if (settlement === undefined || posting.at.time > settlement.cancelUntil) return;
+  if (settlement === undefined || settlement.bound !== null || posting.at.time > settlement.cancelUntil) return;
   settleIfBound(posting, addConsents(posting, settlement, signed));
 }
 
@@ -57,22 +58,16 @@ function readSettlement(
   payload: PayloadOf<'settle'>,
 ): Settlement | ResultCode {
   const { state, at } = posting;
-  const cancelUntil = cancelUntilOf(instruction, payload);
-  if (cancelUntil === null) return 'cancel_until_out_of_range';
   const legs = readLegs(state, payload);
   if (typeof legs === 'string') return legs;
+  const read = readDates(payload, instruction);
+  assert(read.ok, 'dates of a parsed instruction are in order');
+  const { cancelUntil, notBefore, cutoff, settleBy } = read.dates;
   if (at.time > cancelUntil) return 'lapsed';
-  const until = posting.horizon(Math.max(instruction.expiresMs, cancelUntil));
-  const { digest, initiator, id, kind } = namedOf(instruction);
-  return { digest, initiator, id, kind, legs, cancelUntil, consents: [], until };
-}
-
-/** The first cut-off: after `issued`, at most a day past `expires`, which it is by default. */
-function cancelUntilOf({ issuedMs, expiresMs }: Instruction, payload: PayloadOf<'settle'>): TimestampMs | null {
-  if (payload.cancelUntil === undefined) return expiresMs;
-  const time = parseTime(payload.cancelUntil);
-  assert(time !== null, 'times of a parsed instruction are times');
-  return time > issuedMs && time <= expiresMs + VALIDITY_MS_MAX ? time : null;
+  const terms =
+    payload.mode === 'gross' ? null : { priority: payload.priority ?? 'normal', notBefore, cutoff, settleBy };
+  const until = posting.horizon(Math.max(instruction.expiresMs, settleBy));
+  return { ...namedOf(instruction), legs, cancelUntil, terms, bound: null, consents: [], until };
 }
 
 /** The legs with their amounts in minor units, or the refusal of the highest precedence that any of them meets. */

@@ -1,14 +1,26 @@
 /** Who has consented to an open settlement, and what happens when another does. */
-import type { Bic, Thumbprint } from '../../protocol/types.js';
+import type { Bic, InstructionDigest, Thumbprint } from '../../protocol/types.js';
 import type { Settlement } from '../entries.js';
 import type { Posting } from '../posting.js';
+import { enter } from '../queue/run.js';
 import { hasSigned, type Readings, signerOf } from '../rights.js';
 import type { State } from '../state.js';
-import { requiredParties, settle } from './bundle.js';
+import { hasSuspended, judgeFunds, settle } from './bundle.js';
+import { outlineOf } from './outline.js';
 
 /** The required parties whose consent is not there, in the order of the legs, as a sealed state has it. */
 export const missingConsents = (state: State, settlement: Settlement): Bic[] =>
-  missing({ parent: state, state }, settlement);
+  settlement.bound === null ? missing({ parent: state, state }, settlement) : [];
+
+/** Whether a further signature on the open settlement or change of a digest may add to its consents. */
+export function mayAdd(state: State, digest: InstructionDigest, kid: Thumbprint): boolean {
+  const change = state.openChange();
+  if (change?.digest === digest) return !change.consents.includes(kid);
+  const settlement = state.openSettlement(digest);
+  if (settlement === undefined || settlement.bound !== null || settlement.consents.includes(kid)) return false;
+  const party = signerOf(state, kid);
+  return party === undefined || outlineOf(settlement).payers.includes(party);
+}
 
 export const hasConsented = (readings: Readings, settlement: Settlement, party: string): boolean =>
   hasSigned(readings, party, settlement.consents);
@@ -16,7 +28,7 @@ export const hasConsented = (readings: Readings, settlement: Settlement, party: 
 /** Adds the keys among `signed` that belong to parties whose consent is required and which are not suspended. */
 export function addConsents(posting: Posting, settlement: Settlement, signed: readonly Thumbprint[]): Settlement {
   const { state } = posting;
-  const required = requiredParties(settlement.legs);
+  const required = outlineOf(settlement).payers;
   const added = signed.filter((kid, at) => {
     const party = signerOf(state, kid);
     if (party === undefined || !required.includes(party)) return false;
@@ -32,12 +44,21 @@ export function addConsents(posting: Posting, settlement: Settlement, signed: re
 }
 
 /**
- * Settles if every required consent is there now. Consents are counted anew each time, so those by a key revoked
- * meanwhile are void, and a threshold holds as it then stands.
+ * Settles, or puts into the queue, if every required consent is there now. Consents are counted anew each time, so those by
+ * a key revoked meanwhile are void, and a threshold holds as it then stands.
  */
 export function settleIfBound(posting: Posting, settlement: Settlement): void {
-  if (missing(posting, settlement).length === 0) settle(posting, settlement);
+  const { terms, bound } = settlement;
+  if (bound !== null || missing(posting, settlement).length > 0) return;
+  if (hasSuspended(posting.state, settlement)) {
+    posting.end(settlement, 'party_suspended');
+    return;
+  }
+  if (terms !== null) return enter(posting, { ...settlement, terms });
+  const refusal = judgeFunds(posting.state, settlement);
+  if (refusal === null) settle(posting, settlement);
+  else posting.end(settlement, refusal);
 }
 
 const missing = (readings: Readings, settlement: Settlement): Bic[] =>
-  requiredParties(settlement.legs).filter((party) => !hasConsented(readings, settlement, party));
+  outlineOf(settlement).payers.filter((party) => !hasConsented(readings, settlement, party));

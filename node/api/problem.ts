@@ -59,6 +59,7 @@ export const PROBLEMS = {
   malformed_amount: { status: 422, title: 'An amount is malformed' },
   malformed_time: { status: 422, title: 'A time is malformed' },
   validity_too_long: { status: 422, title: 'The payload is valid for longer than allowed' },
+  dates_out_of_order: { status: 422, title: 'The dates of a settlement are out of order' },
   malformed_leg: { status: 422, title: 'A leg is malformed' },
   malformed_lei: { status: 422, title: 'The LEI is malformed' },
   malformed_key: { status: 422, title: 'A public key is malformed' },

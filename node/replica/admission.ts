@@ -4,6 +4,7 @@
  */
 import { isOpen } from '../../ledger/codes.js';
 import { countsForInitiator, recordAgainst } from '../../ledger/rights.js';
+import { mayAdd } from '../../ledger/settlement/consent.js';
 import type { State } from '../../ledger/state.js';
 import { isQuorumAmong } from '../../ledger/succession/change.js';
 import { encodeItem, type Instruction } from '../../protocol/instruction.js';
@@ -184,8 +185,7 @@ export class Admission {
     const state = this.#deps.state();
     const record = state.record(payload.initiator as Bic, payload.id as Uetr);
     if (record?.digest !== digest) return this.#hasExpired(instruction) && this.#deps.isTold(digest);
-    const consents = state.consentsTo(digest);
-    return !isOpen(record.code) || consents === undefined || signatures.every(({ kid }) => consents.includes(kid));
+    return !isOpen(record.code) || !signatures.some(({ kid }) => mayAdd(state, digest, kid));
   }
 
   /** A copy under way here that holds all these signatures already. */

@@ -80,4 +80,5 @@ export function mayForget(
 }
 
 export const heightOf = ({ running }: Watched): number => running?.replica.chain.final.header.height ?? -1;
-export const isOpenCode = (code: string): boolean => code === 'proposed' || code === 'waiting' || code === 'approved';
+const OPEN: ReadonlySet<string> = new Set(['proposed', 'waiting', 'approved', 'scheduled', 'queued']);
+export const isOpenCode = (code: string): boolean => OPEN.has(code);

@@ -25,6 +25,8 @@ export class Recorder extends Checkers {
   readonly #views = new Map<number, number>();
   readonly #said = new Map<number, { sent: number; received: number }>();
   /** By node: the last height that it told of. */
+  /** What was bound and did not settle at once. */
+  readonly #inQueue = new Set<string>();
   readonly #heights = new Map<number, number>();
   /** By node: the epoch of the last final block that it told of. */
   readonly #epochs = new Map<number, number>();
@@ -85,7 +87,11 @@ export class Recorder extends Checkers {
     if (header.height > last + SNAPSHOT_BLOCKS_MIN) this.met('snapshot_installed');
     const { receipts } = committed.executed;
     if (this.#isFirst(`final/${header.height}`)) {
-      for (const { code } of receipts) this.met(`outcome_${code}`);
+      for (const { digest, code } of receipts) {
+        this.met(`outcome_${code}`);
+        if (this.#inQueue.has(digest)) this.met(`${code}_from_queue`);
+        if (code === 'queued' || code === 'scheduled') this.#inQueue.add(digest);
+      }
       if (receipts.length === 0) this.met('empty_block');
       if (receipts.filter(({ code }) => code === 'lapsed').length >= TRIGGERS_PER_BLOCK_MAX)
         this.met('triggers_left_over');

@@ -48,6 +48,9 @@ const NAMED: Readonly<Record<string, string>> = {
   vote_key_retired: 'a node that had found so was started again',
   record_mended: 'a damaged record came back from peers',
   blocks_pruned: 'a node had let go of old blocks',
+  settled_from_queue: 'a settlement waited in the queue, and settled',
+  lapsed_from_queue: 'a settlement waited in the queue in vain',
+  cancelled_from_queue: 'a settlement was cancelled in the queue',
   evidence: 'an honest node saw two votes of a liar that contradict each other',
 };
 
@@ -59,6 +62,7 @@ const RARE: ReadonlySet<string> = new Set([
     [
       // Thousands of open settlements, or of consents that wait.
       'too_many_open',
+      'queue_full',
       'too_many_waiting',
       'too_many_keys',
       // Of a change of validators: what needs two at once, or another's.

@@ -5,6 +5,7 @@
 import { CONSENSUS_MUTANTS } from './consensus.js';
 import { LEDGER_MUTANTS } from './ledger.js';
 import type { Mutant } from './mutant.js';
+import { QUEUE_MUTANTS } from './queue.js';
 import { REPLICA_MUTANTS } from './replica.js';
 import { UPKEEP_MUTANTS } from './upkeep.js';
 
@@ -13,4 +14,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...REPLICA_MUTANTS,
   ...UPKEEP_MUTANTS,
   ...LEDGER_MUTANTS,
+  ...QUEUE_MUTANTS,
 ];

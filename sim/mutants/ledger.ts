@@ -3,6 +3,7 @@ import type { Edit, Mutant } from './mutant.js';
 
 const inRights = (find: string, replace: string): Edit => ({ file: 'ledger/rights.ts', find, replace });
 const inBundle = (find: string, replace: string): Edit => ({ file: 'ledger/settlement/bundle.ts', find, replace });
+const inOutline = (find: string, replace: string): Edit => ({ file: 'ledger/settlement/outline.ts', find, replace });
 const inConsent = (find: string, replace: string): Edit => ({ file: 'ledger/settlement/consent.ts', find, replace });
 const inTriggers = (find: string, replace: string): Edit => ({ file: 'ledger/settlement/triggers.ts', find, replace });
 const inApply = (find: string, replace: string): Edit => ({ file: 'ledger/apply.ts', find, replace });
@@ -64,14 +65,14 @@ export const LEDGER_MUTANTS: readonly Mutant[] = [
     name: 'settled_before_all_consents',
     breaks: 'a settlement waits for the consent of every debited party',
     edits: [
-      inConsent('if (missing(posting, settlement).length === 0)', 'if (missing(posting, settlement).length <= 1)'),
+      inConsent('missing(posting, settlement).length > 0) return;', 'missing(posting, settlement).length > 1) return;'),
     ],
   },
   {
     name: 'creditor_must_consent',
     breaks: 'only debited parties must consent',
     edits: [
-      inBundle(
+      inOutline(
         'for (const { from } of legs) if (!parties.includes(from)) parties.push(from);',
         'for (const { from, to } of legs) for (const party of [from, to]) if (!parties.includes(party)) parties.push(party);',
       ),
@@ -85,13 +86,13 @@ export const LEDGER_MUTANTS: readonly Mutant[] = [
   {
     name: 'funds_unchecked',
     breaks: "no account but the issuer's ends below zero",
-    edits: [inBundle("if (balance < 0n) return 'insufficient_funds';", '')],
+    edits: [inBundle("return 'insufficient_funds';", 'continue;')],
   },
   {
     name: 'funds_judged_leg_by_leg',
     breaks: 'legs are simultaneous: an account is judged by what the whole bundle does to it',
     edits: [
-      inBundle(
+      inOutline(
         'if (movement.party !== party || movement.asset !== asset) continue;',
         'if (movement.party !== party || movement.asset !== asset || movement.net < 0n !== amount < 0n) continue;',
       ),
@@ -100,12 +101,12 @@ export const LEDGER_MUTANTS: readonly Mutant[] = [
   {
     name: 'cap_unchecked',
     breaks: 'no more of an asset circulates than its cap',
-    edits: [inBundle('else if (balance + definition.cap < 0n) overCap = true;', '')],
+    edits: [inBundle('overCap = true;', '')],
   },
   {
     name: 'suspended_party_settles',
     breaks: 'a settlement that a suspended party is in does not become bound',
-    edits: [inBundle('if (hasSuspended(state, settlement.legs)) {', 'if (settlement.legs.length === 0) {')],
+    edits: [inConsent('if (hasSuspended(posting.state, settlement)) {', 'if (settlement.legs.length === 0) {')],
   },
   {
     name: 'anyone_withdraws',
@@ -113,8 +114,8 @@ export const LEDGER_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'ledger/instructions/withdraw.ts',
-        find: "return isParty(settlement.legs, party) ? 'withdrawn' : 'not_a_party';",
-        replace: "return isParty(settlement.legs, party) || party.length > 0 ? 'withdrawn' : 'not_a_party';",
+        find: "if (!isParty(settlement.legs, party)) return 'not_a_party';",
+        replace: "if (party.length === 0) return 'not_a_party';",
       },
     ],
   },

@@ -32,7 +32,7 @@ interface Accounts {
 /** Before the payload in an item. */
 const LENGTH_BYTES = 4;
 const DAY_MS = 86_400_000;
-const OPEN: ReadonlySet<string> = new Set(['proposed', 'waiting', 'approved']);
+const OPEN: ReadonlySet<string> = new Set(['proposed', 'waiting', 'approved', 'scheduled', 'queued']);
 
 export class Audit {
   readonly #reportTo: (violation: string) => void;
@@ -70,10 +70,18 @@ export class Audit {
       if (payload !== null) this.#payloads.set(instructionDigest(payload), payload);
     }
     // In the order in which the results came about, which is also that of their effects.
+    const touched = new Map<string, string>();
     for (const receipt of receipts) {
       this.#once(receipt, height, time);
-      if (receipt.code === 'settled') this.#post(receipt.digest, height);
+      if (receipt.code === 'settled') this.#post(receipt.digest, height, touched);
       if (receipt.code === 'applied') this.#define(receipt.digest);
+    }
+    // What settles together holds together: accounts are within their bounds after the block.
+    for (const [name, digest] of touched) {
+      this.#bound(name, digest, height);
+      const past = this.#past.get(name) ?? [];
+      past.push({ height, balance: this.#balances.get(name) ?? 0n });
+      this.#past.set(name, past);
     }
   }
 
@@ -104,28 +112,21 @@ export class Audit {
     this.#assets.set(payload.asset, { issuer: payload.issuer, decimals: payload.decimals, cap });
   }
 
-  /** All legs of what settled, and then every account that they touch within its bounds. */
-  #post(digest: string, height: number): void {
+  /** All legs of what settled; `touched` has the last that moved each account. */
+  #post(digest: string, height: number, touched: Map<string, string>): void {
     const payload = this.#payload(digest);
     if (payload?.kind !== 'settle') {
       this.#report(`all or none: ${digest} settled at height ${height}, and is no settlement`);
       return;
     }
-    const touched = new Set<string>();
     for (const { from, to, asset, amount } of payload.legs) {
       const minor = parseAmount(amount, this.#assets.get(asset)?.decimals ?? 0);
       if (minor === null) {
         this.#report(`all or none: ${digest} settled at height ${height} with ${amount} of ${asset}`);
         return;
       }
-      this.#move(from, asset, 0n - minor, touched);
-      this.#move(to, asset, minor, touched);
-    }
-    for (const name of touched) {
-      this.#bound(name, digest, height);
-      const past = this.#past.get(name) ?? [];
-      past.push({ height, balance: this.#balances.get(name) ?? 0n });
-      this.#past.set(name, past);
+      touched.set(this.#move(from, asset, 0n - minor), digest);
+      touched.set(this.#move(to, asset, minor), digest);
     }
   }
 
@@ -137,10 +138,10 @@ export class Audit {
     return formatAmount(past.findLast((one) => one.height <= height)?.balance ?? 0n, decimals);
   }
 
-  #move(party: string, asset: string, by: bigint, touched: Set<string>): void {
+  #move(party: string, asset: string, by: bigint): string {
     const name = `${party}/${asset}`;
     this.#balances.set(name, (this.#balances.get(name) ?? 0n) + by);
-    touched.add(name);
+    return name;
   }
 
   #bound(name: string, digest: string, height: number): void {

@@ -78,6 +78,26 @@ export interface OpenSettlement extends Asked {
   readonly cancelUntil: number;
   /** Keys that have signed it or a consent to it. */
   readonly consents: Set<Thumbprint>;
+  /** Of mode `queue`. */
+  readonly terms: NaiveTerms | null;
+  /** Once every required consent was there. */
+  bound: NaiveBound | null;
+}
+
+export interface NaiveTerms {
+  readonly priority: string;
+  readonly notBefore: number;
+  readonly cutoff: number;
+  readonly settleBy: number;
+}
+
+export interface NaiveBound {
+  readonly place: number;
+  /** By party. */
+  readonly moved: Map<string, string>;
+  readonly leaving: Set<string>;
+  /** Whether its time has come. */
+  isQueued: boolean;
 }
 
 /** A consent or withdrawal whose settlement has not been ordered. */
@@ -103,6 +123,7 @@ export interface Books {
   /** Minor units by `BIC/asset`. */
   readonly balances: Map<string, bigint>;
   readonly open: Map<string, OpenSettlement>;
+  readonly queue: { next: number; passedAt: number; stirred: boolean };
   /** In the order in which they came. */
   waiting: Waiter[];
   /** By `BIC/id`. */
@@ -126,6 +147,10 @@ export interface Turn {
   /** Of the parent state, by party. */
   readonly thresholds: ReadonlyMap<string, number>;
   readonly receipts: NaiveReceipt[];
+  /** Digests of settlements registered in it. */
+  readonly begun: Set<string>;
+  /** What became bound in it and did not settle at once. */
+  readonly bound: OpenSettlement[];
 }
 
 export interface NaiveReceipt extends Asked {
@@ -164,6 +189,7 @@ export function booksOf(genesis: Genesis): Books {
     assets: new Map(),
     balances: new Map(),
     open: new Map(),
+    queue: { next: 0, passedAt: 0, stirred: false },
     waiting: [],
     records: new Map(),
     members,

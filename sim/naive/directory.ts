@@ -17,7 +17,8 @@ import {
   type NaiveParty,
   type Turn,
 } from './books.js';
-import { conclude, remember } from './memory.js';
+import { conclude, remember, stir } from './memory.js';
+import { isDebited } from './queue.js';
 
 /** Judges an instruction of these kinds and does it: `applied`, or the refusal. */
 export function change(books: Books, turn: Turn, item: Item): void {
@@ -142,6 +143,7 @@ function changeAsset(books: Books, payload: PayloadOf<'asset'>): string | null {
   if (cap < -balanceOf(books, issuer, code)) return 'cap_below_circulating';
   asset.name = name;
   asset.cap = cap;
+  if (isDebited(books, issuer, code)) stir(books);
   return null;
 }
 

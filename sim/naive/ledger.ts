@@ -21,7 +21,9 @@ import {
 } from './books.js';
 import { addVoices, approve, ask, executeChange, sayReady, takeOver } from './change.js';
 import { change } from './directory.js';
+import { cancel, reprioritise } from './leaving.js';
 import { conclude, HOUR_MS, noTrace, passedHours } from './memory.js';
+import { endOf, pass, release } from './queue.js';
 import { begin, leaveOpen, sign } from './settlements.js';
 
 /** Whether a signature holds: a fact about bytes, which the ledger does not judge. */
@@ -55,10 +57,11 @@ export class NaiveLedger {
     const { books } = this;
     if (restart !== undefined) takeOver(books, height, restart);
     const thresholds = new Map([...books.parties.values()].map(({ party, threshold }) => [party, threshold]));
-    const turn: Turn = { height, time, thresholds, receipts: [] };
+    const turn: Turn = { height, time, thresholds, receipts: [], begun: new Set(), bound: [] };
     const first = lanes.length === 0 ? 0 : height % lanes.length;
     const items = [...lanes.slice(first), ...lanes.slice(0, first)].flat().flatMap((bytes) => this.#item(bytes));
     runTriggers(books, turn);
+    release(books, turn);
     runPhases(books, turn, items);
     return turn.receipts;
   }
@@ -68,7 +71,7 @@ export class NaiveLedger {
     const { books } = this;
     const { initiator: party, kind } = instruction.payload;
     const thresholds = new Map([[party, books.parties.get(party)?.threshold ?? Infinity]]);
-    const turn: Turn = { height: Infinity, time: 0, thresholds, receipts: [] };
+    const turn: Turn = { height: Infinity, time: 0, thresholds, receipts: [], begun: new Set(), bound: [] };
     const signed = this.#signed(instruction);
     return kind === 'ready'
       ? signed.some((kid) => isNodeKey(books, turn, party, kid))
@@ -104,10 +107,10 @@ export class NaiveLedger {
 /** What is due: hours to be forgotten, lapses, ends of waiting; by time, then in this order of kinds, then by digest. */
 function runTriggers(books: Books, turn: Turn): void {
   const lapses = [...books.open.values()].flatMap((settlement) =>
-    turn.time > settlement.cancelUntil
+    turn.time > endOf(settlement)
       ? [
           {
-            at: settlement.cancelUntil,
+            at: endOf(settlement),
             kind: 1,
             name: settlement.digest,
             run: () => conclude(books, turn, settlement, 'lapsed'),
@@ -143,7 +146,7 @@ const isFirst = ({ instruction: { payload } }: Item): boolean =>
   (payload.kind === 'key' && payload.action === 'revoke') ||
   (payload.kind === 'participant' && payload.action === 'suspend');
 const isLast = (item: Item): boolean =>
-  !isFirst(item) && ['asset', 'participant', 'key', 'ready'].includes(item.instruction.payload.kind);
+  !isFirst(item) && ['asset', 'participant', 'key', 'ready', 'reprioritise'].includes(item.instruction.payload.kind);
 
 function runPhases(books: Books, turn: Turn, items: readonly Item[]): void {
   for (const item of items.filter(isFirst)) if (noTrace(books, turn, item) === null) change(books, turn, item);
@@ -166,6 +169,7 @@ function runPhases(books: Books, turn: Turn, items: readonly Item[]): void {
   for (const item of items) {
     const { payload } = item.instruction;
     if (payload.kind === 'withdraw' && noTrace(books, turn, item) === null) answer(books, turn, item, payload);
+    if (payload.kind === 'cancel' && noTrace(books, turn, item) === null) cancel(books, turn, item, payload);
   }
 
   for (const digest of [...begun, ...asked]) resume(books, turn, digest, 'consent');
@@ -185,7 +189,14 @@ function runPhases(books: Books, turn: Turn, items: readonly Item[]): void {
     const { payload } = item.instruction;
     if (noTrace(books, turn, item) !== null) continue;
     if (payload.kind === 'ready') sayReady(books, turn, item, payload);
+    else if (payload.kind === 'reprioritise') reprioritise(books, turn, item, payload);
     else change(books, turn, item);
+  }
+  pass(books, turn);
+  for (const { digest } of turn.bound) {
+    const settlement = books.open.get(digest);
+    if (settlement !== undefined)
+      conclude(books, turn, settlement, settlement.bound?.isQueued ? 'queued' : 'scheduled');
   }
   executeChange(books, turn, asked, isApproved);
 }

@@ -17,6 +17,13 @@ export const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 const PERIOD_MS = 365 * DAY_MS;
 
+const OPEN: ReadonlySet<string> = new Set(['proposed', 'waiting', 'approved', 'scheduled', 'queued']);
+
+/** Something has changed that may let a settlement of the queue through. */
+export function stir({ open, queue }: Books): void {
+  if ([...open.values()].some(({ bound }) => bound?.isQueued === true)) queue.stirred = true;
+}
+
 const nameOf = ({ initiator, id }: { readonly initiator: string; readonly id: string }): string => `${initiator}/${id}`;
 
 /** The instruction that uses up this initiator's id now, if one does. */
@@ -58,9 +65,10 @@ export function conclude(books: Books, turn: Turn, asked: Asked, code: string): 
   const until = Math.max(record.until, keptUntil(books, turn, []));
   books.records.set(nameOf(asked), { digest, kind, until });
   books.hours.add(Math.floor(until / HOUR_MS));
-  const isOpen = code === 'proposed' || code === 'waiting' || code === 'approved';
-  if ((kind === 'settle' || kind === 'govern') && !isOpen) {
+  if ((kind === 'settle' || kind === 'govern') && !OPEN.has(code)) {
+    const wasQueued = books.open.get(digest)?.bound?.isQueued === true;
     books.open.delete(digest);
+    if (wasQueued) stir(books);
     if (books.change?.digest === digest) books.change = null;
     books.ended.set(digest, until);
   }

@@ -1,12 +1,12 @@
 /** Settlements of the naive ledger: begun, consented to, left, lapsed, settled (ledger/SPEC.md, Settlements, gross). */
+import { readDates } from '../../protocol/dates.js';
 import { OPEN_SETTLEMENTS_PER_PARTY_MAX } from '../../protocol/limits.js';
 import type { PayloadOf } from '../../protocol/payload.js';
-import type { Thumbprint } from '../../protocol/types.js';
-import { parseAmount, parseTime } from '../../protocol/values.js';
+import { assert, type Thumbprint } from '../../protocol/types.js';
+import { parseAmount } from '../../protocol/values.js';
 import {
   askedOf,
   type Books,
-  balanceOf,
   hasSigned,
   type Item,
   isSuspended,
@@ -16,8 +16,7 @@ import {
   type Waiter,
 } from './books.js';
 import { conclude, remember } from './memory.js';
-
-const DAY_MS = 86_400_000;
+import { bind, endOf, fundsOf, type NaiveSum, post, sumsOf } from './queue.js';
 
 const partiesOf = (legs: readonly { readonly from: string; readonly to: string }[]): string[] =>
   legs.flatMap(({ from, to }) => [from, to]);
@@ -25,10 +24,12 @@ const partiesOf = (legs: readonly { readonly from: string; readonly to: string }
 /** Registers a new settlement without effect, or refuses it. */
 export function begin(books: Books, turn: Turn, item: Item, payload: PayloadOf<'settle'>): boolean {
   const asked = askedOf(item);
-  const { issuedMs, expiresMs } = item.instruction;
-  const cancelUntil = payload.cancelUntil === undefined ? expiresMs : (parseTime(payload.cancelUntil) as number);
-  const refusal = refusalOf(books, turn, payload, { issuedMs, expiresMs, cancelUntil });
-  remember(books, turn, asked, refusal === null ? [expiresMs, cancelUntil] : [expiresMs]);
+  const { expiresMs } = item.instruction;
+  const read = readDates(payload, item.instruction);
+  assert(read.ok, 'dates were judged with the form');
+  const { cancelUntil, notBefore, cutoff, settleBy } = read.dates;
+  const refusal = refusalOf(books, turn, payload, cancelUntil);
+  remember(books, turn, asked, refusal === null ? [expiresMs, cancelUntil, settleBy] : [expiresMs]);
   if (refusal !== null) {
     conclude(books, turn, asked, refusal);
     return false;
@@ -37,8 +38,10 @@ export function begin(books: Books, turn: Turn, item: Item, payload: PayloadOf<'
     const decimals = books.assets.get(asset)?.decimals as number;
     return { from, to, asset, amount: parseAmount(amount, decimals) as bigint };
   });
-  const settlement: OpenSettlement = { ...asked, legs, cancelUntil, consents: new Set() };
-  books.open.set(asked.digest, settlement);
+  turn.begun.add(asked.digest);
+  const terms =
+    payload.mode === 'queue' ? { priority: payload.priority ?? 'normal', notBefore, cutoff, settleBy } : null;
+  books.open.set(asked.digest, { ...asked, legs, cancelUntil, consents: new Set(), terms, bound: null });
   return true;
 }
 
@@ -46,13 +49,8 @@ function refusalOf(
   books: Books,
   turn: Turn,
   { initiator, legs }: PayloadOf<'settle'>,
-  {
-    issuedMs,
-    expiresMs,
-    cancelUntil,
-  }: { readonly issuedMs: number; readonly expiresMs: number; readonly cancelUntil: number },
+  cancelUntil: number,
 ): string | null {
-  if (cancelUntil <= issuedMs || cancelUntil > expiresMs + DAY_MS) return 'cancel_until_out_of_range';
   if (legs.some(({ asset }) => !books.assets.has(asset))) return 'unknown_asset';
   const parties = partiesOf(legs);
   if (parties.some((party) => !books.parties.has(party))) return 'unknown_party';
@@ -68,9 +66,10 @@ function refusalOf(
 
 /** Ends it at the wish of one of its parties, a suspended one too. */
 export function withdraw(books: Books, turn: Turn, waiter: Waiter, settlement: OpenSettlement): string {
-  if (turn.time > settlement.cancelUntil) return conclude(books, turn, waiter, 'settlement_closed');
+  if (turn.time > endOf(settlement)) return conclude(books, turn, waiter, 'settlement_closed');
   const isParty = partiesOf(settlement.legs).includes(waiter.initiator);
   if (!isParty) return conclude(books, turn, waiter, 'not_a_party');
+  if (settlement.bound !== null) return conclude(books, turn, waiter, 'already_bound');
   conclude(books, turn, waiter, 'withdrawn');
   return conclude(books, turn, settlement, 'withdrawn');
 }
@@ -82,21 +81,17 @@ export function consent(books: Books, turn: Turn, waiter: Waiter, settlement: Op
   return conclude(books, turn, waiter, refusal ?? 'consented');
 }
 
-function consentRefusal(
-  books: Books,
-  turn: Turn,
-  { initiator }: Waiter,
-  { legs, cancelUntil, consents }: OpenSettlement,
-): string | null {
+function consentRefusal(books: Books, turn: Turn, { initiator }: Waiter, settlement: OpenSettlement): string | null {
+  const { legs, consents, bound } = settlement;
   if (isSuspended(books, initiator)) return 'party_suspended';
-  if (turn.time > cancelUntil) return 'settlement_closed';
+  if (turn.time > endOf(settlement)) return 'settlement_closed';
   if (!legs.some(({ from }) => from === initiator)) return 'consent_not_required';
-  return hasSigned(books, turn, initiator, consents) ? 'already_consented' : null;
+  return bound !== null || hasSigned(books, turn, initiator, consents) ? 'already_consented' : null;
 }
 
 /** Adds the signatures that a settlement came with, now or again. */
 export function sign(books: Books, turn: Turn, settlement: OpenSettlement, signed: readonly Thumbprint[]): void {
-  if (turn.time > settlement.cancelUntil) return;
+  if (settlement.bound !== null || turn.time > settlement.cancelUntil) return;
   for (const kid of signed) {
     const key = books.keys.get(kid);
     const counts = key?.role === 'instruction' && !key.revoked && !isSuspended(books, key.party);
@@ -107,8 +102,9 @@ export function sign(books: Books, turn: Turn, settlement: OpenSettlement, signe
 
 /** What a block registered and did not end stays open, within its initiator's bound. */
 export function leaveOpen(books: Books, turn: Turn, begun: readonly string[]): void {
-  const isFresh = new Set(begun);
+  const isFresh = new Set(begun.filter((digest) => books.open.get(digest)?.bound === null));
   for (const settlement of begun.flatMap((digest) => books.open.get(digest) ?? [])) {
+    if (settlement.bound !== null) continue;
     const others = [...books.open.values()].filter(
       ({ digest, initiator }) => initiator === settlement.initiator && !isFresh.has(digest),
     );
@@ -118,28 +114,18 @@ export function leaveOpen(books: Books, turn: Turn, begun: readonly string[]): v
   }
 }
 
-/** Counts the consents anew. With the last of them the settlement settles at once, or is refused for good. */
+/** Counts the consents anew. With the last of them the settlement settles at once, or is queued, or is refused for good. */
 export function settleIfBound(books: Books, turn: Turn, settlement: OpenSettlement): void {
-  const { legs, consents, cancelUntil } = settlement;
-  if (turn.time > cancelUntil || !legs.every(({ from }) => hasSigned(books, turn, from, consents))) return;
+  const { legs, consents, cancelUntil, bound, terms } = settlement;
+  if (bound !== null || turn.time > cancelUntil) return;
+  if (!legs.every(({ from }) => hasSigned(books, turn, from, consents))) return;
   if (partiesOf(legs).some((party) => isSuspended(books, party)))
     return void conclude(books, turn, settlement, 'party_suspended');
-  // Legs are simultaneous: for each account the sum must hold.
-  const sums = new Map<string, { readonly party: string; readonly asset: string; balance: bigint }>();
-  const move = (party: string, asset: string, by: bigint): void => {
-    const account = sums.get(`${party}/${asset}`) ?? { party, asset, balance: balanceOf(books, party, asset) };
-    account.balance += by;
-    sums.set(`${party}/${asset}`, account);
-  };
-  for (const { from, to, asset, amount } of legs) {
-    move(from, asset, -amount);
-    move(to, asset, amount);
-  }
-  const accounts = [...sums.values()].map((account) => ({ ...account, of: books.assets.get(account.asset) }));
-  if (accounts.some(({ party, of, balance }) => party !== of?.issuer && balance < 0n))
-    return void conclude(books, turn, settlement, 'insufficient_funds');
-  if (accounts.some(({ party, of, balance }) => party === of?.issuer && balance < -of.cap))
-    return void conclude(books, turn, settlement, 'cap_exceeded');
-  for (const [name, { balance }] of sums) books.balances.set(name, balance);
-  conclude(books, turn, settlement, 'settled');
+  if (terms !== null) return bind(books, turn, settlement, terms);
+  const lacking = sumsOf(settlement).filter(
+    (account) => fundsOf(books, account) + account.net < 0n && account.net < 0n,
+  );
+  const isCap = ({ party, asset }: NaiveSum): boolean => books.assets.get(asset)?.issuer === party;
+  if (lacking.length === 0) post(books, turn, settlement);
+  else conclude(books, turn, settlement, lacking.every(isCap) ? 'cap_exceeded' : 'insufficient_funds');
 }

@@ -12,7 +12,7 @@ import type { SimKey } from '../crypto.js';
 import { type Desk, type LegFields, readJws } from './desk.js';
 import { partyKey } from './parties.js';
 
-type Act = (desk: Desk) => Promise<readonly JwsJson[]>;
+export type Act = (desk: Desk) => Promise<readonly JwsJson[]>;
 
 const DAY_MS = 86_400_000;
 const SETTLE = { kind: 'settle', mode: 'gross' } as const;
@@ -26,13 +26,13 @@ const settle = (
   validityMs?: number,
 ): Promise<JwsJson> => desk.make({ ...SETTLE, initiator, legs, ...more }, signers, validityMs);
 
-function payment(desk: Desk, least = 1, most = 300): LegFields {
+export function payment(desk: Desk, least = 1, most = 300): LegFields {
   const [from, to] = desk.two(desk.banks);
   const asset = desk.random.pick(desk.currencies);
   return { from, to, asset, amount: desk.amount(asset, least, most) };
 }
 
-function exchange(desk: Desk): [LegFields, LegFields] {
+export function exchange(desk: Desk): [LegFields, LegFields] {
   const [x, y] = desk.two(desk.currencies);
   const { from, to } = payment(desk);
   return [
@@ -59,7 +59,7 @@ export async function oneSided(desk: Desk, more: object): Promise<{ readonly jws
 
 /** One side only: the other consents later, or never. */
 const propose: Act = async (desk) => {
-  const more = desk.random.chance(500) ? {} : { cancelUntil: desk.inMs(desk.random.between(1_000, 30_000)) };
+  const more = desk.random.chance(500) ? {} : { cancelUntil: desk.inMs(desk.random.between(1_100, 30_000)) };
   const { jws, missing } = await oneSided(desk, more);
   desk.proposed(jws, [missing]);
   return [jws];
@@ -367,7 +367,7 @@ const issuedAhead: Act = async (desk) => {
 
 const oddCancelUntil: Act = async (desk) => {
   const [there, back] = exchange(desk);
-  const cancelUntil = desk.inMs(desk.random.pick([-60_000, 30_000, DAY_MS, 2 * DAY_MS]));
+  const cancelUntil = desk.inMs(desk.random.pick([1_100, 30_000, DAY_MS]));
   return [await settle(desk, there.from, [there, back], [there.from], { cancelUntil })];
 };
 
@@ -463,8 +463,10 @@ const governInVain: Act = async (desk) => {
   return [govern, ...voices, ...strangers, back];
 };
 
-/** Every act with its share of each profile. */
-export const ACTS: readonly (readonly [act: Act, light: number, full: number, hostile: number])[] = [
+/** An act with its share of each profile. */
+export type Share = readonly [act: Act, light: number, full: number, hostile: number];
+
+export const ACTS: readonly Share[] = [
   [pay, 45, 60, 10],
   [pvp, 20, 20, 5],
   [propose, 6, 3, 8],

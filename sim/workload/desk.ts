@@ -59,6 +59,7 @@ export class Desk {
   readonly #admitted: string[] = [];
   readonly #sent: JwsJson[] = [];
   readonly #proposals: Proposal[] = [];
+  readonly #queued: JwsJson[] = [];
   /** By how much the clock of who signs now is ahead. */
   clockAheadMs = 0;
   #made = 0;
@@ -197,6 +198,14 @@ export class Desk {
   proposed(jws: JwsJson, missing: readonly string[]): void {
     this.#proposals.push({ jws, missing });
     if (this.#proposals.length > PROPOSALS_MAX) this.#proposals.shift();
+  }
+  /** That a settlement was sent which may wait in the queue. */
+  queued(jws: JwsJson): void {
+    this.#queued.push(jws);
+    if (this.#queued.length > PROPOSALS_MAX) this.#queued.shift();
+  }
+  inQueue(): JwsJson | null {
+    return this.#queued.length === 0 ? null : this.random.pick(this.#queued);
   }
   proposal(): Proposal | null {
     return this.#proposals.length === 0 ? null : this.random.pick(this.#proposals);

@@ -1,0 +1,192 @@
+/**
+ * What of a queue may settle together, and then one by one (SPEC, A pass through the queue). Every item is a vector of
+ * movements over accounts that is posted whole or not at all; the floors are the only limits. Gridlock resolution after
+ * Bech and Soramäki, carried to many currencies, where what is more urgent in an account is never passed.
+ */
+import { LeastFirst } from './heap.js';
+import { LastMax } from './lastmax.js';
+
+/** Items by their number, in the order of their places in the queue; accounts by theirs, in the order of first touch. */
+export interface Queue {
+  /** What each account holds above its floor. */
+  readonly funds: readonly bigint[];
+  /** The movements of item i are those from starts[i] up to starts[i + 1]. */
+  readonly starts: readonly number[];
+  readonly accounts: readonly number[];
+  /** Never zero. */
+  readonly nets: readonly bigint[];
+  /** Of a movement that debits: how urgent its item is in that account; less is more urgent. Otherwise unused. */
+  readonly tiers: readonly number[];
+}
+
+/** Items that settle, in the order in which they do: those that only hold together, then those that each hold alone. */
+export interface Selection {
+  readonly together: readonly number[];
+  readonly alone: readonly number[];
+}
+
+/** What an account pays in the queue: its debits from the most to the least urgent, and of one urgency by place. */
+interface Debits {
+  readonly movements: number[];
+  /** All from here on are out. */
+  end: number;
+  /** All before this have settled. */
+  head: number;
+  /** Amounts by position; made when the account is found short. */
+  amounts: LastMax | null;
+}
+
+/** One run over a queue. O(n log n) in its movements. */
+export function select(queue: Queue): Selection {
+  const run = new Run(queue);
+  const together = run.together();
+  return { together, alone: run.alone() };
+}
+
+class Run {
+  readonly #queue: Queue;
+  readonly #itemOf: Int32Array;
+  /** Of movements that debit: where in its account's debits. */
+  readonly #positions: Int32Array;
+  readonly #debits: readonly Debits[];
+  readonly #isLeft: Uint8Array;
+  /** What each account would hold above its floor if all that is left settled. */
+  readonly #sums: bigint[];
+  readonly #short: LeastFirst;
+
+  constructor(queue: Queue) {
+    this.#queue = queue;
+    const { funds, starts, accounts, nets } = queue;
+    this.#itemOf = new Int32Array(nets.length);
+    this.#positions = new Int32Array(nets.length);
+    this.#isLeft = new Uint8Array(starts.length - 1).fill(1);
+    this.#sums = [...funds];
+    this.#short = new LeastFirst(funds.length);
+    this.#debits = funds.map(() => ({ movements: [], end: 0, head: 0, amounts: null }));
+    for (let item = 0; item + 1 < starts.length; item++) {
+      for (let at = starts[item] as number; at < (starts[item + 1] as number); at++) {
+        const [account, net] = [accounts[at] as number, nets[at] as bigint];
+        this.#itemOf[at] = item;
+        this.#sums[account] = (this.#sums[account] as bigint) + net;
+        if (net < 0n) (this.#debits[account] as Debits).movements.push(at);
+      }
+    }
+    for (const debits of this.#debits) this.#arrange(debits);
+  }
+
+  #arrange(debits: Debits): void {
+    const { tiers } = this.#queue;
+    // Movements ascend with places.
+    debits.movements.sort((a, b) => (tiers[a] as number) - (tiers[b] as number) || a - b);
+    debits.end = debits.movements.length;
+    for (let at = 0; at < debits.end; at++) this.#positions[debits.movements[at] as number] = at;
+  }
+
+  /** The items left once no account is short: all of them can settle at once. */
+  together(): number[] {
+    for (let account = 0; account < this.#sums.length; account++)
+      if ((this.#sums[account] as bigint) < 0n) this.#short.add(account);
+    for (let account = this.#short.take(); account >= 0; account = this.#short.take()) {
+      const lacking = 0n - (this.#sums[account] as bigint);
+      const debits = this.#debits[account] as Debits;
+      if (lacking > 0n && this.#trim(debits)) this.#drop(this.#victim(debits, lacking));
+    }
+    const left: number[] = [];
+    for (let item = 0; item < this.#isLeft.length; item++) if (this.#isLeft[item] === 1) left.push(item);
+    return left;
+  }
+
+  /** Whether anything is left that debits the account; lets go of what is out at the end. */
+  #trim(debits: Debits): boolean {
+    while (debits.end > 0 && !this.#isIn(debits.movements[debits.end - 1] as number)) debits.end -= 1;
+    return debits.end > 0;
+  }
+
+  #isIn(movement: number): boolean {
+    return this.#isLeft[this.#itemOf[movement] as number] === 1;
+  }
+
+  /** Of the least urgent left that debit an account: the last that alone covers what is lacking, else the last. */
+  #victim(debits: Debits, lacking: bigint): number {
+    const { tiers, nets } = this.#queue;
+    debits.amounts ??= new LastMax(
+      debits.movements.map((movement) => (this.#isIn(movement) ? 0n - (nets[movement] as bigint) : 0n)),
+    );
+    const last = debits.movements[debits.end - 1] as number;
+    const covers = debits.movements[debits.amounts.last(lacking)];
+    const isCovered = covers !== undefined && tiers[covers] === tiers[last];
+    return this.#itemOf[isCovered ? covers : last] as number;
+  }
+
+  /** Takes an item out, and with it what is less urgent in each account that it debits, and so on. */
+  #drop(first: number): void {
+    const { starts, accounts, nets } = this.#queue;
+    const dropped = [first];
+    this.#isLeft[first] = 0;
+    for (let item = dropped.pop(); item !== undefined; item = dropped.pop()) {
+      for (let at = starts[item] as number; at < (starts[item + 1] as number); at++) {
+        const account = accounts[at] as number;
+        const sum = (this.#sums[account] as bigint) - (nets[at] as bigint);
+        this.#sums[account] = sum;
+        if (sum < 0n) this.#short.add(account);
+        if ((nets[at] as bigint) < 0n) this.#dropBehind(at, this.#debits[account] as Debits, dropped);
+      }
+    }
+  }
+
+  #dropBehind(movement: number, debits: Debits, dropped: number[]): void {
+    const { tiers } = this.#queue;
+    debits.amounts?.clear(this.#positions[movement] as number);
+    for (; debits.end > 0; debits.end -= 1) {
+      const behind = debits.movements[debits.end - 1] as number;
+      if ((tiers[behind] as number) <= (tiers[movement] as number)) return;
+      if (!this.#isIn(behind)) continue;
+      this.#isLeft[this.#itemOf[behind] as number] = 0;
+      dropped.push(this.#itemOf[behind] as number);
+    }
+  }
+
+  /** What else can settle, each by itself, the most urgent first and then by place, once round. */
+  alone(): number[] {
+    const { starts, accounts, nets } = this.#queue;
+    const waiting: number[] = [];
+    for (let item = 0; item < this.#isLeft.length; item++) if (this.#isLeft[item] === 0) waiting.push(item);
+    const ranks = new Map(waiting.map((item) => [item, this.#rank(item)]));
+    waiting.sort((a, b) => (ranks.get(a) as number) - (ranks.get(b) as number) || a - b);
+    const settled: number[] = [];
+    for (const item of waiting) {
+      if (!this.#holdsAlone(item)) continue;
+      settled.push(item);
+      this.#isLeft[item] = 1;
+      for (let at = starts[item] as number; at < (starts[item + 1] as number); at++) {
+        const account = accounts[at] as number;
+        this.#sums[account] = (this.#sums[account] as bigint) + (nets[at] as bigint);
+      }
+    }
+    return settled;
+  }
+
+  /** The most urgent that an item is to anyone it debits. */
+  #rank(item: number): number {
+    const { starts, nets, tiers } = this.#queue;
+    let rank = Number.MAX_SAFE_INTEGER;
+    for (let at = starts[item] as number; at < (starts[item + 1] as number); at++)
+      if ((nets[at] as bigint) < 0n) rank = Math.min(rank, tiers[at] as number);
+    return rank;
+  }
+
+  /** Whether every account that it debits has the funds, and nothing more urgent waits there. */
+  #holdsAlone(item: number): boolean {
+    const { starts, accounts, nets, tiers } = this.#queue;
+    for (let at = starts[item] as number; at < (starts[item + 1] as number); at++) {
+      const net = nets[at] as bigint;
+      if (net > 0n) continue;
+      const account = accounts[at] as number;
+      if ((this.#sums[account] as bigint) + net < 0n) return false;
+      const debits = this.#debits[account] as Debits;
+      while (this.#isIn(debits.movements[debits.head] as number)) debits.head += 1;
+      if ((tiers[debits.movements[debits.head] as number] as number) < (tiers[at] as number)) return false;
+    }
+    return true;
+  }
+}

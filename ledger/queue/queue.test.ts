@@ -1,0 +1,463 @@
+/** The life of a settlement in mode `queue`: a row for each code, and each way on from where it stands. */
+import t from 'tap';
+import {
+  QUEUE_MOVEMENTS_ASSURED,
+  QUEUE_MOVEMENTS_MAX,
+  QUEUE_MOVEMENTS_PER_PAYER_MAX,
+  TRIGGERS_PER_BLOCK_MAX,
+} from '../../protocol/limits.js';
+import type { InstructionDigest } from '../../protocol/types.js';
+import { formatTime } from '../../protocol/values.js';
+import { type Applied, applyBlock, type Ordered } from '../apply.js';
+import {
+  ALFA,
+  BETA,
+  BOTH,
+  type Book,
+  bic,
+  codes,
+  codesOf,
+  type Draft,
+  funded,
+  GAMA,
+  HKMA,
+  hash,
+} from '../samples.test-helper.js';
+import { missingConsents } from '../settlement/consent.js';
+import { State } from '../state.js';
+
+/** GAMA has no money: what it is to pay waits for funds. */
+const unfunded = (book: Book, more: Partial<Draft> = {}, amount = '10') =>
+  book.queue(GAMA, [book.leg(GAMA, ALFA, amount)], [GAMA], more);
+const inQueue = (book: Book, more: Partial<Draft> = {}, amount = '10') => {
+  const settlement = unfunded(book, more, amount);
+  t.same(codes(book.block(settlement)), ['queued']);
+  return settlement;
+};
+const at = (book: Book, seconds: number): string => formatTime(book.time + 1000 * seconds);
+const name = (book: Book, kind: 'cancel' | 'withdraw' | 'consent', by: string, { instruction }: Ordered) =>
+  book.order({ kind, initiator: by, settlement: instruction.digest });
+const move = (book: Book, by: string, { instruction }: Ordered, priority: string) =>
+  book.order({ kind: 'reprioritise', initiator: by, settlement: instruction.digest, priority });
+const open = (book: Book, { instruction }: Ordered) => book.state.openSettlement(instruction.digest);
+
+interface Row {
+  readonly code: string;
+  readonly says: string;
+  readonly given: (book: Book) => Ordered;
+  readonly then?: readonly string[];
+}
+const ROWS: readonly Row[] = [
+  { code: 'settled', says: 'funded, at once', given: (b) => b.queue(ALFA, [b.leg(ALFA, GAMA, '10')]) },
+  { code: 'queued', says: 'unfunded', given: (b) => unfunded(b) },
+  { code: 'scheduled', says: 'before its time', given: (b) => unfunded(b, { notBefore: at(b, 60) }) },
+  {
+    code: 'scheduled',
+    says: 'before its time, though funded',
+    given: (b) => b.queue(ALFA, [b.leg(ALFA, GAMA, '10')], [ALFA], { notBefore: at(b, 60) }),
+  },
+  {
+    code: 'proposed',
+    says: 'a consent is missing',
+    given: (b) => b.queue(ALFA, [b.leg(ALFA, GAMA, '1'), b.leg(GAMA, ALFA, '1', 'THB')]),
+  },
+  {
+    code: 'lapsed',
+    says: 'ordered after its first cut-off',
+    given: (b) => unfunded(b, { cancelUntil: formatTime(b.time + 999) }),
+  },
+  {
+    code: 'queued',
+    says: 'behind what is more urgent, though funded',
+    given: (b) => {
+      b.block(b.queue(ALFA, [b.leg(ALFA, GAMA, '5000')], [ALFA], { priority: 'high' }));
+      return b.queue(ALFA, [b.leg(ALFA, GAMA, '1')]);
+    },
+  },
+  {
+    code: 'settled',
+    says: 'past what is as urgent and lacks funds',
+    given: (b) => {
+      b.block(b.queue(ALFA, [b.leg(ALFA, GAMA, '5000')]));
+      return b.queue(ALFA, [b.leg(ALFA, GAMA, '1')]);
+    },
+  },
+  {
+    code: 'settled',
+    says: 'past what is more urgent, and only scheduled',
+    given: (b) => {
+      b.block(b.queue(ALFA, [b.leg(ALFA, GAMA, '5000')], [ALFA], { priority: 'high', notBefore: at(b, 60) }));
+      return b.queue(ALFA, [b.leg(ALFA, GAMA, '1')]);
+    },
+  },
+  {
+    code: 'queued',
+    says: 'an issuance past the cap',
+    given: (b) => b.queue(HKMA, [b.leg(HKMA, ALFA, '999000')]),
+  },
+  { code: 'cancelled', says: 'alone, before the first cut-off', given: (b) => name(b, 'cancel', GAMA, inQueue(b)) },
+  {
+    code: 'cancelled',
+    says: 'by who is only credited',
+    given: (b) => name(b, 'cancel', ALFA, inQueue(b)),
+  },
+  {
+    code: 'cancelled',
+    says: 'while a consent is missing',
+    given: (b) => {
+      const pvp = b.settle(ALFA, [b.leg(ALFA, BETA, '1'), b.leg(BETA, ALFA, '1', 'THB')]);
+      b.block(pvp);
+      return name(b, 'cancel', BETA, pvp);
+    },
+  },
+  {
+    code: 'cancelled',
+    says: 'before its time',
+    given: (b) => {
+      const later = unfunded(b, { notBefore: at(b, 60) });
+      b.block(later);
+      return name(b, 'cancel', GAMA, later);
+    },
+  },
+  {
+    code: 'cancelled',
+    says: 'by a suspended party',
+    given: (b) => {
+      const settlement = inQueue(b);
+      b.block(b.order({ kind: 'participant', action: 'suspend', initiator: HKMA, party: GAMA }));
+      return name(b, 'cancel', GAMA, settlement);
+    },
+  },
+  {
+    code: 'cancel_agreed',
+    says: 'the first, between the cut-offs',
+    given: (b) => name(b, 'cancel', GAMA, inQueue(b, { cancelUntil: at(b, 1), cutoff: at(b, 60) })),
+  },
+  {
+    code: 'cancelled',
+    says: 'the last, between the cut-offs',
+    given: (b) => {
+      const settlement = inQueue(b, { cancelUntil: at(b, 1), cutoff: at(b, 60) });
+      b.block(name(b, 'cancel', GAMA, settlement));
+      return name(b, 'cancel', ALFA, settlement);
+    },
+  },
+  {
+    code: 'already_consented',
+    says: 'to cancel, twice',
+    given: (b) => {
+      const settlement = inQueue(b, { cancelUntil: at(b, 1), cutoff: at(b, 60) });
+      b.block(name(b, 'cancel', GAMA, settlement));
+      return name(b, 'cancel', GAMA, settlement);
+    },
+  },
+  {
+    code: 'irrevocable',
+    says: 'past the second cut-off',
+    given: (b) => name(b, 'cancel', GAMA, inQueue(b, { cancelUntil: at(b, 1), cutoff: at(b, 1) })),
+  },
+  { code: 'not_a_party', says: 'a stranger cancels', given: (b) => name(b, 'cancel', BETA, inQueue(b)) },
+  {
+    code: 'not_a_party',
+    says: 'a stranger cancels past the cut-offs',
+    given: (b) => name(b, 'cancel', BETA, inQueue(b, { cancelUntil: at(b, 1), cutoff: at(b, 1) })),
+  },
+  {
+    code: 'settlement_closed',
+    says: 'cancelled once it has settled',
+    given: (b) => {
+      const pay = b.pay(ALFA, BETA, '1');
+      b.block(pay);
+      return name(b, 'cancel', ALFA, pay);
+    },
+  },
+  {
+    code: 'not_queued',
+    says: 'cancel of what nobody knows',
+    given: (b) => b.order({ kind: 'cancel', initiator: ALFA, settlement: hash('none') }),
+  },
+  { code: 'already_bound', says: 'withdrawn from the queue', given: (b) => name(b, 'withdraw', GAMA, inQueue(b)) },
+  { code: 'not_a_party', says: 'a stranger withdraws', given: (b) => name(b, 'withdraw', BETA, inQueue(b)) },
+  { code: 'already_consented', says: 'once it is bound', given: (b) => name(b, 'consent', GAMA, inQueue(b)) },
+  { code: 'consent_not_required', says: 'of who is credited', given: (b) => name(b, 'consent', ALFA, inQueue(b)) },
+  { code: 'applied', says: 'more urgent', given: (b) => move(b, GAMA, inQueue(b), 'urgent') },
+  { code: 'forbidden', says: 'moved by who is only credited', given: (b) => move(b, ALFA, inQueue(b), 'urgent') },
+  {
+    code: 'party_suspended',
+    says: 'moved by a suspended party',
+    given: (b) => {
+      const settlement = inQueue(b);
+      b.block(b.order({ kind: 'participant', action: 'suspend', initiator: HKMA, party: GAMA }));
+      return move(b, GAMA, settlement, 'urgent');
+    },
+  },
+  {
+    code: 'not_queued',
+    says: 'moved while a consent is missing',
+    given: (b) => {
+      const pvp = b.queue(ALFA, [b.leg(ALFA, BETA, '1'), b.leg(BETA, ALFA, '1', 'THB')]);
+      b.block(pvp);
+      return move(b, ALFA, pvp, 'urgent');
+    },
+  },
+  {
+    code: 'not_queued',
+    says: 'a move of what nobody knows',
+    given: (b) => b.order({ kind: 'reprioritise', initiator: ALFA, settlement: hash('none'), priority: 'high' }),
+  },
+  {
+    code: 'settlement_closed',
+    says: 'moved once it has settled',
+    given: (b) => {
+      const pay = b.pay(ALFA, BETA, '1');
+      b.block(pay);
+      return move(b, ALFA, pay, 'urgent');
+    },
+  },
+];
+
+t.test('a row for each code of the queue', (t) => {
+  for (const { code, says, given, then = [code] } of ROWS) {
+    const book = funded();
+    const ordered = given(book);
+    const applied = book.block(ordered);
+    t.same(codesOf(applied, ordered), then, `${code}: ${says}`);
+    const loaded = State.load(book.disk.entries(), book.disk);
+    t.equal(loaded.root, book.state.root);
+    t.equal(loaded.nextTrigger(), book.state.nextTrigger(), 'what is due is the same after a restart');
+    t.same(loaded.book.queued(), book.state.book.queued());
+    t.same(codes(book.block(ordered)), [], 'and once more it has no effect');
+  }
+  t.end();
+});
+
+t.test('what ends a settlement of the queue', (t) => {
+  const book = funded();
+  const settlement = inQueue(book, { settleBy: at(book, 30) });
+  t.same(codes(book.pass(29_000)), [], 'to its last moment it stands');
+  t.same(codes(book.pass(1)), ['lapsed']);
+  t.equal(open(book, settlement), undefined);
+  t.equal(book.state.book.reserved(GAMA), 0);
+
+  const credited = inQueue(book);
+  t.same(codes(book.block(book.pay(ALFA, GAMA, '9'))), ['settled'], 'too little');
+  t.same(codes(book.block(book.pay(ALFA, GAMA, '1'))), ['settled', 'settled'], 'in the block that brings the funds');
+  t.equal(open(book, credited), undefined);
+  t.equal(book.balance(GAMA), 0n);
+  t.equal(book.state.nextPass(), null, 'nothing is left to be done');
+
+  const later = unfunded(book, { notBefore: at(book, 60), settleBy: at(book, 90) });
+  book.block(later, book.pay(ALFA, GAMA, '10'));
+  t.same(codes(book.pass(58_999)), [], 'before its time it does not settle');
+  t.equal(book.state.nextTrigger(), book.time + 1);
+  t.same(codes(book.pass(1)), ['settled'], 'in its time it does, and nobody need ask');
+
+  const together = inQueue(book, { cancelUntil: at(book, 5), cutoff: at(book, 60) });
+  t.same(codes(book.block(name(book, 'cancel', GAMA, together))), ['cancelled', 'cancelled']);
+  t.end();
+});
+
+t.test('a withdrawal, a cancellation and a consent in one block', (t) => {
+  const book = funded();
+  const pvp = book.queue(ALFA, [book.leg(ALFA, GAMA, '1'), book.leg(GAMA, ALFA, '1', 'THB')]);
+  book.block(pvp);
+  t.same(missingConsents(book.state, open(book, pvp)!), [GAMA]);
+  const [consent, cancel] = [name(book, 'consent', GAMA, pvp), name(book, 'cancel', ALFA, pvp)];
+  t.same(codes(book.block(consent, cancel)), ['cancelled', 'cancelled', 'settlement_closed'], 'who leaves goes first');
+
+  const second = book.queue(ALFA, [book.leg(ALFA, GAMA, '1'), book.leg(GAMA, ALFA, '1', 'THB')]);
+  book.block(second);
+  t.same(codes(book.block(name(book, 'consent', GAMA, second))), ['consented', 'queued'], 'bound, it has its place');
+  t.same(missingConsents(book.state, open(book, second)!), []);
+  const third = book.queue(ALFA, [book.leg(ALFA, GAMA, '1')], [ALFA]);
+  book.block(name(book, 'withdraw', ALFA, third));
+  t.same(codes(book.block(third)), ['withdrawn', 'withdrawn'], 'a withdrawal that waited is heeded before it is bound');
+  t.end();
+});
+
+t.test('a gridlock of three banks in three currencies, none of which can move alone, settles in one block', (t) => {
+  const book = funded();
+  book.block(book.asset('GOLDX', GAMA, { class: 'commodity', issuer: GAMA, cap: '1000.00' }, GAMA, HKMA));
+  book.block(book.pay(GAMA, ALFA, '5', 'GOLDX'), book.pay(ALFA, BETA, '1000'), book.pay(BETA, ALFA, '1000', 'THB'));
+  // ALFA has THB and GOLDX, BETA has HKD, GAMA has nothing.
+  const legs = [
+    [book.leg(ALFA, BETA, '2000'), book.leg(BETA, ALFA, '3', 'GOLDX')],
+    [book.leg(BETA, GAMA, '2000'), book.leg(GAMA, BETA, '2500', 'THB')],
+    [book.leg(GAMA, ALFA, '2000'), book.leg(ALFA, GAMA, '2500', 'THB')],
+  ] as const;
+  const parties = [
+    [ALFA, BETA],
+    [BETA, GAMA],
+    [GAMA, ALFA],
+  ] as const;
+  const ring = legs.map((pair, i) => book.queue(parties[i]![0], [...pair], [...parties[i]!]));
+  book.block(book.pay(ALFA, BETA, '3', 'GOLDX'), book.pay(ALFA, BETA, '500', 'THB'));
+  t.same(codes(book.block(ring[0]!)), ['queued']);
+  t.same(codes(book.block(ring[1]!)), ['queued']);
+  const before = [ALFA, BETA, GAMA].map((party) => book.balance(party));
+  const applied = book.block(ring[2]!);
+  t.same(codes(applied), ['queued'], 'not while a currency lacks');
+  t.same(codes(book.block(book.pay(BOTH, GAMA, '500', 'THB'))), ['settled']);
+  t.same(codes(book.block(book.pay(BOTH, ALFA, '2000', 'THB'))), ['settled', 'settled', 'settled', 'settled']);
+  t.same(
+    [ALFA, BETA, GAMA].map((party) => book.balance(party)),
+    before,
+    'of HKD each has as much as before',
+  );
+  t.end();
+});
+
+t.test('priorities', (t) => {
+  const book = funded();
+  const [first, second] = [inQueue(book, {}, '7'), inQueue(book, {}, '6')];
+  t.same(codes(book.block(book.pay(ALFA, GAMA, '6'))), ['settled', 'settled'], 'what is funded passes what is not');
+  t.equal(open(book, second), undefined);
+  const third = inQueue(book, {}, '5');
+  const moved = move(book, GAMA, first, 'urgent');
+  t.same(codes(book.block(moved)), ['applied']);
+  t.same(codes(book.block(book.pay(ALFA, GAMA, '6'))), ['settled'], 'nothing passes what is more urgent');
+  t.same(codes(book.block(move(book, GAMA, third, 'urgent'))), ['applied', 'settled'], 'among the urgent it does');
+  t.same(codes(book.block(book.pay(ALFA, GAMA, '6'))), ['settled', 'settled']);
+  t.end();
+});
+
+t.test('a priority is one in the queue of who gave it', (t) => {
+  const book = funded();
+  // Both pay in it: GAMA is short of HKD, BETA of GOLD.
+  const legs = [book.leg(GAMA, BETA, '10'), book.leg(BETA, GAMA, '5000', 'THB')];
+  const pvp = book.queue(GAMA, legs, [GAMA, BETA], { priority: 'urgent' });
+  t.same(codes(book.block(pvp)), ['queued']);
+  const own = book.queue(BETA, [book.leg(BETA, ALFA, '1', 'THB')]);
+  t.same(codes(book.block(own)), ['queued'], 'behind what is urgent to BETA');
+  t.same(codes(book.block(move(book, BETA, pvp, 'normal'))), ['applied', 'settled']);
+  t.match(open(book, pvp)?.bound?.moved, [{ party: BETA, priority: 'normal' }]);
+  t.same(codes(book.block(book.pay(ALFA, GAMA, '9'))), ['settled']);
+  const more = book.queue(GAMA, [book.leg(GAMA, ALFA, '1')]);
+  t.same(codes(book.block(more)), ['queued'], 'to GAMA it is urgent as before');
+  t.end();
+});
+
+t.test('what is bound is held by nobody’s suspension, and settles', (t) => {
+  const book = funded();
+  const settlement = inQueue(book);
+  book.block(
+    book.order({ kind: 'participant', action: 'suspend', initiator: HKMA, party: GAMA }),
+    book.order({ kind: 'participant', action: 'suspend', initiator: HKMA, party: ALFA }),
+  );
+  const issue = book.queue(HKMA, [book.leg(HKMA, GAMA, '10')]);
+  t.same(codes(book.block(issue)), ['party_suspended'], 'no new one is begun');
+  book.block(book.order({ kind: 'participant', action: 'reinstate', initiator: HKMA, party: GAMA }));
+  t.same(codes(book.block(book.pay(HKMA, GAMA, '10'))), ['settled', 'settled'], 'ALFA, credited, is suspended');
+  t.equal(open(book, settlement), undefined);
+  t.end();
+});
+
+/** So many settlements of GAMA's, of the most movements that a settlement has. */
+function wide(book: Book, parties: readonly string[], payer: string, more: Partial<Draft> = {}): Ordered {
+  return book.queue(
+    payer,
+    parties.slice(0, 63).map((party) => book.leg(payer, party, '5000')),
+    [payer],
+    more,
+  );
+}
+
+t.test('bounds: what one payer has bound, and what all have; a share stays for everybody', (t) => {
+  const book = funded();
+  const names = Array.from({ length: 64 }, (_, i) => bic(`b${String(i).padStart(3, '0')}`));
+  const payers = Array.from({ length: 11 }, (_, i) => bic(`p${String(i).padStart(3, '0')}`));
+  for (const party of [...names, ...payers]) book.block(book.admit(party));
+  const each = Math.floor(QUEUE_MOVEMENTS_PER_PAYER_MAX / 64);
+  const fill = (payer: string, count: number) =>
+    codes(book.block(...Array.from({ length: count }, () => wide(book, names, payer))));
+  t.same(new Set(fill(payers[0]!, each)), new Set(['queued']));
+  t.same(fill(payers[0]!, 1), ['queue_full'], 'one payer has its bound');
+  t.same(
+    codes(book.block(book.pay(HKMA, payers[0]!, '5'), book.queue(payers[0]!, [book.leg(payers[0]!, ALFA, '5')]))),
+    ['settled', 'settled'],
+  );
+  for (const payer of payers.slice(1, 10)) fill(payer, each);
+  t.ok(book.state.book.reserved('') + 64 * Math.ceil(QUEUE_MOVEMENTS_ASSURED / 64) > QUEUE_MOVEMENTS_MAX - 64 * 20);
+  const last = payers[10]!;
+  const assured = fill(last, each);
+  t.ok(
+    assured.filter((code) => code === 'queued').length * 64 >= QUEUE_MOVEMENTS_ASSURED - 64,
+    'who comes last has room',
+  );
+  t.ok(assured.includes('queue_full'), 'and not for as much as the first');
+  t.ok(book.state.book.reserved('') <= QUEUE_MOVEMENTS_MAX + 64 * 20);
+  t.end();
+});
+
+t.test('a scheduled settlement has its place: a full queue and many releases do not make it late', (t) => {
+  const book = funded();
+  const notBefore = at(book, 60);
+  const many = Array.from({ length: 2 * TRIGGERS_PER_BLOCK_MAX }, () => unfunded(book, { notBefore }));
+  const funds = book.queue(ALFA, [book.leg(ALFA, BETA, '1')], [ALFA], { notBefore, settleBy: at(book, 62) });
+  const applied = book.block(...many, funds);
+  t.same(new Set(codes(applied)), new Set(['scheduled']));
+  t.same(codesOf(book.pass(59_500), funds), ['settled'], 'all that is due is released at once');
+  t.equal(book.state.book.queued().length, many.length);
+  t.end();
+});
+
+t.test('what has ended while its trigger is late does not settle, and cannot be named', (t) => {
+  const book = funded();
+  const settleBy = at(book, 60);
+  book.block(...Array.from({ length: TRIGGERS_PER_BLOCK_MAX + 5 }, () => unfunded(book, { settleBy })));
+  const digests = new Set(book.state.book.queued());
+  book.lanes([], 58_000);
+  const pay = book.pay(ALFA, GAMA, '999');
+  const applied = book.lanes([[pay]], 2_000);
+  t.same(codesOf(applied, pay), ['settled']);
+  t.equal(codes(applied).filter((code) => code === 'lapsed').length, TRIGGERS_PER_BLOCK_MAX);
+  t.equal(codes(applied).filter((code) => code === 'settled').length, 1, 'the five left over do not settle');
+  const [left] = book.state.book.queued() as [InstructionDigest];
+  t.ok(digests.has(left));
+  const late = ['cancel', 'withdraw', 'consent'].map((kind) =>
+    book.order({ kind: kind as 'cancel', initiator: GAMA, settlement: left }),
+  );
+  const moved = book.order({ kind: 'reprioritise', initiator: GAMA, settlement: left, priority: 'high' });
+  t.same(
+    codes(book.try([[...late, moved]], 1)).filter((code) => code !== 'lapsed'),
+    Array(4).fill('settlement_closed'),
+  );
+  t.end();
+});
+
+t.test('the pace: a long queue is gone through now and then, and what is due is told', (t) => {
+  const book = funded();
+  const parties = Array.from({ length: 63 }, (_, i) => bic(`b${String(i).padStart(3, '0')}`));
+  for (const party of parties) book.block(book.admit(party));
+  // 300 settlements of 64 movements: a pass every 96 ms.
+  book.block(...Array.from({ length: 300 }, () => wide(book, parties, GAMA)));
+  const after = book.time;
+  t.equal(book.state.nextPass(), null, 'nothing has changed since the pass');
+  const small = inQueue(book);
+  t.equal(book.state.queueMark.passedAt, book.time);
+  t.ok(book.time > after);
+  book.lanes([[book.pay(ALFA, GAMA, '10')]], 10);
+  t.not(open(book, small), undefined, 'not again so soon');
+  t.equal(book.state.nextTrigger(), book.time - 10 + 97);
+  t.same(codes(book.pass(87)), ['settled']);
+  t.end();
+});
+
+t.test('branches: the queue of an uncommitted block is its own', (t) => {
+  const book = funded();
+  const settlement = inQueue(book);
+  const blockAt = {
+    height: (book.height + 1) as Applied['receipts'][number]['height'],
+    time: (book.time + 1000) as never,
+  };
+  const pay = book.pay(ALFA, GAMA, '10');
+  const settled = applyBlock(book.state, blockAt, [[pay]]);
+  const stays = applyBlock(book.state, blockAt, []);
+  t.same(settled.state.book.queued(), []);
+  t.same(stays.state.book.queued(), [settlement.instruction.digest]);
+  t.same(stays.state.book.boundBy(GAMA), [settlement.instruction.digest]);
+  t.same(book.state.book.queued(), [settlement.instruction.digest]);
+  book.lanes([[pay]]);
+  t.same(book.state.book.boundBy(GAMA), []);
+  t.end();
+});

@@ -1,0 +1,60 @@
+/** What a settlement does in sum: to each account, since its legs are simultaneous, and who pays in it. */
+import type { AssetCode, Bic } from '../../protocol/types.js';
+import { accountName, type BoundLeg, type Settlement } from '../entries.js';
+
+/** What a bundle does to one account. */
+export interface Movement {
+  /** The account's name in its table. */
+  readonly name: string;
+  readonly party: Bic;
+  readonly asset: AssetCode;
+  readonly net: bigint;
+}
+
+export interface Outline {
+  /** In the order in which the legs first touch an account. */
+  readonly movements: readonly Movement[];
+  /** Those that must consent: every debited party, the issuer too when it issues; in the order of the legs. */
+  readonly payers: readonly Bic[];
+}
+
+// A settlement in the queue is looked at in each pass; its legs never change, so what they come to is kept beside them.
+const outlines = new WeakMap<readonly BoundLeg[], Outline>();
+
+export function outlineOf({ legs }: Pick<Settlement, 'legs'>): Outline {
+  const known = outlines.get(legs);
+  if (known !== undefined) return known;
+  const outline = { movements: movementsOf(legs), payers: requiredParties(legs) };
+  outlines.set(legs, outline);
+  return outline;
+}
+
+function requiredParties(legs: readonly BoundLeg[]): Bic[] {
+  const parties: Bic[] = [];
+  for (const { from } of legs) if (!parties.includes(from)) parties.push(from);
+  return parties;
+}
+
+function movementsOf(legs: readonly BoundLeg[]): Movement[] {
+  const movements: { -readonly [M in keyof Movement]: Movement[M] }[] = [];
+  for (const { from, to, asset, amount } of legs) {
+    move(movements, from, asset, 0n - amount);
+    move(movements, to, asset, amount);
+  }
+  return movements;
+}
+
+// Looked up by walking: a bundle has few legs, and most have one.
+function move(
+  movements: { -readonly [M in keyof Movement]: Movement[M] }[],
+  party: Bic,
+  asset: AssetCode,
+  amount: bigint,
+): void {
+  for (const movement of movements) {
+    if (movement.party !== party || movement.asset !== asset) continue;
+    movement.net += amount;
+    return;
+  }
+  movements.push({ name: accountName(party, asset), party, asset, net: amount });
+}

@@ -1,0 +1,51 @@
+/** Cancellations and moves in the queue of the naive ledger (ledger/SPEC.md, The queue). */
+import type { PayloadOf } from '../../protocol/payload.js';
+import { closeWaiting } from './answers.js';
+import { askedOf, type Books, type Item, isSuspended, type OpenSettlement, type Turn } from './books.js';
+import { conclude, hasEnded, remember, stir } from './memory.js';
+import { endOf } from './queue.js';
+
+/** A party leaves, alone or with the others. */
+export function cancel(books: Books, turn: Turn, item: Item, payload: PayloadOf<'cancel'>): void {
+  const asked = askedOf(item);
+  remember(books, turn, asked, [item.instruction.expiresMs]);
+  const settlement = books.open.get(payload.settlement);
+  if (settlement === undefined) {
+    conclude(books, turn, asked, hasEnded(books, turn, payload.settlement) ? 'settlement_closed' : 'not_queued');
+    return;
+  }
+  const code = cancelled(turn, payload.initiator, settlement);
+  conclude(books, turn, asked, code);
+  if (code === 'cancel_agreed') settlement.bound?.leaving.add(payload.initiator);
+  if (code !== 'cancelled') return;
+  conclude(books, turn, settlement, 'cancelled');
+  closeWaiting(books, turn, payload.settlement);
+}
+
+function cancelled(turn: Turn, party: string, settlement: OpenSettlement): string {
+  const { legs, cancelUntil, terms, bound } = settlement;
+  const parties = legs.flatMap(({ from, to }) => [from, to]);
+  if (turn.time > endOf(settlement)) return 'settlement_closed';
+  if (!parties.includes(party)) return 'not_a_party';
+  if (turn.time <= cancelUntil) return 'cancelled';
+  if (turn.time > (terms?.cutoff ?? 0)) return 'irrevocable';
+  if (bound?.leaving.has(party)) return 'already_consented';
+  return parties.every((other) => other === party || bound?.leaving.has(other)) ? 'cancelled' : 'cancel_agreed';
+}
+
+/** Who pays says how urgent it is. */
+export function reprioritise(books: Books, turn: Turn, item: Item, payload: PayloadOf<'reprioritise'>): void {
+  const asked = askedOf(item);
+  const { initiator, settlement: digest, priority } = payload;
+  remember(books, turn, asked, [item.instruction.expiresMs]);
+  const settlement = books.open.get(digest);
+  const refuse = (code: string): void => void conclude(books, turn, asked, code);
+  if (isSuspended(books, initiator)) return refuse('party_suspended');
+  if (settlement === undefined) return refuse(hasEnded(books, turn, digest) ? 'settlement_closed' : 'not_queued');
+  if (!settlement.legs.some(({ from }) => from === initiator)) return refuse('forbidden');
+  if (turn.time > endOf(settlement)) return refuse('settlement_closed');
+  if (settlement.bound === null) return refuse('not_queued');
+  conclude(books, turn, asked, 'applied');
+  settlement.bound.moved.set(initiator, priority);
+  if (settlement.bound.isQueued) stir(books);
+}

@@ -1,0 +1,137 @@
+/** The queue of the naive ledger (ledger/SPEC.md, The queue): each step over all that is open, with everything added up anew. */
+import {
+  OPEN_SETTLEMENTS_PER_PARTY_MAX,
+  PASS_MOVEMENTS_PER_MS,
+  QUEUE_MOVEMENTS_ASSURED,
+  QUEUE_MOVEMENTS_MAX,
+  QUEUE_MOVEMENTS_PER_PAYER_MAX,
+} from '../../protocol/limits.js';
+import { type Books, balanceOf, type NaiveTerms, type OpenSettlement, type Turn } from './books.js';
+import { conclude, stir } from './memory.js';
+import { choose, type NaiveItem } from './netting.js';
+
+/** What a settlement does to one account in sum. */
+export interface NaiveSum {
+  readonly party: string;
+  readonly asset: string;
+  net: bigint;
+}
+
+/** Past this time it has lapsed. */
+export const endOf = ({ bound, terms, cancelUntil }: OpenSettlement): number =>
+  bound !== null && terms !== null ? terms.settleBy : cancelUntil;
+
+/** Legs are simultaneous: for each account the sum must hold. In the order in which the legs touch accounts. */
+export function sumsOf({ legs }: Pick<OpenSettlement, 'legs'>): NaiveSum[] {
+  const sums: NaiveSum[] = [];
+  const move = (party: string, asset: string, by: bigint): void => {
+    const known = sums.find((sum) => sum.party === party && sum.asset === asset);
+    if (known === undefined) sums.push({ party, asset, net: by });
+    else known.net += by;
+  };
+  for (const { from, to, asset, amount } of legs) {
+    move(from, asset, -amount);
+    move(to, asset, amount);
+  }
+  return sums;
+}
+
+/** What an account has above its floor. */
+export function fundsOf(books: Books, { party, asset }: { readonly party: string; readonly asset: string }): bigint {
+  const definition = books.assets.get(asset);
+  return balanceOf(books, party, asset) + (definition?.issuer === party ? definition.cap : 0n);
+}
+
+const nameOf = ({ party, asset }: NaiveSum): string => `${party}/${asset}`;
+
+/** Settles, all legs in one. */
+export function post(books: Books, turn: Turn, settlement: OpenSettlement): void {
+  conclude(books, turn, settlement, 'settled');
+  for (const { party, asset, net } of sumsOf(settlement)) {
+    books.balances.set(`${party}/${asset}`, balanceOf(books, party, asset) + net);
+    if (net > 0n && isDebited(books, party, asset)) stir(books);
+  }
+}
+
+const inQueue = ({ open }: Books): OpenSettlement[] =>
+  [...open.values()]
+    .filter(({ bound }) => bound?.isQueued === true)
+    .sort((a, b) => (a.bound?.place ?? 0) - (b.bound?.place ?? 0));
+
+/** Whether anything in the queue debits an account. */
+export const isDebited = (books: Books, party: string, asset: string): boolean =>
+  inQueue(books).some((settlement) =>
+    sumsOf(settlement).some((sum) => sum.party === party && sum.asset === asset && sum.net < 0n),
+  );
+
+const TIERS = ['urgent', 'high', 'normal'];
+const tierOf = ({ terms, bound }: Pick<OpenSettlement, 'terms' | 'bound'>, party: string): number =>
+  TIERS.indexOf(bound?.moved.get(party) ?? terms?.priority ?? '');
+
+const payersOf = ({ legs }: OpenSettlement): string[] => [...new Set(legs.map(({ from }) => from))];
+
+/** Movements of what is bound: of one payer, or of all. */
+const reserved = ({ open }: Books, payer: string | null): number =>
+  [...open.values()]
+    .filter((one) => one.bound !== null && (payer === null || payersOf(one).includes(payer)))
+    .reduce((sum, one) => sum + sumsOf(one).length, 0);
+
+/** Every consent is there. */
+export function bind(books: Books, turn: Turn, settlement: OpenSettlement, terms: NaiveTerms): void {
+  const isQueued = terms.notBefore <= turn.time;
+  const paid = sumsOf(settlement).filter(({ net }) => net < 0n);
+  const isPassed = ({ party, asset }: NaiveSum): boolean =>
+    inQueue(books).some(
+      (other) =>
+        tierOf(other, party) < tierOf(settlement, party) &&
+        sumsOf(other).some((sum) => sum.party === party && sum.asset === asset && sum.net < 0n),
+    );
+  if (isQueued && paid.every((sum) => fundsOf(books, sum) + sum.net >= 0n && !isPassed(sum)))
+    return post(books, turn, settlement);
+  const refusal = placeRefusal(books, turn, settlement);
+  if (refusal !== null) return void conclude(books, turn, settlement, refusal);
+  settlement.bound = { place: books.queue.next, moved: new Map(), leaving: new Set(), isQueued };
+  books.queue.next += 1;
+  turn.bound.push(settlement);
+  if (isQueued) stir(books);
+}
+
+function placeRefusal(books: Books, turn: Turn, settlement: OpenSettlement): string | null {
+  const isFresh = ({ digest, bound }: OpenSettlement): boolean => turn.begun.has(digest) && bound === null;
+  const others = [...books.open.values()].filter((one) => one.initiator === settlement.initiator && !isFresh(one));
+  if (isFresh(settlement) && others.length >= OPEN_SETTLEMENTS_PER_PARTY_MAX) return 'too_many_open';
+  const movements = sumsOf(settlement).length;
+  const isFull = reserved(books, null) + movements > QUEUE_MOVEMENTS_MAX;
+  const most = isFull ? QUEUE_MOVEMENTS_ASSURED : QUEUE_MOVEMENTS_PER_PAYER_MAX;
+  return payersOf(settlement).some((payer) => reserved(books, payer) + movements > most) ? 'queue_full' : null;
+}
+
+/** What waited for its time is in the queue from now on. */
+export function release(books: Books, turn: Turn): void {
+  for (const { bound, terms } of books.open.values()) {
+    if (bound === null || terms === null || bound.isQueued || terms.notBefore > turn.time) continue;
+    bound.isQueued = true;
+    stir(books);
+  }
+}
+
+/** The last of a block but for a change of validators: what can settle of the queue, settles. */
+export function pass(books: Books, turn: Turn): void {
+  const { queue } = books;
+  const all = inQueue(books);
+  const movements = all.reduce((sum, one) => sum + sumsOf(one).length, 0);
+  if (!queue.stirred || movements === 0 || turn.time < queue.passedAt + Math.ceil(movements / PASS_MOVEMENTS_PER_MS))
+    return;
+  const settlements = all.filter((settlement) => endOf(settlement) >= turn.time);
+  const items = settlements.map((settlement): NaiveItem => {
+    const sums = sumsOf(settlement).filter(({ net }) => net !== 0n);
+    return { sums: sums.map((sum) => ({ account: nameOf(sum), net: sum.net, tier: tierOf(settlement, sum.party) })) };
+  });
+  const funds = new Map(
+    settlements.flatMap((one) => sumsOf(one).map((sum) => [nameOf(sum), fundsOf(books, sum)] as const)),
+  );
+  const chosen = choose(items, funds);
+  for (const at of chosen) post(books, turn, settlements[at] as OpenSettlement);
+  queue.passedAt = turn.time;
+  queue.stirred = chosen.length > 0 && inQueue(books).length > 0;
+}

@@ -1,0 +1,130 @@
+/** What banks do with the queue: settlements that wait for funds or for their time, rings that none can settle alone, second thoughts. */
+import type { JwsJson } from '../../protocol/instruction.js';
+import { PRIORITIES } from '../../protocol/payload.js';
+import { type Act, exchange, payment, type Share } from './acts.js';
+import { type Desk, type LegFields, readJws } from './desk.js';
+
+const DAY_MS = 86_400_000;
+/** Past `issued`, whatever the clock of who signs. */
+const SOON_MS = 1_100;
+
+/** Dates in their order, mostly near: so that what waits settles, is cancelled, or lapses within a run. */
+function terms(desk: Desk): object {
+  const { random } = desk;
+  const settleByMs = random.pick([2_000, 8_000, 30_000, 600_000, 2 * DAY_MS, 300 * DAY_MS]);
+  const cancelUntilMs = random.between(SOON_MS, Math.min(settleByMs, 5_000));
+  return {
+    settleBy: desk.inMs(settleByMs),
+    ...(random.chance(600) && {
+      cancelUntil: desk.inMs(cancelUntilMs),
+      cutoff: desk.inMs(random.between(cancelUntilMs, Math.min(settleByMs, 60_000))),
+    }),
+    ...(random.chance(300) && { notBefore: desk.inMs(random.between(-2_000, Math.min(settleByMs - 1, 6_000))) }),
+    ...(random.chance(500) && { priority: random.pick(PRIORITIES) }),
+  };
+}
+
+async function queue(
+  desk: Desk,
+  legs: readonly LegFields[],
+  signers: readonly string[],
+  more: object = terms(desk),
+): Promise<JwsJson> {
+  const [initiator] = signers as [string, ...string[]];
+  const jws = await desk.make({ kind: 'settle', mode: 'queue', initiator, legs, ...more }, signers);
+  desk.queued(jws);
+  return jws;
+}
+
+const payLater: Act = async (desk) => {
+  const leg = desk.random.chance(500) ? payment(desk) : payment(desk, 2_000, 30_000);
+  return [await queue(desk, [leg], [leg.from])];
+};
+
+const pvpLater: Act = async (desk) => {
+  const legs = exchange(desk);
+  const debited = legs.map(({ from }) => from);
+  if (desk.random.chance(600)) return [await queue(desk, legs, debited)];
+  const jws = await queue(desk, legs, debited.slice(0, 1));
+  desk.proposed(jws, debited.slice(1));
+  return [jws];
+};
+
+/** Each pays the next more than it has, round in a ring: together they settle, one by one none does. */
+const ring: Act = async (desk) => {
+  const parties: string[] = [];
+  for (let left = desk.random.between(2, 4); left > 0; left--)
+    parties.push(desk.random.pick(desk.banks.filter((bank) => !parties.includes(bank))));
+  const currencies = desk.random.chance(500) ? [desk.random.pick(desk.currencies)] : desk.currencies;
+  return Promise.all(
+    parties.map((from, at) => {
+      const to = parties[(at + 1) % parties.length] as string;
+      const asset = currencies[at % currencies.length] as string;
+      const legs = [{ from, to, asset, amount: desk.amount(asset, 20_000, 20_010) }];
+      if (currencies.length === 1) return queue(desk, legs, [from], { settleBy: desk.inMs(30_000) });
+      const back = currencies[(at + 1) % currencies.length] as string;
+      const pair = [...legs, { from: to, to: from, asset: back, amount: desk.amount(back, 100, 110) }];
+      return queue(desk, pair, [from, to], { settleBy: desk.inMs(30_000) });
+    }),
+  );
+};
+
+/** An issuance past the cap waits for a higher one, or for what comes back. */
+const issueLater: Act = async (desk) => {
+  const { authority, currency } = desk.random.pick(desk.jurisdictions);
+  const amount = desk.random.chance(500) ? '999999000' : desk.amount(currency, 100, 5_000);
+  const legs = [{ from: authority, to: desk.random.pick(desk.banks), asset: currency, amount }];
+  return [await queue(desk, legs, [authority])];
+};
+
+/** Of a settlement a party, mostly one that pays. */
+function someoneIn(desk: Desk, jws: JwsJson): string {
+  const { payload } = readJws(jws);
+  const legs = payload.kind === 'settle' ? payload.legs : [];
+  const sides = legs.map(({ from, to }) => (desk.random.chance(700) ? from : to));
+  const known = sides.filter((party) => desk.banks.includes(party));
+  return desk.random.pick(known.length === 0 || desk.random.chance(100) ? desk.banks : known);
+}
+
+const named = async (desk: Desk, kind: string, initiator: string, jws: JwsJson, more: object = {}): Promise<JwsJson> =>
+  desk.make({ kind, initiator, settlement: readJws(jws).digest, ...more }, [initiator]);
+
+const cancel: Act = async (desk) => {
+  const jws = desk.inQueue();
+  return jws === null ? payLater(desk) : [await named(desk, 'cancel', someoneIn(desk, jws), jws)];
+};
+
+const cancelTogether: Act = async (desk) => {
+  const legs = [payment(desk, 12_000, 30_000)];
+  const [{ from, to }] = legs as [LegFields];
+  const more = { cancelUntil: desk.inMs(SOON_MS), cutoff: desk.inMs(20_000), settleBy: desk.inMs(25_000) };
+  const jws = await queue(desk, legs, [from], more);
+  return [jws, await named(desk, 'cancel', from, jws), await named(desk, 'cancel', to, jws)];
+};
+
+const reprioritise: Act = async (desk) => {
+  const jws = desk.inQueue();
+  if (jws === null) return payLater(desk);
+  const priority = desk.random.pick(PRIORITIES);
+  return [await named(desk, 'reprioritise', someoneIn(desk, jws), jws, { priority })];
+};
+
+/** What cannot be cancelled, moved, withdrawn or consented to: it is no settlement, never was, or is bound. */
+const amiss: Act = async (desk) => {
+  const jws = desk.random.chance(500) ? desk.before() : desk.inQueue();
+  if (jws === null) return payLater(desk);
+  const kind = desk.random.pick(['cancel', 'reprioritise', 'withdraw', 'consent']);
+  const more = kind === 'reprioritise' ? { priority: 'high' } : {};
+  return [await named(desk, kind, someoneIn(desk, jws), jws, more)];
+};
+
+export const QUEUE_ACTS: readonly Share[] = [
+  [payLater, 3, 3, 6],
+  [pvpLater, 3, 3, 6],
+  [ring, 1, 1, 3],
+  [issueLater, 1, 1, 1],
+  [cancel, 1, 1, 4],
+  [cancelTogether, 1, 1, 2],
+  [reprioritise, 1, 1, 4],
+  [amiss, 1, 1, 3],
+];
