@@ -66,17 +66,24 @@ function balanced(text: string, before: OrderedSet, after: OrderedSet): Entry {
   return entry(text, before, after);
 }
 
-/** The texts that begin with `prefix`, ascending. */
-export function textsOf(set: OrderedSet, prefix = ''): string[] {
+/** Texts that begin with `prefix` and come after `after`, ascending, at most so many. */
+export function textsOf(set: OrderedSet, prefix = '', after = '', most = Number.MAX_SAFE_INTEGER): string[] {
   const out: string[] = [];
-  gather(set, prefix, out);
+  gather(set, { prefix, after, most }, out);
   return out;
 }
 
-function gather(set: OrderedSet, prefix: string, out: string[]): void {
-  if (set === null) return;
-  const begins = set.text.startsWith(prefix);
-  if (begins || set.text > prefix) gather(set.before, prefix, out);
-  if (begins) out.push(set.text);
-  if (begins || set.text < prefix) gather(set.after, prefix, out);
+interface Range {
+  readonly prefix: string;
+  readonly after: string;
+  readonly most: number;
+}
+
+function gather(set: OrderedSet, range: Range, out: string[]): void {
+  if (set === null || out.length >= range.most) return;
+  const begins = set.text.startsWith(range.prefix);
+  const isPast = set.text > range.after;
+  if (isPast && (begins || set.text > range.prefix)) gather(set.before, range, out);
+  if (begins && isPast && out.length < range.most) out.push(set.text);
+  if (begins || set.text < range.prefix) gather(set.after, range, out);
 }

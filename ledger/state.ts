@@ -448,7 +448,7 @@ export class State {
     this.tables.settlements.delete(settlement.digest);
     this.unschedule(lapseOf(settlement));
     bump(this.counts.open, settlement.initiator, -1);
-    if (!isBound(settlement)) return;
+    if (!isBound(settlement)) return this.book.unpropose(settlement);
     const isDue = this.isDue(settlement);
     this.book.remove(settlement, isDue);
     // It may have been in the way of others.
@@ -458,6 +458,7 @@ export class State {
     this.schedule(lapseOf(settlement));
     bump(this.counts.open, settlement.initiator, 1);
     if (isBound(settlement)) this.book.add(settlement, this.isDue(settlement));
+    else this.book.propose(settlement);
   }
 
   get queueMark(): QueueMark {

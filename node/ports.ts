@@ -3,7 +3,7 @@
  * implement the first; nothing in the replica touches anything else.
  */
 import type { Instruction } from '../protocol/instruction.js';
-import type { Jwk } from '../protocol/payload.js';
+import type { Jwk, Priority } from '../protocol/payload.js';
 import type {
   BatchDigest,
   Bic,
@@ -206,6 +206,45 @@ export interface BalanceView {
   readonly asset: string;
   readonly balance: string;
 }
+/** A settlement that a party pays in, and that has not ended. Amounts are decimal texts. */
+export interface OpenSettlementView {
+  readonly digest: string;
+  readonly initiator: string;
+  readonly id: string;
+  readonly legs: readonly {
+    readonly from: string;
+    readonly to: string;
+    readonly asset: string;
+    readonly amount: string;
+  }[];
+  readonly cancelUntil: TimestampMs;
+}
+/** One that lacks a consent. */
+export interface ProposalView extends OpenSettlementView {
+  readonly missing: readonly string[];
+}
+/** One that is bound. */
+export interface QueuedView extends OpenSettlementView {
+  /** From 1: among what the party pays in, the most urgent first. */
+  readonly position: number;
+  readonly stage: 'scheduled' | 'queued';
+  readonly priority: Priority;
+  readonly notBefore: TimestampMs;
+  readonly cutoff: TimestampMs;
+  readonly settleBy: TimestampMs;
+  /** Parties that have agreed to cancel. */
+  readonly leaving: readonly string[];
+  /** Accounts that lack so much for it alone. */
+  readonly lacking: readonly { readonly party: string; readonly asset: string; readonly amount: string }[];
+  /** Accounts in which something more urgent waits. */
+  readonly behind: readonly { readonly party: string; readonly asset: string }[];
+}
+/** A page of a list; `next` asks for the one after it. */
+export interface Page<T> {
+  readonly height: number;
+  readonly entries: readonly T[];
+  readonly next: string | null;
+}
 export interface AssetView {
   readonly asset: string;
   readonly class: string;
@@ -300,6 +339,9 @@ export interface NodeService {
   /** The portable bundle (JSON value of `protocol/bundle`), or null when the instruction has no receipt yet. */
   receipt(digest: InstructionDigest): Promise<object | null>;
   balances(party: string): { readonly height: number; readonly balances: readonly BalanceView[] } | null;
+  /** What a party is bound to pay in: a page after a cursor that an earlier one gave. Null of a party that is not there. */
+  queue(party: string, after: string | undefined): Page<QueuedView> | null;
+  proposals(party: string, after: string | undefined): Page<ProposalView> | null;
   assets(): { readonly height: number; readonly assets: readonly AssetView[] };
   participants(): { readonly height: number; readonly participants: readonly ParticipantView[] };
   validators(): { readonly height: number; readonly epoch: number; readonly validators: readonly ValidatorView[] };

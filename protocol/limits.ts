@@ -55,6 +55,8 @@ export const QUEUE_MOVEMENTS_MAX = 200_000;
 export const QUEUE_MOVEMENTS_PER_PAYER_MAX = 20_000;
 /** So many a party has room for even when others have taken all else. */
 export const QUEUE_MOVEMENTS_ASSURED = 1_000;
+/** Entries of the queue, or proposals, that one answer holds. */
+export const QUEUE_PAGE = 50;
 /** Movements for each millisecond of block time between two passes: a pass takes about a tenth of a core at most. */
 export const PASS_MOVEMENTS_PER_MS = 200;
 /** Triggers (lapses) that run in one block. */

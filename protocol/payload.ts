@@ -61,7 +61,7 @@ export type Leg = Static<typeof LegSchema>;
 /** Most urgent first: in a party's queue nothing passes what is more urgent. */
 export const PRIORITIES = ['urgent', 'high', 'normal'] as const;
 export type Priority = (typeof PRIORITIES)[number];
-const PrioritySchema = Type.Union([Type.Literal('urgent'), Type.Literal('high'), Type.Literal('normal')], {
+export const PrioritySchema = Type.Union([Type.Literal('urgent'), Type.Literal('high'), Type.Literal('normal')], {
   description: 'how urgent it is in the queue of who pays; by default `normal`',
 });
 

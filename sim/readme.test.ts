@@ -127,7 +127,7 @@ const masked = (line: string): string =>
 function showsTrueOutput(t: Test, section: string, printed: string): void {
   const came = new Set(printed.split('\n').map(masked));
   const shown = blocks.filter((block) => block.language === 'text' && block.section === section);
-  t.equal(shown.length, 1, `${section} shows output`);
+  t.ok(shown.length >= 1, `${section} shows output`);
   for (const line of shown.flatMap(({ text }) => text.trimEnd().split('\n'))) {
     t.ok(came.has(masked(line)), `shown and printed: ${line}`, { printed });
   }

@@ -4,7 +4,7 @@
  */
 import { PRIORITIES } from '../../protocol/payload.js';
 import type { Bic, InstructionDigest, TimestampMs } from '../../protocol/types.js';
-import type { BoundSettlement } from '../entries.js';
+import type { BoundSettlement, Settlement } from '../entries.js';
 import { EMPTY_SET, enter, first, type OrderedSet, strike, textsOf } from '../orderedset.js';
 import { type Movement, outlineOf } from '../settlement/outline.js';
 import { Table } from '../table.js';
@@ -32,6 +32,8 @@ export class Book {
   #scheduled: OrderedSet;
   /** All that is bound, by payer and then by place. */
   #byPayer: OrderedSet;
+  /** All that lacks a consent, by who is to pay and then by digest. */
+  #proposed: OrderedSet;
   #queuedMovements: number;
 
   private constructor(tallies: Table<Tally>, reserved: Table<number>, from: Book | null) {
@@ -40,6 +42,7 @@ export class Book {
     this.#queued = from === null ? EMPTY_SET : from.#queued;
     this.#scheduled = from === null ? EMPTY_SET : from.#scheduled;
     this.#byPayer = from === null ? EMPTY_SET : from.#byPayer;
+    this.#proposed = from === null ? EMPTY_SET : from.#proposed;
     this.#queuedMovements = from === null ? 0 : from.#queuedMovements;
   }
 
@@ -56,6 +59,17 @@ export class Book {
   fold(): void {
     this.#tallies.fold();
     this.#reserved.fold();
+  }
+
+  /** Takes in what lacks a consent. */
+  propose(settlement: Settlement): void {
+    for (const payer of outlineOf(settlement).payers)
+      this.#proposed = enter(this.#proposed, `${payer} ${settlement.digest}`);
+  }
+  /** Lets go of what has ended, or is bound from now on. */
+  unpropose(settlement: Settlement): void {
+    for (const payer of outlineOf(settlement).payers)
+      this.#proposed = strike(this.#proposed, `${payer} ${settlement.digest}`);
   }
 
   /** Takes in what was bound: into the queue, or to wait for its time. */
@@ -147,6 +161,10 @@ export class Book {
   /** What a party is bound to pay in, by place. */
   boundBy(payer: string): InstructionDigest[] {
     return textsOf(this.#byPayer, `${payer} `).map(digestIn);
+  }
+  /** What a party is asked to pay in and lacks somebody's consent, by digest: at most so many after one. */
+  proposedTo(payer: string, after: string, most: number): InstructionDigest[] {
+    return textsOf(this.#proposed, `${payer} `, `${payer} ${after}`, most).map(digestIn);
   }
   /** What waits for its time, the earliest. */
   nextScheduled(): { readonly settlement: InstructionDigest; readonly notBefore: TimestampMs } | null {

@@ -5,7 +5,7 @@
 import { parseInstruction } from '../../protocol/instruction.js';
 import { type InstructionDigest, unreachable } from '../../protocol/types.js';
 import { formatTime } from '../../protocol/values.js';
-import type { InstructionStatus, Metrics, NodeService } from '../ports.js';
+import type { InstructionStatus, Metrics, NodeService, QueuedView } from '../ports.js';
 import { type Problem, type ProblemCode, problem } from './problem.js';
 import { type AnswerOf, type OperationId, type ParamsOf, type QueryOf, WAIT_MS_MAX } from './routes.js';
 
@@ -100,6 +100,18 @@ export function createHandlers({ service, metrics, document, waitersMax = WAITER
       if (found === null) return refuse('unknown_party', `No party ${params.bic} is on the ledger.`);
       return { ok: true, value: { party: params.bic, ...found } };
     },
+    async getQueue({ params, query }) {
+      const found = service.queue(params.bic, query.after);
+      if (found === null) return refuse('unknown_party', `No party ${params.bic} is on the ledger.`);
+      const { height, entries, next } = found;
+      return { ok: true, value: { party: params.bic, height, entries: entries.map(queuedAnswer), next } };
+    },
+    async getProposals({ params, query }) {
+      const found = service.proposals(params.bic, query.after);
+      if (found === null) return refuse('unknown_party', `No party ${params.bic} is on the ledger.`);
+      const entries = found.entries.map((one) => ({ ...one, cancelUntil: formatTime(one.cancelUntil) }));
+      return { ok: true, value: { party: params.bic, height: found.height, entries, next: found.next } };
+    },
     getAssets: async () => ({ ok: true, value: service.assets() }),
     getParticipants: async () => ({ ok: true, value: service.participants() }),
     getValidators: async () => ({ ok: true, value: service.validators() }),
@@ -132,6 +144,14 @@ export function createHandlers({ service, metrics, document, waitersMax = WAITER
 function refuse(code: ProblemCode, detail: string, pointer?: string): { ok: false; problem: Problem } {
   return { ok: false, problem: problem(code, detail, pointer === undefined ? {} : { pointer }) };
 }
+
+const queuedAnswer = (one: QueuedView): AnswerOf<'getQueue'>['entries'][number] => ({
+  ...one,
+  notBefore: formatTime(one.notBefore),
+  cancelUntil: formatTime(one.cancelUntil),
+  cutoff: formatTime(one.cutoff),
+  settleBy: formatTime(one.settleBy),
+});
 
 const unknownInstruction = (digest: string): { ok: false; problem: Problem } =>
   refuse(

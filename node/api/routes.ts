@@ -1,5 +1,6 @@
 /** Each route once, as data: the server validates by it, OpenAPI shows it, the client calls by it. */
 import { type Static, type TObject, Type } from 'typebox';
+import { QUEUE_PAGE } from '../../protocol/limits.js';
 import type { ProblemCode } from './problem.js';
 import type { SchemaName, ValueOf } from './schemas.js';
 
@@ -67,6 +68,9 @@ const WAIT = Type.Object(
   strict,
 );
 
+const after = (pattern: string, description: string) =>
+  Type.Object({ after: Type.Optional(Type.String({ pattern, description })) }, strict);
+
 const read = {
   method: 'GET',
   params: NOTHING,
@@ -108,7 +112,7 @@ export const ROUTES = {
     path: '/v1/instructions/{digest}',
     summary: 'Where an instruction stands',
     description:
-      '`final` with its result code once a final block holds its outcome; `pending` before, and while a settlement waits for consents (code `proposed`). With `wait=final` the answer comes when it is final or the time is over, whichever is first: then 200 with `pending`.',
+      '`final` with its result code once a final block holds its outcome; `pending` before, and while a settlement waits: for consents (code `proposed`), for its time (`scheduled`), or for funds (`queued`). With `wait=final` the answer comes when it is final or the time is over, whichever is first: then 200 with `pending`.',
     params: DIGEST,
     query: WAIT,
     answer: 'InstructionStatus',
@@ -130,6 +134,26 @@ export const ROUTES = {
     description: 'One entry for each asset in which the party has an account.',
     params: BIC,
     answer: 'Balances',
+    problems: ['unknown_party'],
+  },
+  getQueue: {
+    ...read,
+    path: '/v1/parties/{bic}/queue',
+    summary: 'What a party is bound to pay in',
+    description: `Settlements that wait for their time, for funds, or for what is more urgent, in the party's own order, with what each waits for; at most ${QUEUE_PAGE}. \`next\` is the \`after\` of the page that follows, or null.`,
+    params: BIC,
+    query: after('^[0-2]\\.(0|[1-9][0-9]{0,14})$', 'what an earlier page gave as `next`'),
+    answer: 'Queue',
+    problems: ['unknown_party'],
+  },
+  getProposals: {
+    ...read,
+    path: '/v1/parties/{bic}/proposals',
+    summary: 'What a party is asked to pay in',
+    description: `Settlements in which the party is debited and that lack a consent, its own or another's, by digest; at most ${QUEUE_PAGE}. \`next\` is the \`after\` of the page that follows, or null.`,
+    params: BIC,
+    query: after('^[0-9a-f]{64}$', 'what an earlier page gave as `next`'),
+    answer: 'Proposals',
     problems: ['unknown_party'],
   },
   getAssets: {

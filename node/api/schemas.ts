@@ -3,7 +3,7 @@
  * Answers may gain members in later versions, so readers ignore those they do not know; what is asked is strict.
  */
 import { type Static, Type } from 'typebox';
-import { AssetText, BicText, JwkSchema, LeiText } from '../../protocol/payload.js';
+import { AssetText, BicText, JwkSchema, LeiText, PrioritySchema } from '../../protocol/payload.js';
 
 const HashText = Type.String({ pattern: '^[0-9a-f]{64}$', description: '64 lower-case hex digits' });
 const InstantText = Type.String({
@@ -69,6 +69,18 @@ const ChangeSchema = Type.Object({
   ready: Type.Array(BicText, { description: 'those of them whose nodes hold the state and will vote' }),
 });
 
+const LegsSchema = Type.Array(Type.Object({ from: BicText, to: BicText, asset: AssetText, amount: OutputAmountText }));
+const openSettlement = {
+  digest: HashText,
+  initiator: BicText,
+  id: Type.String(),
+  legs: LegsSchema,
+  cancelUntil: Type.String({ ...InstantText, description: 'until then consents count, and each party leaves alone' }),
+};
+const NextText = Type.Union([Type.String(), Type.Null()], {
+  description: '`after` of the next page; null on the last',
+});
+
 export const SCHEMAS = {
   Jws: Type.Union(
     [
@@ -112,6 +124,45 @@ export const SCHEMAS = {
     party: BicText,
     height: HeightNumber,
     balances: Type.Array(Type.Object({ asset: AssetText, balance: BalanceText })),
+  }),
+  Queue: Type.Object({
+    party: BicText,
+    height: HeightNumber,
+    entries: Type.Array(
+      Type.Object({
+        ...openSettlement,
+        position: Type.Integer({
+          minimum: 1,
+          description: 'among what the party pays in, the most urgent to it first',
+        }),
+        stage: Type.Union([Type.Literal('scheduled'), Type.Literal('queued')], {
+          description: 'waits for `notBefore`; stands in the queue',
+        }),
+        priority: PrioritySchema,
+        notBefore: InstantText,
+        cutoff: Type.String({ ...InstantText, description: 'until then all parties together cancel' }),
+        settleBy: Type.String({ ...InstantText, description: 'unfunded then, it lapses' }),
+        leaving: Type.Array(BicText, { description: 'parties that have agreed to cancel' }),
+        lacking: Type.Array(Type.Object({ party: BicText, asset: AssetText, amount: OutputAmountText }), {
+          description: 'what accounts lack for it to settle by itself; with others it may settle all the same',
+        }),
+        behind: Type.Array(Type.Object({ party: BicText, asset: AssetText }), {
+          description: 'accounts that it debits, in which something more urgent waits',
+        }),
+      }),
+    ),
+    next: NextText,
+  }),
+  Proposals: Type.Object({
+    party: BicText,
+    height: HeightNumber,
+    entries: Type.Array(
+      Type.Object({
+        ...openSettlement,
+        missing: Type.Array(BicText, { description: 'whose consent it lacks' }),
+      }),
+    ),
+    next: NextText,
   }),
   Assets: Type.Object({
     height: HeightNumber,

@@ -40,6 +40,14 @@ const STATUS: StatusView = {
   evidence: 0,
 };
 
+const OPEN = {
+  digest: HASH,
+  initiator: PARTY,
+  id: '3f0c2a54-7d1e-4c0b-9b57-2a6a1d3c8e90',
+  legs: [{ from: PARTY, to: 'BKTHTHBKXXX', asset: 'HKD', amount: '1.00' }],
+  cancelUntil: TIME,
+};
+
 /** A node in memory: what is submitted stays pending until `settle`. */
 class MemoryNode implements NodeService {
   readonly instructions = new Map<string, Instruction>();
@@ -81,6 +89,25 @@ class MemoryNode implements NodeService {
   }
   balances(party: string) {
     return party === PARTY ? { height: 7, balances: [{ asset: 'HKD', balance: '-12.50' }] } : null;
+  }
+  queue(party: string, after: string | undefined) {
+    if (party !== PARTY) return null;
+    const dates = { notBefore: TIME, cancelUntil: TIME, cutoff: TIME, settleBy: TIME };
+    const entry = {
+      ...OPEN,
+      ...dates,
+      position: after === undefined ? 1 : 51,
+      stage: 'queued' as const,
+      priority: 'high' as const,
+      leaving: [],
+      lacking: [{ party: PARTY, asset: 'HKD', amount: '0.50' }],
+      behind: [],
+    };
+    return { height: 7, entries: [entry], next: after === undefined ? '1.50' : null };
+  }
+  proposals(party: string, after: string | undefined) {
+    if (party !== PARTY) return null;
+    return { height: 7, entries: after === undefined ? [{ ...OPEN, missing: [PARTY] }] : [], next: null };
   }
   assets() {
     const asset = {
@@ -319,6 +346,10 @@ t.test('every kind of wrong request has its own answer', async (t) => {
     ],
     ['unknown receipt', 'unknown_instruction', get(`/v1/instructions/${OTHER_DIGEST}/receipt`)],
     ['unknown party', 'unknown_party', get('/v1/parties/AAAABBCCXXX/balances')],
+    ['the queue of an unknown party', 'unknown_party', get('/v1/parties/AAAABBCCXXX/queue')],
+    ['proposals to an unknown party', 'unknown_party', get('/v1/parties/AAAABBCCXXX/proposals')],
+    ['a cursor of no page', 'invalid_parameter', get(`/v1/parties/${PARTY}/queue?after=3.1`), /earlier page/],
+    ['a cursor of another list', 'invalid_parameter', get(`/v1/parties/${PARTY}/proposals?after=1.1`), /earlier page/],
     ['unknown block', 'unknown_block', get('/v1/blocks/8'), /its last is 7/],
     ['the node fails', 'internal', get('/v1/blocks/6'), /its log holds the cause/],
     [
@@ -545,6 +576,23 @@ t.test('the client, round trip', async (t) => {
     ok: true,
     value: { height: 7, balances: [{ asset: 'HKD', balance: '-12.50' }] },
   });
+  t.match(await client.getQueue({ bic: PARTY }), {
+    ok: true,
+    value: {
+      party: PARTY,
+      next: '1.50',
+      entries: [{ position: 1, stage: 'queued', settleBy: '2026-01-05T09:30:00.000Z' }],
+    },
+  });
+  t.match(await client.getQueue({ bic: PARTY, after: '1.50' }), {
+    ok: true,
+    value: { next: null, entries: [{ position: 51 }] },
+  });
+  t.match(await client.getProposals({ bic: PARTY }), {
+    ok: true,
+    value: { entries: [{ missing: [PARTY] }], next: null },
+  });
+  t.match(await client.getProposals({ bic: PARTY, after: HASH }), { ok: true, value: { entries: [] } });
   t.match(await client.getBlock({ height: '7' }), {
     ok: true,
     value: { time: '2026-01-05T09:30:00.000Z', instructions: [jws] },

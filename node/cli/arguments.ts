@@ -1,5 +1,6 @@
 /** Arguments from text. Each reader returns the value or throws commander's own error, which names the option and ends in a usage message. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { formatTime, parseTime } from '../../protocol/values.js';
 
 function matching(pattern: RegExp, wanted: string): (text: string) => string {
   return (text) => {
@@ -36,6 +37,18 @@ export function readWhole(least: number, most: number): (text: string) => number
   };
 }
 
+const UNIT_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** A moment as RFC 3339 in UTC, or from now: `90s`, `10m`, `2h`, `1d`. */
+export function readMoment(text: string): string {
+  const span = /^([1-9][0-9]{0,6})([smhd])$/.exec(text);
+  if (span !== null) return formatTime(Date.now() + Number(span[1]) * (UNIT_MS[span[2] as string] as number));
+  if (parseTime(text) !== null) return text;
+  throw new InvalidArgumentError(
+    'It must be a time in UTC, as 2026-01-05T09:30:00Z, or one from now, as 90s, 10m, 2h or 1d.',
+  );
+}
+
 export interface LegText {
   readonly from: string;
   readonly to: string;
@@ -43,14 +56,19 @@ export interface LegText {
   readonly amount: string;
 }
 
-/** `FROM:TO:ASSET:AMOUNT`, gathered over the times the option is given. */
-export function gatherLegs(text: string, before: readonly LegText[] = []): readonly LegText[] {
+/** `FROM:TO:ASSET:AMOUNT`. */
+export function readLeg(text: string): LegText {
   const [from = '', to = '', asset = '', amount = '', ...rest] = text.split(':');
   if (rest.length > 0 || amount === '') {
     throw new InvalidArgumentError('It must be FROM:TO:ASSET:AMOUNT, as HSBCHKHHXXX:BKKBTHBKXXX:HKD:1000000.00.');
   }
-  return [...before, { from: readBic(from), to: readBic(to), asset: readAsset(asset), amount: readAmount(amount) }];
+  return { from: readBic(from), to: readBic(to), asset: readAsset(asset), amount: readAmount(amount) };
 }
+
+export const gatherLegs = (text: string, before: readonly LegText[] = []): readonly LegText[] => [
+  ...before,
+  readLeg(text),
+];
 
 export const gather = (text: string, before: readonly string[] = []): readonly string[] => [...before, text];
 

@@ -1,15 +1,12 @@
-/** The commands that submit an instruction: payments, PvP and consents, parties, keys and assets, and the set of validators. */
+/** The commands that submit an instruction about others: consents and second thoughts, parties, keys and assets, and the set of validators. */
 import { readFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { minorUnitsOf } from '../../protocol/currencies.js';
 import type { Member, NewKey, PayloadOf } from '../../protocol/payload.js';
 import type { Bic, NetworkId } from '../../protocol/types.js';
 import { createClient } from '../api/client.js';
-import type { PayloadFields } from '../api/signing.js';
 import {
   gather,
-  gatherLegs,
-  type LegText,
   type NodeOptions,
   readAmount,
   readAsset,
@@ -22,19 +19,9 @@ import {
 import { memberOf } from './member.js';
 import { done, ended, failed, type Outcome, refusedBy, type Step, went } from './outcome.js';
 import type { Runner } from './runner.js';
-import { type Desk, initiatorOf, openDesk, type SigningOptions, submit } from './submit.js';
-
-const TIMEOUT_S_MAX = 3_600;
-
-/** Options of every command that signs. */
-const withSigning = (command: Command): Command =>
-  withNode(command)
-    .requiredOption('--key <file>', 'key file that signs; again for each further key', gather)
-    .option('--no-wait', 'do not wait until it is final')
-    .option('--timeout <seconds>', 'how long to wait', (text) => 1_000 * readWhole(1, TIMEOUT_S_MAX)(text), 60_000);
+import { instruct, type SigningOptions, withSigning } from './submit.js';
 
 export function instructCommands(program: Command, run: Runner): void {
-  payments(program, run);
   withSigning(program.command('consent'))
     .description('consent to a settlement that another party submitted, or as an authority to a change of validators')
     .argument('<digest>', "the settlement's or the change's digest", readDigest)
@@ -45,6 +32,11 @@ export function instructCommands(program: Command, run: Runner): void {
     .argument('<digest>', "the settlement's or the change's digest", readDigest)
     .addHelpText('after', '\nExample:\n  causeway withdraw 6acc…d226 --key hsbc.pem')
     .action(run(settlementCommand('withdraw')));
+  withSigning(program.command('cancel'))
+    .description('leave a settlement: alone before its first cut-off, before its second with all other parties')
+    .argument('<digest>', "the settlement's digest", readDigest)
+    .addHelpText('after', '\nExample:\n  causeway cancel 6acc…d226 --key hsbc.pem')
+    .action(run(settlementCommand('cancel')));
   withSigning(program.command('party').description('parties of the ledger').command('admit'))
     .description("admit a party, as its jurisdiction's authority")
     .requiredOption('--party <bic>', 'who is admitted', readBic)
@@ -145,43 +137,6 @@ Example:
     .action(run(changeValidators));
 }
 
-function payments(program: Command, run: Runner): void {
-  withSigning(program.command('issue'))
-    .description("issue an asset out of its issuer's own account")
-    .requiredOption('--asset <code>', 'what is issued', readAsset)
-    .requiredOption('--to <bic>', 'who gets it', readBic)
-    .requiredOption('--amount <amount>', 'in major units', readAmount)
-    .addHelpText(
-      'after',
-      '\nExample:\n  causeway issue --key hk/keys/authority.pem --asset HKD --to HSBCHKHHXXX --amount 1000000.00',
-    )
-    .action(run(issue));
-  withSigning(program.command('pay'))
-    .description('pay: one leg')
-    .requiredOption('--from <bic>', 'who pays', readBic)
-    .requiredOption('--to <bic>', 'who is paid', readBic)
-    .requiredOption('--asset <code>', 'what is paid', readAsset)
-    .requiredOption('--amount <amount>', 'in major units', readAmount)
-    .addHelpText(
-      'after',
-      '\nExample:\n  causeway pay --key hsbc.pem --from HSBCHKHHXXX --to BKKBTHBKXXX --asset HKD --amount 250.00',
-    )
-    .action(run(pay));
-  withSigning(program.command('pvp'))
-    .description('payment versus payment: all legs or none, once every debited party has consented')
-    .requiredOption('--leg <from:to:asset:amount>', 'a leg; given once for each', gatherLegs)
-    .addHelpText(
-      'after',
-      `
-The owner of the first key submits it. Whose key is not given here consents later, with \`causeway consent DIGEST\`.
-
-Example:
-  causeway pvp --key hsbc.pem --key bkk.pem \\
-    --leg HSBCHKHHXXX:BKKBTHBKXXX:HKD:1000000.00 --leg BKKBTHBKXXX:HSBCHKHHXXX:THB:4150000.00`,
-    )
-    .action(run(pvp));
-}
-
 const gatherBics = (text: string, before: readonly string[] = []): readonly string[] => [...before, readBic(text)];
 
 function readThumbprint(text: string): string {
@@ -189,52 +144,10 @@ function readThumbprint(text: string): string {
   throw new InvalidArgumentError('It must be a thumbprint, 43 characters of base64url.');
 }
 
-type Without<P, Names extends string> = P extends unknown ? Omit<P, Names> : never;
-/** What an instruction asks, without who asks it and where. */
-type Asked = Without<PayloadFields, 'network' | 'initiator'>;
-
-/** Opens the desk, and submits what is asked in the name of the first key's party. */
-async function instruct(options: SigningOptions, asked: Asked | ((initiator: string) => Asked)): Promise<Outcome> {
-  const desk = await openDesk(options);
-  if (!desk.ok) return desk.outcome;
-  const initiator = initiatorOf(desk.value);
-  if (!initiator.ok) return initiator.outcome;
-  return submitAs(desk.value, initiator.value, typeof asked === 'function' ? asked(initiator.value) : asked, options);
-}
-
-const submitAs = (desk: Desk, initiator: string, asked: Asked, options: SigningOptions): Promise<Outcome> =>
-  submit(desk, { ...asked, network: desk.network, initiator }, options);
-
 const settlementCommand =
-  (kind: 'consent' | 'withdraw') =>
+  (kind: 'consent' | 'withdraw' | 'cancel') =>
   (settlement: string, options: SigningOptions): Promise<Outcome> =>
     instruct(options, { kind, settlement });
-
-const settle = (legs: readonly LegText[]): Asked => ({ kind: 'settle', mode: 'gross', legs: [...legs] });
-
-const pay = ({ from, to, asset, amount, ...options }: SigningOptions & LegText): Promise<Outcome> =>
-  instruct(options, settle([{ from, to, asset, amount }]));
-
-const pvp = ({ leg, ...options }: SigningOptions & { readonly leg: readonly LegText[] }): Promise<Outcome> =>
-  instruct(options, settle(leg));
-
-async function issue(options: SigningOptions & Omit<LegText, 'from'>): Promise<Outcome> {
-  const { to, asset: code, amount } = options;
-  const desk = await openDesk(options);
-  if (!desk.ok) return desk.outcome;
-  const answer = await desk.value.client.getAssets();
-  if (!answer.ok) return refusedBy(answer.problem);
-  const asset = answer.value.assets.find((each) => each.asset === code);
-  if (asset === undefined) {
-    return failed(
-      'refused',
-      'unknown_asset',
-      `No asset ${code} is on the ledger. Its issuer defines it with \`causeway asset define\`.`,
-    );
-  }
-  const { issuer } = asset;
-  return submitAs(desk.value, issuer, settle([{ from: issuer, to, asset: code, amount }]), options);
-}
 
 interface AdmitOptions extends SigningOptions {
   readonly party: string;

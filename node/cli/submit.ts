@@ -1,8 +1,10 @@
 /** Signs an instruction with the keys of files, submits it, and follows it to its end. */
+import type { Command } from 'commander';
 import { isEffective, type ResultCode } from '../../ledger/codes.js';
 import { type Client, createClient } from '../api/client.js';
 import { buildInstruction, type PayloadFields, signInstruction } from '../api/signing.js';
 import { type BankKey, loadBankKey } from '../keys/files.js';
+import { gather, readWhole, withNode } from './arguments.js';
 import { done, ended, failed, type Outcome, refusedBy, type Step, went } from './outcome.js';
 
 export interface SigningOptions {
@@ -12,6 +14,15 @@ export interface SigningOptions {
   readonly wait: boolean;
   readonly timeout: number;
 }
+
+const TIMEOUT_S_MAX = 3_600;
+
+/** Options of every command that signs. */
+export const withSigning = (command: Command): Command =>
+  withNode(command)
+    .requiredOption('--key <file>', 'key file that signs; again for each further key', gather)
+    .option('--no-wait', 'do not wait until it is final')
+    .option('--timeout <seconds>', 'how long to wait', (text) => 1_000 * readWhole(1, TIMEOUT_S_MAX)(text), 60_000);
 
 /** A node, its network, and keys with the parties they are registered for. */
 export interface Desk {
@@ -39,15 +50,34 @@ export async function openDesk({ node, key }: SigningOptions): Promise<Step<Desk
 }
 
 /** Whose the first key is: who acts, when no option says so. */
-export function initiatorOf({ parties, keys }: Desk): Step<string> {
+function initiatorOf({ parties, keys }: Desk): Step<string> {
   const [party] = parties;
   if (party !== undefined) return went(party);
   const detail = `No party has a registered key with thumbprint ${keys[0]?.kid}. Its jurisdiction's authority admits a party with \`causeway party admit\`.`;
   return ended(failed('refused', 'unknown_key', detail));
 }
 
+type Without<P, Names extends string> = P extends unknown ? Omit<P, Names> : never;
+/** What an instruction asks, without who asks it and where. */
+export type Asked = Without<PayloadFields, 'network' | 'initiator'>;
+
+/** Opens the desk, and submits what is asked in the name of the first key's party. */
+export async function instruct(
+  options: SigningOptions,
+  asked: Asked | ((initiator: string) => Asked),
+): Promise<Outcome> {
+  const desk = await openDesk(options);
+  if (!desk.ok) return desk.outcome;
+  const initiator = initiatorOf(desk.value);
+  if (!initiator.ok) return initiator.outcome;
+  return submitAs(desk.value, initiator.value, typeof asked === 'function' ? asked(initiator.value) : asked, options);
+}
+
+export const submitAs = (desk: Desk, initiator: string, asked: Asked, options: SigningOptions): Promise<Outcome> =>
+  submit(desk, { ...asked, network: desk.network, initiator }, options);
+
 /** Signs with every key of the desk and submits; with `wait` the outcome is the ledger's, else that the node has it. */
-export async function submit(desk: Desk, fields: PayloadFields, { wait, timeout }: SigningOptions): Promise<Outcome> {
+async function submit(desk: Desk, fields: PayloadFields, { wait, timeout }: SigningOptions): Promise<Outcome> {
   const built = buildInstruction(fields);
   const { digest, payload } = built;
   const submitted = await desk.client.submit(await signInstruction(built, desk.keys));
@@ -56,17 +86,17 @@ export async function submit(desk: Desk, fields: PayloadFields, { wait, timeout 
   return follow(desk.client, digest, timeout, { id: payload.id });
 }
 
-/** How long a request waits at most, so that a settlement that waits for a consent is told soon. */
+/** How long a request waits at most, so that a settlement that waits for a consent or for funds is told soon. */
 const ROUND_MS = 1_000;
 
-/** Waits until an instruction is final, waits for a consent, or the time is over. */
+/** Waits until an instruction is final, waits for others or for its time, or the time is over. */
 async function follow(client: Client, digest: string, timeoutMs: number, more: object = {}): Promise<Outcome> {
   for (let leftMs = timeoutMs; ; leftMs -= ROUND_MS) {
     const answer = await client.waitFinal(digest, Math.max(0, Math.min(leftMs, ROUND_MS)));
     if (!answer.ok) return refusedBy(answer.problem);
     const { status, code, missing } = answer.value;
-    if (status === 'final' || missing.length > 0 || leftMs <= ROUND_MS)
-      return told({ ...more, ...answer.value, missing, code });
+    const waits = missing.length > 0 || code === 'scheduled' || code === 'queued';
+    if (status === 'final' || waits || leftMs <= ROUND_MS) return told({ ...more, ...answer.value, missing, code });
   }
 }
 
@@ -79,15 +109,19 @@ interface Told {
   readonly missing: readonly string[];
 }
 
+function waitingText(code: string | null, missing: readonly string[]): string {
+  if (missing.length > 0) return `${code}: waits for the consent of ${missing.join(', ')}`;
+  if (code === 'scheduled') return 'scheduled: bound, and waits for its time';
+  if (code === 'queued')
+    return 'queued: bound, and waits for funds, or for what is more urgent (`causeway queue list`)';
+  return `Not final yet${code === null ? '' : ` (${code})`}.`;
+}
+
 /** An instruction's status as an outcome: done when what was asked has happened, refused when it never will. */
 export function told(json: Told): Outcome {
   const { digest, status, code, height, time, missing } = json;
   if (status === 'pending') {
-    const text =
-      missing.length > 0
-        ? `${code}: waits for the consent of ${missing.join(', ')}\n${digest}`
-        : `Not final yet${code === null ? '' : ` (${code})`}.\n${digest}`;
-    return { exit: 'pending', json, text };
+    return { exit: 'pending', json, text: `${waitingText(code, missing)}\n${digest}` };
   }
   const text = `${code} in block ${height} at ${time}\n${digest}`;
   if (isEffective(code as ResultCode)) return { exit: 'ok', json, text };

@@ -12,6 +12,7 @@ import { BLOCK_BATCHES_MAX, BUNDLE_CHAIN_MAX } from '../../protocol/limits.js';
 import { merklePath } from '../../protocol/merkle.js';
 import {
   assert,
+  type Bic,
   type Epoch,
   type InstructionDigest,
   type LanePoint,
@@ -26,7 +27,10 @@ import type {
   Clock,
   InstructionStatus,
   NodeService,
+  Page,
   ParticipantView,
+  ProposalView,
+  QueuedView,
   StatusView,
   Store,
   ValidatorView,
@@ -34,6 +38,7 @@ import type {
 import type { Verdict } from './admission.js';
 import type { Committed } from './block.js';
 import { Corrupt } from './checked.js';
+import { proposalsPage, queuePage } from './queueview.js';
 import { type BlockRecord, getBatch, getBlock, getHandOver, getPlace, getReceipts } from './records.js';
 import type { Replica } from './replica.js';
 import type { Succession } from './succession.js';
@@ -244,6 +249,18 @@ export class Service implements NodeService {
       return account === undefined ? [] : [{ asset, balance: formatAmount(account.balance, decimals) }];
     });
     return { height: this.#height, balances };
+  }
+
+  queue(party: string, after: string | undefined): Page<QueuedView> | null {
+    const { state } = this.#replica.chain.final;
+    if (state.participant(party) === undefined) return null;
+    return { height: this.#height, ...queuePage(state, party as Bic, after) };
+  }
+
+  proposals(party: string, after: string | undefined): Page<ProposalView> | null {
+    const { state } = this.#replica.chain.final;
+    if (state.participant(party) === undefined) return null;
+    return { height: this.#height, ...proposalsPage(state, party as Bic, after) };
   }
 
   assets(): { readonly height: number; readonly assets: readonly AssetView[] } {

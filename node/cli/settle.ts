@@ -1,0 +1,142 @@
+/** The commands that move money: issuance, payments, payment versus payment, delivery versus payment; at once or through the queue. */
+import { type Command, Option } from 'commander';
+import { PRIORITIES, type Priority } from '../../protocol/payload.js';
+import { gatherLegs, type LegText, readAmount, readAsset, readBic, readLeg, readMoment } from './arguments.js';
+import { failed, type Outcome, refusedBy } from './outcome.js';
+import type { Runner } from './runner.js';
+import { type Asked, instruct, openDesk, type SigningOptions, submitAs, withSigning } from './submit.js';
+
+export function settleCommands(program: Command, run: Runner): void {
+  withTerms(program.command('issue'))
+    .description("issue an asset out of its issuer's own account")
+    .requiredOption('--asset <code>', 'what is issued', readAsset)
+    .requiredOption('--to <bic>', 'who gets it', readBic)
+    .requiredOption('--amount <amount>', 'in major units', readAmount)
+    .addHelpText(
+      'after',
+      '\nExample:\n  causeway issue --key hk/keys/authority.pem --asset HKD --to HSBCHKHHXXX --amount 1000000.00',
+    )
+    .action(run(issue));
+  withTerms(program.command('pay'))
+    .description('pay: one leg')
+    .requiredOption('--from <bic>', 'who pays', readBic)
+    .requiredOption('--to <bic>', 'who is paid', readBic)
+    .requiredOption('--asset <code>', 'what is paid', readAsset)
+    .requiredOption('--amount <amount>', 'in major units', readAmount)
+    .addHelpText(
+      'after',
+      '\nExample:\n  causeway pay --key hsbc.pem --from HSBCHKHHXXX --to BKKBTHBKXXX --asset HKD --amount 250.00',
+    )
+    .action(run(pay));
+  withTerms(program.command('pvp'))
+    .description('payment versus payment: all legs or none, once every debited party has consented')
+    .requiredOption('--leg <from:to:asset:amount>', 'a leg; given once for each', gatherLegs)
+    .addHelpText(
+      'after',
+      `
+The owner of the first key submits it. Whose key is not given here consents later, with \`causeway consent DIGEST\`.
+
+Example:
+  causeway pvp --key hsbc.pem --key bkk.pem \\
+    --leg HSBCHKHHXXX:BKKBTHBKXXX:HKD:1000000.00 --leg BKKBTHBKXXX:HSBCHKHHXXX:THB:4150000.00`,
+    )
+    .action(run(pvp));
+  withTerms(program.command('dvp'))
+    .description('delivery versus payment: a security or token against money, both or neither')
+    .requiredOption('--deliver <from:to:asset:amount>', 'what the seller delivers', readLeg)
+    .requiredOption('--against <from:to:asset:amount>', 'what the buyer pays', readLeg)
+    .addHelpText(
+      'after',
+      `
+The owner of the first key submits it; the other consents with \`causeway consent DIGEST\`, or signs here too.
+
+Example:
+  causeway dvp --key hsbc.pem --key bkk.pem \\
+    --deliver HSBCHKHHXXX:BKKBTHBKXXX:HKGB2030:100 --against BKKBTHBKXXX:HSBCHKHHXXX:HKD:100000.00`,
+    )
+    .action(run(dvp));
+}
+
+/** What the options of a command say of its time in the queue. */
+interface TermOptions {
+  readonly settleBy?: string;
+  readonly notBefore?: string;
+  readonly cancelUntil?: string;
+  readonly cutoff?: string;
+  readonly priority?: Priority;
+}
+
+const withTerms = (command: Command): Command =>
+  withSigning(command)
+    .option(
+      '--settle-by <time>',
+      'wait in the queue for funds until then: a time in UTC, or from now as 10m, 2h, 1d; without it, now or never',
+      readMoment,
+    )
+    .option('--not-before <time>', 'settle then at the earliest', readMoment)
+    .option('--cancel-until <time>', 'unmatched then it lapses, and until then each party leaves alone', readMoment)
+    .option('--cutoff <time>', 'until then all parties together cancel', readMoment)
+    .addOption(new Option('--priority <priority>', 'how urgent it is in the queue').choices(PRIORITIES));
+
+/** Legs and terms as a `settle`, or which option goes only with another. */
+function settle(legs: readonly LegText[], terms: TermOptions): Asked | string {
+  const { settleBy, notBefore, cancelUntil, cutoff, priority } = terms;
+  const given = { legs: [...legs], ...(cancelUntil !== undefined && { cancelUntil }) };
+  const common = { kind: 'settle' as const, ...given };
+  if (settleBy === undefined) {
+    const alone = Object.entries({ 'not-before': notBefore, cutoff, priority }).find(
+      ([, value]) => value !== undefined,
+    );
+    return alone === undefined ? { ...common, mode: 'gross' } : `--${alone[0]} goes only with --settle-by.`;
+  }
+  return {
+    ...common,
+    mode: 'queue',
+    settleBy,
+    ...(notBefore !== undefined && { notBefore }),
+    ...(cutoff !== undefined && { cutoff }),
+    ...(priority !== undefined && { priority }),
+  };
+}
+
+type SettleOptions = SigningOptions & TermOptions;
+
+async function submitLegs(legs: readonly LegText[], options: SettleOptions): Promise<Outcome> {
+  const asked = settle(legs, options);
+  return typeof asked === 'string' ? failed('usage', 'usage', asked) : instruct(options, asked);
+}
+
+const pay = ({ from, to, asset, amount, ...options }: SettleOptions & LegText): Promise<Outcome> =>
+  submitLegs([{ from, to, asset, amount }], options);
+
+const pvp = ({ leg, ...options }: SettleOptions & { readonly leg: readonly LegText[] }): Promise<Outcome> =>
+  submitLegs(leg, options);
+
+async function dvp({
+  deliver,
+  against,
+  ...options
+}: SettleOptions & { readonly deliver: LegText; readonly against: LegText }): Promise<Outcome> {
+  if (deliver.from !== against.to || deliver.to !== against.from)
+    return failed('usage', 'usage', 'Who is delivered to pays who delivers: the two legs go opposite ways.');
+  return submitLegs([deliver, against], options);
+}
+
+async function issue(options: SettleOptions & Omit<LegText, 'from'>): Promise<Outcome> {
+  const { to, asset: code, amount } = options;
+  const desk = await openDesk(options);
+  if (!desk.ok) return desk.outcome;
+  const answer = await desk.value.client.getAssets();
+  if (!answer.ok) return refusedBy(answer.problem);
+  const asset = answer.value.assets.find((each) => each.asset === code);
+  if (asset === undefined) {
+    return failed(
+      'refused',
+      'unknown_asset',
+      `No asset ${code} is on the ledger. Its issuer defines it with \`causeway asset define\`.`,
+    );
+  }
+  const { issuer } = asset;
+  const asked = settle([{ from: issuer, to, asset: code, amount }], options);
+  return typeof asked === 'string' ? failed('usage', 'usage', asked) : submitAs(desk.value, issuer, asked, options);
+}

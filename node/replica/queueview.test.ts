@@ -1,0 +1,123 @@
+/** What a party is told of its queue: places, what each waits for, and pages that go on where the one before ended. */
+import t from 'tap';
+import { ALFA, BETA, type Book, funded, GAMA, HKMA } from '../../ledger/samples.test-helper.js';
+import { QUEUE_PAGE } from '../../protocol/limits.js';
+import { formatTime } from '../../protocol/values.js';
+import type { QueuedView } from '../ports.js';
+import { proposalsPage, queuePage } from './queueview.js';
+
+const pay = (book: Book, amount: string, more = {}) => book.queue(GAMA, [book.leg(GAMA, ALFA, amount)], [GAMA], more);
+
+t.test('each entry says what it waits for', (t) => {
+  const book = funded();
+  const later = formatTime(book.time + 60_000);
+  const pvp = book.queue(GAMA, [book.leg(GAMA, BETA, '10'), book.leg(BETA, GAMA, '1001', 'THB')], [GAMA, BETA]);
+  const [normal, urgent, scheduled] = [
+    pay(book, '1'),
+    pay(book, '2', { priority: 'urgent' }),
+    pay(book, '3', { priority: 'high', notBefore: later }),
+  ];
+  book.block(pvp, normal, urgent, scheduled);
+  const { entries, next } = queuePage(book.state, GAMA);
+  t.equal(next, null);
+  const brief = ({ digest, position, stage, priority, lacking, behind }: QueuedView) => ({
+    digest,
+    position,
+    stage,
+    priority,
+    lacking: lacking.map(({ party, amount }) => `${party} ${amount}`),
+    behind: behind.map(({ party, asset }) => `${party} ${asset}`),
+  });
+  t.same(entries.map(brief), [
+    {
+      digest: urgent.instruction.digest,
+      position: 1,
+      stage: 'queued',
+      priority: 'urgent',
+      lacking: [`${GAMA} 2.00`],
+      behind: [],
+    },
+    {
+      digest: scheduled.instruction.digest,
+      position: 2,
+      stage: 'scheduled',
+      priority: 'high',
+      lacking: [`${GAMA} 3.00`],
+      behind: [`${GAMA} HKD`],
+    },
+    {
+      digest: pvp.instruction.digest,
+      position: 3,
+      stage: 'queued',
+      priority: 'normal',
+      lacking: [`${GAMA} 10.00`, `${BETA} 1.00`],
+      behind: [`${GAMA} HKD`],
+    },
+    {
+      digest: normal.instruction.digest,
+      position: 4,
+      stage: 'queued',
+      priority: 'normal',
+      lacking: [`${GAMA} 1.00`],
+      behind: [`${GAMA} HKD`],
+    },
+  ]);
+  t.match(entries[1], { id: scheduled.instruction.payload.id, initiator: GAMA, legs: [{ amount: '3.00' }] });
+  t.same(
+    queuePage(book.state, BETA).entries.map(({ digest, position }) => [digest, position]),
+    [[pvp.instruction.digest, 1]],
+    'who else pays has a place of its own',
+  );
+  t.same(queuePage(book.state, ALFA).entries, [], 'who is only paid has none');
+  t.same(proposalsPage(book.state, GAMA).entries, []);
+
+  const half = book.queue(ALFA, [book.leg(ALFA, GAMA, '1'), book.leg(GAMA, ALFA, '1', 'THB')]);
+  const gross = book.settle(ALFA, [book.leg(ALFA, GAMA, '1'), book.leg(GAMA, ALFA, '1', 'THB')]);
+  book.block(half, gross);
+  const expected = [half, gross].map(({ instruction }) => ({ digest: instruction.digest, missing: [GAMA] }));
+  t.match(
+    proposalsPage(book.state, GAMA).entries,
+    expected.sort((a, b) => (a.digest < b.digest ? -1 : 1)),
+  );
+  t.same(proposalsPage(book.state, ALFA), proposalsPage(book.state, GAMA), 'to who has consented, too');
+  t.same(proposalsPage(book.state, HKMA).entries, []);
+  t.end();
+});
+
+t.test('pages', (t) => {
+  const book = funded();
+  const made = Array.from({ length: 2 * QUEUE_PAGE + 1 }, (_, i) =>
+    pay(book, '1', { priority: i % 2 === 0 ? 'normal' : 'high' }),
+  );
+  const proposed = made.map(() => book.queue(ALFA, [book.leg(ALFA, GAMA, '1'), book.leg(GAMA, ALFA, '1', 'THB')]));
+  book.block(...made, ...proposed);
+  const [first, second, third] = [
+    queuePage(book.state, GAMA),
+    queuePage(book.state, GAMA, queuePage(book.state, GAMA).next ?? ''),
+    queuePage(book.state, GAMA, queuePage(book.state, GAMA, queuePage(book.state, GAMA).next ?? '').next ?? ''),
+  ];
+  t.same(
+    [first, second, third].map(({ entries }) => entries.length),
+    [QUEUE_PAGE, QUEUE_PAGE, 1],
+  );
+  t.equal(third.next, null);
+  const all = [...first.entries, ...second.entries, ...third.entries];
+  t.same(
+    all.map(({ position }) => position),
+    made.map((_, i) => i + 1),
+  );
+  t.equal(new Set(all.map(({ digest }) => digest)).size, made.length);
+  t.same(queuePage(book.state, GAMA, '2.999999'), { entries: [], next: null }, 'past the last');
+
+  const seen: string[] = [];
+  for (let after: string | null = ''; after !== null; ) {
+    const page = proposalsPage(book.state, GAMA, after);
+    seen.push(...page.entries.map(({ digest }) => digest));
+    after = page.next;
+  }
+  t.same(
+    seen,
+    proposed.map(({ instruction }) => instruction.digest).sort((a, b) => (a < b ? -1 : 1)),
+  );
+  t.end();
+});
