@@ -8,6 +8,7 @@ import { cancel } from './instructions/cancel.js';
 import { consent, consentsThatWaited } from './instructions/consent.js';
 import { govern } from './instructions/govern.js';
 import { key } from './instructions/key.js';
+import { liquidity } from './instructions/liquidity.js';
 import { participant } from './instructions/participant.js';
 import { ready } from './instructions/ready.js';
 import { reprioritise } from './instructions/reprioritise.js';
@@ -105,6 +106,8 @@ function applyRest(posting: Posting, ordered: Ordered): void {
       return ready(posting, ordered, payload);
     case 'reprioritise':
       return reprioritise(posting, ordered, payload);
+    case 'liquidity':
+      return liquidity(posting, ordered, payload);
     case 'govern':
     case 'settle':
     case 'consent':

@@ -126,6 +126,16 @@ export type BoundSettlement = Settlement & { readonly terms: QueueTerms; readonl
 export const endOf = ({ bound, terms, cancelUntil }: Settlement): TimestampMs =>
   bound === null || terms === null ? cancelUntil : terms.settleBy;
 
+/** How a party manages what it pays from one of its accounts through the queue. */
+export interface Liquidity {
+  /** Nothing passes what is as urgent and was there before. */
+  readonly isFifo: boolean;
+  /** Kept for what is urgent. */
+  readonly urgent: AmountMinor;
+  /** Kept, besides, for what is at least `high`. */
+  readonly high: AmountMinor;
+}
+
 /** Where the queue as a whole stands. */
 export interface QueueMark {
   /** The place that is given next. */
@@ -214,6 +224,8 @@ export interface Entries {
   readonly changes: Change;
   /** Under the empty name; there once a settlement has been bound that did not settle at once. */
   readonly queue: QueueMark;
+  /** By account. */
+  readonly liquidity: Liquidity;
 }
 export type TableName = keyof Entries;
 export type EntryOf<T extends TableName> = Entries[T];
@@ -366,6 +378,15 @@ const CODECS: { readonly [T in TableName]: EntryCodec<Entries[T]> } = {
       passedAt: r.u64() as TimestampMs,
       stirred: readFlag(r),
     }),
+  },
+  liquidity: {
+    prefix: 14,
+    write: (w, l) =>
+      w
+        .u8(l.isFifo ? 1 : 0)
+        .i128(l.urgent)
+        .i128(l.high),
+    read: (r) => ({ isFifo: readFlag(r), urgent: r.i128() as AmountMinor, high: r.i128() as AmountMinor }),
   },
 };
 

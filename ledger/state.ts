@@ -10,6 +10,7 @@ import { PASS_MOVEMENTS_PER_MS } from '../protocol/limits.js';
 import type { Jwk } from '../protocol/payload.js';
 import { type StateProof, statePath, stateValueHash } from '../protocol/stateproof.js';
 import {
+  type AmountMinor,
   assert,
   type Bic,
   type Height,
@@ -37,6 +38,7 @@ import {
   type EntryOf,
   encodeEntry,
   endOf,
+  type Liquidity,
   memberName,
   nameOfKey,
   type Parameters,
@@ -397,6 +399,10 @@ export class State {
   circulating(asset: Pick<Asset, 'asset' | 'issuer'>): bigint {
     return -(this.account(asset.issuer, asset.asset)?.balance ?? 0n);
   }
+  /** How a party manages an account; without a word of its own, nothing is kept and what is funded passes. */
+  liquidity(account: string): Liquidity {
+    return this.tables.liquidity.get(account) ?? NO_LIQUIDITY;
+  }
   openSettlement(digest: InstructionDigest): Settlement | undefined {
     return this.tables.settlements.get(digest);
   }
@@ -502,6 +508,8 @@ export class State {
     this.book.freeze();
   }
 }
+
+const NO_LIQUIDITY: Liquidity = { isFifo: false, urgent: 0n as AmountMinor, high: 0n as AmountMinor };
 
 const NO_QUEUE: QueueMark = {
   next: 0,

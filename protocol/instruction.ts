@@ -304,6 +304,8 @@ const CODE_OF_MEMBER: Readonly<Record<string, InstructionCode>> = {
   asset: 'malformed_asset',
   amount: 'malformed_amount',
   cap: 'malformed_amount',
+  urgent: 'malformed_amount',
+  high: 'malformed_amount',
   issued: 'malformed_time',
   expires: 'malformed_time',
   notBefore: 'malformed_time',
@@ -349,6 +351,7 @@ function checkKind(payload: Payload, validity: Validity): Checked {
     case 'withdraw':
     case 'cancel':
     case 'reprioritise':
+    case 'liquidity':
     case 'ready':
       return GOOD;
     default:

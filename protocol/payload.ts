@@ -146,6 +146,18 @@ export const PAYLOAD_SCHEMAS = {
     settlement: HashText,
     priority: PrioritySchema,
   }),
+  liquidity: strict({
+    ...common,
+    kind: Type.Literal('liquidity'),
+    asset: AssetText,
+    order: Type.Union([Type.Literal('bypass'), Type.Literal('fifo')], {
+      description: 'whether what is funded passes what is as urgent and is not, in what the party pays in this asset',
+    }),
+    reserved: strict(
+      { urgent: AmountText, high: AmountText },
+      { description: 'kept for what is urgent, and for what is at least high: nothing less urgent takes it' },
+    ),
+  }),
   asset: strict({
     ...common,
     kind: Type.Literal('asset'),

@@ -149,9 +149,10 @@ export class Book {
     return this.#tallies.get(account) !== undefined;
   }
 
-  /** Whether something in the queue is more urgent in what the settlement's payer pays from this account. */
-  isPassed(settlement: BoundSettlement, { name, party }: Movement): boolean {
-    return (this.#tallies.get(name) ?? []).slice(0, tierOf(settlement, party)).some((count) => count > 0);
+  /** Whether a settlement that is new would pass in an account something that is more urgent, or (FIFO) as urgent. */
+  isPassed(settlement: BoundSettlement, { name, party }: Movement, isFifo: boolean): boolean {
+    const tiers = tierOf(settlement, party) + (isFifo ? 1 : 0);
+    return (this.#tallies.get(name) ?? []).slice(0, tiers).some((count) => count > 0);
   }
 
   /** The queue by place. */

@@ -10,6 +10,8 @@ import { LastMax } from './lastmax.js';
 export interface Queue {
   /** What each account holds above its floor. */
   readonly funds: readonly bigint[];
+  /** Accounts in which nothing passes what is as urgent and has an earlier place (strict FIFO). */
+  readonly ordered: readonly boolean[];
   /** The movements of item i are those from starts[i] up to starts[i + 1]. */
   readonly starts: readonly number[];
   readonly accounts: readonly number[];
@@ -17,6 +19,8 @@ export interface Queue {
   readonly nets: readonly bigint[];
   /** Of a movement that debits: how urgent its item is in that account; less is more urgent. Otherwise unused. */
   readonly tiers: readonly number[];
+  /** Of a movement that debits: what is to be left in the account for what is more urgent. Never less for what is less urgent. */
+  readonly kept: readonly bigint[];
 }
 
 /** Items that settle, in the order in which they do: those that only hold together, then those that each hold alone. */
@@ -27,6 +31,7 @@ export interface Selection {
 
 /** What an account pays in the queue: its debits from the most to the least urgent, and of one urgency by place. */
 interface Debits {
+  readonly isOrdered: boolean;
   readonly movements: number[];
   /** All from here on are out. */
   end: number;
@@ -56,13 +61,13 @@ class Run {
 
   constructor(queue: Queue) {
     this.#queue = queue;
-    const { funds, starts, accounts, nets } = queue;
+    const { funds, ordered, starts, accounts, nets } = queue;
     this.#itemOf = new Int32Array(nets.length);
     this.#positions = new Int32Array(nets.length);
     this.#isLeft = new Uint8Array(starts.length - 1).fill(1);
     this.#sums = [...funds];
     this.#short = new LeastFirst(funds.length);
-    this.#debits = funds.map(() => ({ movements: [], end: 0, head: 0, amounts: null }));
+    this.#debits = ordered.map((isOrdered) => ({ isOrdered, movements: [], end: 0, head: 0, amounts: null }));
     for (let item = 0; item + 1 < starts.length; item++) {
       for (let at = starts[item] as number; at < (starts[item + 1] as number); at++) {
         const [account, net] = [accounts[at] as number, nets[at] as bigint];
@@ -84,22 +89,23 @@ class Run {
 
   /** The items left once no account is short: all of them can settle at once. */
   together(): number[] {
-    for (let account = 0; account < this.#sums.length; account++)
-      if ((this.#sums[account] as bigint) < 0n) this.#short.add(account);
+    for (let account = 0; account < this.#sums.length; account++) this.#short.add(account);
     for (let account = this.#short.take(); account >= 0; account = this.#short.take()) {
-      const lacking = 0n - (this.#sums[account] as bigint);
       const debits = this.#debits[account] as Debits;
-      if (lacking > 0n && this.#trim(debits)) this.#drop(this.#victim(debits, lacking));
+      const last = this.#lastIn(debits);
+      if (last === undefined) continue;
+      const lacking = (this.#queue.kept[last] as bigint) - (this.#sums[account] as bigint);
+      if (lacking > 0n) this.#drop(this.#victim(debits, last, lacking));
     }
     const left: number[] = [];
     for (let item = 0; item < this.#isLeft.length; item++) if (this.#isLeft[item] === 1) left.push(item);
     return left;
   }
 
-  /** Whether anything is left that debits the account; lets go of what is out at the end. */
-  #trim(debits: Debits): boolean {
+  /** The least urgent that is left in an account, and of these the last; lets go of what is out at the end. */
+  #lastIn(debits: Debits): number | undefined {
     while (debits.end > 0 && !this.#isIn(debits.movements[debits.end - 1] as number)) debits.end -= 1;
-    return debits.end > 0;
+    return debits.movements[debits.end - 1];
   }
 
   #isIn(movement: number): boolean {
@@ -107,12 +113,12 @@ class Run {
   }
 
   /** Of the least urgent left that debit an account: the last that alone covers what is lacking, else the last. */
-  #victim(debits: Debits, lacking: bigint): number {
+  #victim(debits: Debits, last: number, lacking: bigint): number {
     const { tiers, nets } = this.#queue;
+    if (debits.isOrdered) return this.#itemOf[last] as number;
     debits.amounts ??= new LastMax(
       debits.movements.map((movement) => (this.#isIn(movement) ? 0n - (nets[movement] as bigint) : 0n)),
     );
-    const last = debits.movements[debits.end - 1] as number;
     const covers = debits.movements[debits.amounts.last(lacking)];
     const isCovered = covers !== undefined && tiers[covers] === tiers[last];
     return this.#itemOf[isCovered ? covers : last] as number;
@@ -126,24 +132,29 @@ class Run {
     for (let item = dropped.pop(); item !== undefined; item = dropped.pop()) {
       for (let at = starts[item] as number; at < (starts[item + 1] as number); at++) {
         const account = accounts[at] as number;
-        const sum = (this.#sums[account] as bigint) - (nets[at] as bigint);
-        this.#sums[account] = sum;
-        if (sum < 0n) this.#short.add(account);
+        this.#sums[account] = (this.#sums[account] as bigint) - (nets[at] as bigint);
+        this.#short.add(account);
         if ((nets[at] as bigint) < 0n) this.#dropBehind(at, this.#debits[account] as Debits, dropped);
       }
     }
   }
 
   #dropBehind(movement: number, debits: Debits, dropped: number[]): void {
-    const { tiers } = this.#queue;
     debits.amounts?.clear(this.#positions[movement] as number);
     for (; debits.end > 0; debits.end -= 1) {
       const behind = debits.movements[debits.end - 1] as number;
-      if ((tiers[behind] as number) <= (tiers[movement] as number)) return;
+      if (!this.#mustWaitFor(debits, behind, movement)) return;
       if (!this.#isIn(behind)) continue;
       this.#isLeft[this.#itemOf[behind] as number] = 0;
       dropped.push(this.#itemOf[behind] as number);
     }
+  }
+
+  /** Whether one that debits an account does not settle before another that waits there. */
+  #mustWaitFor({ isOrdered }: Debits, movement: number, other: number): boolean {
+    const { tiers } = this.#queue;
+    const [own, others] = [tiers[movement] as number, tiers[other] as number];
+    return others < own || (isOrdered && others === own && other < movement);
   }
 
   /** What else can settle, each by itself, the most urgent first and then by place, once round. */
@@ -175,17 +186,17 @@ class Run {
     return rank;
   }
 
-  /** Whether every account that it debits has the funds, and nothing more urgent waits there. */
+  /** Whether every account that it debits has the funds, and nothing waits there that goes first. */
   #holdsAlone(item: number): boolean {
-    const { starts, accounts, nets, tiers } = this.#queue;
+    const { starts, accounts, nets, kept } = this.#queue;
     for (let at = starts[item] as number; at < (starts[item + 1] as number); at++) {
       const net = nets[at] as bigint;
       if (net > 0n) continue;
       const account = accounts[at] as number;
-      if ((this.#sums[account] as bigint) + net < 0n) return false;
+      if ((this.#sums[account] as bigint) + net < (kept[at] as bigint)) return false;
       const debits = this.#debits[account] as Debits;
       while (this.#isIn(debits.movements[debits.head] as number)) debits.head += 1;
-      if ((tiers[debits.movements[debits.head] as number] as number) < (tiers[at] as number)) return false;
+      if (this.#mustWaitFor(debits, at, debits.movements[debits.head] as number)) return false;
     }
     return true;
   }

@@ -216,8 +216,83 @@ const ROWS: readonly Row[] = [
   },
 ];
 
+const keep = (book: Book, order: 'fifo' | 'bypass', urgent = '0', high = '0', by: string = ALFA, asset = 'HKD') =>
+  book.order({ kind: 'liquidity', initiator: by, asset, order, reserved: { urgent, high } });
+const LIQUIDITY_ROWS: readonly Row[] = [
+  { code: 'applied', says: 'strict order', given: (b) => keep(b, 'fifo') },
+  { code: 'unknown_asset', says: 'of what is not defined', given: (b) => keep(b, 'fifo', '0', '0', ALFA, 'USD') },
+  { code: 'amount_precision', says: 'a tenth of a cent', given: (b) => keep(b, 'fifo', '0.001') },
+  {
+    code: 'amount_precision',
+    says: 'before what is too large',
+    given: (b) => keep(b, 'fifo', '9'.repeat(29), '0.001'),
+  },
+  { code: 'amount_too_large', says: 'more than there can be', given: (b) => keep(b, 'fifo', '0', '9'.repeat(29)) },
+  {
+    code: 'party_suspended',
+    says: 'by a suspended party',
+    given: (b) => {
+      b.block(b.order({ kind: 'participant', action: 'suspend', initiator: HKMA, party: ALFA }));
+      return keep(b, 'fifo');
+    },
+  },
+  {
+    code: 'queued',
+    says: 'normal, into what is kept for high',
+    given: (b) => {
+      b.block(keep(b, 'bypass', '100', '200'));
+      return b.queue(ALFA, [b.leg(ALFA, GAMA, '700.01')]);
+    },
+  },
+  {
+    code: 'settled',
+    says: 'normal, up to what is kept',
+    given: (b) => {
+      b.block(keep(b, 'bypass', '100', '200'));
+      return b.queue(ALFA, [b.leg(ALFA, GAMA, '700')]);
+    },
+  },
+  {
+    code: 'queued',
+    says: 'high, into what is kept for urgent',
+    given: (b) => {
+      b.block(keep(b, 'bypass', '100', '200'));
+      return b.queue(ALFA, [b.leg(ALFA, GAMA, '900.01')], [ALFA], { priority: 'high' });
+    },
+  },
+  {
+    code: 'settled',
+    says: 'urgent, all there is',
+    given: (b) => {
+      b.block(keep(b, 'bypass', '100', '200'));
+      return b.queue(ALFA, [b.leg(ALFA, GAMA, '1000')], [ALFA], { priority: 'urgent' });
+    },
+  },
+  {
+    code: 'settled',
+    says: 'gross, all there is',
+    given: (b) => (b.block(keep(b, 'bypass', '100', '200')), b.pay(ALFA, GAMA, '1000')),
+  },
+  {
+    code: 'queued',
+    says: 'behind what is as urgent, in strict order',
+    given: (b) => {
+      b.block(keep(b, 'fifo'), b.queue(ALFA, [b.leg(ALFA, GAMA, '5000')]));
+      return b.queue(ALFA, [b.leg(ALFA, GAMA, '1')]);
+    },
+  },
+  {
+    code: 'settled',
+    says: 'past what is less urgent, in strict order',
+    given: (b) => {
+      b.block(keep(b, 'fifo'), b.queue(ALFA, [b.leg(ALFA, GAMA, '5000')]));
+      return b.queue(ALFA, [b.leg(ALFA, GAMA, '1')], [ALFA], { priority: 'high' });
+    },
+  },
+];
+
 t.test('a row for each code of the queue', (t) => {
-  for (const { code, says, given, then = [code] } of ROWS) {
+  for (const { code, says, given, then = [code] } of [...ROWS, ...LIQUIDITY_ROWS]) {
     const book = funded();
     const ordered = given(book);
     const applied = book.block(ordered);
@@ -318,6 +393,31 @@ t.test('priorities', (t) => {
   t.same(codes(book.block(book.pay(ALFA, GAMA, '6'))), ['settled'], 'nothing passes what is more urgent');
   t.same(codes(book.block(move(book, GAMA, third, 'urgent'))), ['applied', 'settled'], 'among the urgent it does');
   t.same(codes(book.block(book.pay(ALFA, GAMA, '6'))), ['settled', 'settled']);
+  t.end();
+});
+
+t.test('reservations and strict order are of the account, and what is taken back lets through', (t) => {
+  const book = funded();
+  book.block(keep(book, 'bypass', '100', '200'), keep(book, 'fifo', '0', '0', ALFA, 'THB'));
+  const [normal, high] = [
+    book.queue(ALFA, [book.leg(ALFA, GAMA, '800')]),
+    book.queue(ALFA, [book.leg(ALFA, GAMA, '50')], [ALFA], { priority: 'high' }),
+  ];
+  t.same(codes(book.block(normal, high)), ['settled', 'queued'], 'high goes first, though it came later');
+  t.same(codes(book.block(keep(book, 'bypass', '100', '100'))), ['applied']);
+  t.not(open(book, normal), undefined, 'it would leave 150');
+  t.same(codes(book.block(keep(book, 'bypass', '100', '50'))), ['applied', 'settled']);
+
+  const [first, second] = [
+    book.queue(ALFA, [book.leg(ALFA, GAMA, '5000', 'THB')]),
+    book.queue(ALFA, [book.leg(ALFA, GAMA, '1', 'THB')]),
+  ];
+  t.same(codes(book.block(first, second)), ['queued', 'queued'], 'in THB the order is strict');
+  t.same(codes(book.block(book.pay(BETA, ALFA, '10', 'THB'))), ['settled'], 'also in a pass');
+  t.same(codes(book.block(keep(book, 'bypass', '0', '0', ALFA, 'THB'))), ['applied', 'settled']);
+  t.equal(open(book, second), undefined);
+  const loaded = State.load(book.disk.entries(), book.disk);
+  t.same(loaded.liquidity(`${ALFA}/HKD`), { isFifo: false, urgent: 10_000n, high: 5_000n });
   t.end();
 });
 

@@ -7,9 +7,9 @@ import {
 } from '../../protocol/limits.js';
 import { assert, type InstructionDigest } from '../../protocol/types.js';
 import type { ResultCode } from '../codes.js';
-import type { BoundSettlement, QueueTerms, Settlement } from '../entries.js';
+import type { BoundSettlement, Liquidity, QueueTerms, Settlement } from '../entries.js';
 import type { Posting } from '../posting.js';
-import { availableIn, judgeFunds, settle } from '../settlement/bundle.js';
+import { availableIn, settle } from '../settlement/bundle.js';
 import { outlineOf } from '../settlement/outline.js';
 import type { State } from '../state.js';
 import { tierOf } from './book.js';
@@ -44,10 +44,22 @@ export function enter(posting: Posting, settlement: Settlement & { readonly term
   if (isDue) state.stir();
 }
 
-/** Whether a settlement holds by itself, and passes nothing that is more urgent to who pays. */
-const holdsAlone = (state: State, settlement: BoundSettlement): boolean =>
-  judgeFunds(state, settlement) === null &&
-  !outlineOf(settlement).movements.some((movement) => movement.net < 0n && state.book.isPassed(settlement, movement));
+/** Whether a settlement holds by itself, takes nothing that is kept, and passes nothing that it must not. */
+function holdsAlone(state: State, settlement: BoundSettlement): boolean {
+  return outlineOf(settlement).movements.every((movement) => {
+    if (movement.net >= 0n) return true;
+    const liquidity = state.liquidity(movement.name);
+    const kept = keptFrom(liquidity, tierOf(settlement, movement.party));
+    if (availableIn(state, movement) + movement.net < kept) return false;
+    return !state.book.isPassed(settlement, movement, liquidity.isFifo);
+  });
+}
+
+/** What an account keeps from a settlement of that urgency: nothing from an urgent one. */
+export function keptFrom({ urgent, high }: Liquidity, tier: number): bigint {
+  if (tier === 0) return 0n;
+  return tier === 1 ? urgent : urgent + high;
+}
 
 function refusalOf({ state, fresh }: Posting, settlement: Settlement): ResultCode | null {
   const open = state.counts.open.get(settlement.initiator) ?? 0;
@@ -79,22 +91,33 @@ export function pass(posting: Posting): void {
 function queueOf(state: State, settlements: readonly BoundSettlement[]): Queue {
   const known = new Map<string, number>();
   const funds: bigint[] = [];
-  const [starts, accounts, nets, tiers]: [number[], number[], bigint[], number[]] = [[0], [], [], []];
+  const ordered: boolean[] = [];
+  const [starts, accounts, nets, tiers, kept]: [number[], number[], bigint[], number[], bigint[]] = [
+    [0],
+    [],
+    [],
+    [],
+    [],
+  ];
   for (const settlement of settlements) {
     for (const movement of outlineOf(settlement).movements) {
       if (movement.net === 0n) continue;
-      let account = known.get(movement.name);
+      const { name, party, net } = movement;
+      let account = known.get(name);
       if (account === undefined) {
         account = funds.push(availableIn(state, movement)) - 1;
-        known.set(movement.name, account);
+        known.set(name, account);
+        ordered.push(state.liquidity(name).isFifo);
       }
+      const tier = net < 0n ? tierOf(settlement, party) : 0;
       accounts.push(account);
-      nets.push(movement.net);
-      tiers.push(movement.net < 0n ? tierOf(settlement, movement.party) : 0);
+      nets.push(net);
+      tiers.push(tier);
+      kept.push(keptFrom(state.liquidity(name), tier));
     }
     starts.push(nets.length);
   }
-  return { funds, starts, accounts, nets, tiers };
+  return { funds, ordered, starts, accounts, nets, tiers, kept };
 }
 
 function boundOf(state: State, digest: InstructionDigest): BoundSettlement {

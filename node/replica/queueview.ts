@@ -1,6 +1,7 @@
 /** What a party has in the queue and is asked to consent to, as the last final state has it, a page at a time. */
 import type { BoundSettlement, Settlement } from '../../ledger/entries.js';
 import { tierOf } from '../../ledger/queue/book.js';
+import { keptFrom } from '../../ledger/queue/run.js';
 import { availableIn } from '../../ledger/settlement/bundle.js';
 import { missingConsents } from '../../ledger/settlement/consent.js';
 import { outlineOf } from '../../ledger/settlement/outline.js';
@@ -54,7 +55,8 @@ function queuedView(state: State, settlement: BoundSettlement, tier: number, pos
   const paid = outlineOf(settlement).movements.filter(({ net }) => net < 0n);
   const lacking = paid.flatMap((movement) => {
     const { party, asset, net } = movement;
-    const after = availableIn(state, movement) + net;
+    const after =
+      availableIn(state, movement) + net - keptFrom(state.liquidity(movement.name), tierOf(settlement, party));
     return after >= 0n ? [] : [{ party, asset, amount: format(state, asset, 0n - after) }];
   });
   return {
@@ -68,7 +70,7 @@ function queuedView(state: State, settlement: BoundSettlement, tier: number, pos
     leaving: settlement.bound.leaving,
     lacking,
     behind: paid
-      .filter((movement) => state.book.isPassed(settlement, movement))
+      .filter((movement) => state.book.isPassed(settlement, movement, false))
       .map(({ party, asset }) => ({ party, asset })),
   };
 }

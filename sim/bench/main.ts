@@ -11,6 +11,7 @@ import { isConserved, need } from '../network/acts.js';
 import { LocalNetwork, type Member } from '../network/network.js';
 import { describe } from '../network/processes.js';
 import { type Circumstances, type Figures, type Measured, measure } from './measure.js';
+import { benchNetting, nettingText } from './netting.js';
 import { SCENARIOS, type Scenario } from './traffic.js';
 import { openWorld } from './world.js';
 
@@ -25,18 +26,38 @@ interface Options {
   readonly json?: true;
 }
 
-const options = new Command('bench')
+/** Of the two ledgers that the second part of `netting` settles over, the larger's accounts are ten times these. */
+const ACCOUNTS = 100_000;
+
+/** What the command line asks for. */
+let work: () => Promise<number> | number = main;
+const program = new Command('bench')
   .description('Measures four validators on this machine: each as a process, with real networking, storage and HTTP.')
   .option('--seconds <seconds>', 'how long each load lasts', secondsOf, SECONDS)
   .addOption(new Option('--only <scenario>', 'one kind of instruction alone').choices(SCENARIOS))
   .option('--json', 'one line of JSON at the end of standard output')
-  .parse()
-  .opts<Options>();
+  .action(() => undefined);
+program
+  .command('netting')
+  .description('Measures the ledger alone on one core: passes through long queues, and settlements over large ledgers.')
+  .option('--accounts <accounts>', 'of the smaller ledger; the larger has ten times as many', accountsOf, ACCOUNTS)
+  .option('--json', 'one line of JSON at the end of standard output')
+  .action(({ accounts }: { readonly accounts: number }, command: Command) => {
+    work = () => netting(accounts, command.optsWithGlobals<Options>().json === true);
+  });
+program.parse();
+const options = program.opts<Options>();
 
 function secondsOf(text: string): number {
   const seconds = Number(text);
   if (Number.isInteger(seconds) && seconds >= 1 && seconds <= SECONDS_MAX) return seconds;
   throw new InvalidArgumentError(`It is a whole number from 1 to ${SECONDS_MAX}.`);
+}
+
+function accountsOf(text: string): number {
+  const accounts = Number(text);
+  if (Number.isInteger(accounts) && accounts >= 1_000 && accounts <= 1_000_000 && accounts % 10 === 0) return accounts;
+  throw new InvalidArgumentError('It is a whole number from 1000 to 1000000, in tens.');
 }
 
 const say = (line: string): void => console.error(line);
@@ -83,13 +104,21 @@ function resultOf(measured: ReadonlyMap<Scenario, Measured>): object {
 }
 
 /** Rejects when the process is told to stop, or has hung. */
-const interrupted = new Promise<never>((_, reject) => {
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.once(signal, () => reject(new Error(`ended by ${signal}`)));
-  }
-  const limitMs = GRACE_MS + 4 * SCENARIOS.length * options.seconds * 1000;
-  setTimeout(() => reject(new Error(`not done after ${limitMs / 1000} s`)), limitMs).unref();
-});
+const interrupted = (): Promise<never> =>
+  new Promise<never>((_, reject) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      process.once(signal, () => reject(new Error(`ended by ${signal}`)));
+    }
+    const limitMs = GRACE_MS + 4 * SCENARIOS.length * options.seconds * 1000;
+    setTimeout(() => reject(new Error(`not done after ${limitMs / 1000} s`)), limitMs).unref();
+  });
+
+function netting(accounts: number, asJson: boolean): number {
+  const figures = benchNetting([accounts, 10 * accounts], say);
+  (asJson ? say : console.log)(nettingText(figures));
+  if (asJson) console.log(JSON.stringify(figures));
+  return 0;
+}
 
 async function main(): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'causeway-bench-'));
@@ -98,7 +127,7 @@ async function main(): Promise<number> {
     network = await LocalNetwork.open(join(folder, 'network'), ({ party }, exit, lastLines) => {
       say([`${party}: ${describe(exit)}`, ...lastLines].join('\n'));
     });
-    const measured = await Promise.race([bench(network), interrupted]);
+    const measured = await Promise.race([bench(network), interrupted()]);
     show(measured, options.json === true ? say : console.log);
     if (options.json === true) console.log(JSON.stringify(resultOf(measured)));
     return 0;
@@ -113,4 +142,4 @@ async function main(): Promise<number> {
   }
 }
 
-process.exit(await main());
+process.exit(await work());

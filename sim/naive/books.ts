@@ -84,6 +84,12 @@ export interface OpenSettlement extends Asked {
   bound: NaiveBound | null;
 }
 
+export interface NaiveLiquidity {
+  readonly isFifo: boolean;
+  readonly urgent: bigint;
+  readonly high: bigint;
+}
+
 export interface NaiveTerms {
   readonly priority: string;
   readonly notBefore: number;
@@ -123,6 +129,8 @@ export interface Books {
   /** Minor units by `BIC/asset`. */
   readonly balances: Map<string, bigint>;
   readonly open: Map<string, OpenSettlement>;
+  /** What parties said of their accounts, by account. */
+  readonly liquidity: Map<string, NaiveLiquidity>;
   readonly queue: { next: number; passedAt: number; stirred: boolean };
   /** In the order in which they came. */
   waiting: Waiter[];
@@ -189,6 +197,7 @@ export function booksOf(genesis: Genesis): Books {
     assets: new Map(),
     balances: new Map(),
     open: new Map(),
+    liquidity: new Map(),
     queue: { next: 0, passedAt: 0, stirred: false },
     waiting: [],
     records: new Map(),

@@ -1,9 +1,10 @@
 /** Cancellations and moves in the queue of the naive ledger (ledger/SPEC.md, The queue). */
 import type { PayloadOf } from '../../protocol/payload.js';
+import { parseAmount } from '../../protocol/values.js';
 import { closeWaiting } from './answers.js';
 import { askedOf, type Books, type Item, isSuspended, type OpenSettlement, type Turn } from './books.js';
 import { conclude, hasEnded, remember, stir } from './memory.js';
-import { endOf } from './queue.js';
+import { endOf, isDebited } from './queue.js';
 
 /** A party leaves, alone or with the others. */
 export function cancel(books: Books, turn: Turn, item: Item, payload: PayloadOf<'cancel'>): void {
@@ -31,6 +32,25 @@ function cancelled(turn: Turn, party: string, settlement: OpenSettlement): strin
   if (turn.time > (terms?.cutoff ?? 0)) return 'irrevocable';
   if (bound?.leaving.has(party)) return 'already_consented';
   return parties.every((other) => other === party || bound?.leaving.has(other)) ? 'cancelled' : 'cancel_agreed';
+}
+
+/** A party says how one of its accounts is paid from. */
+export function manage(books: Books, turn: Turn, item: Item, payload: PayloadOf<'liquidity'>): void {
+  const asked = askedOf(item);
+  const { initiator, asset, order, reserved } = payload;
+  remember(books, turn, asked, [item.instruction.expiresMs]);
+  const definition = books.assets.get(asset);
+  const texts = [reserved.urgent, reserved.high];
+  const refuse = (code: string): void => void conclude(books, turn, asked, code);
+  if (definition === undefined) return refuse('unknown_asset');
+  if (isSuspended(books, initiator)) return refuse('party_suspended');
+  const { decimals } = definition;
+  if (texts.some((text) => (text.split('.')[1] ?? '').length > decimals)) return refuse('amount_precision');
+  const [urgent, high] = texts.map((text) => parseAmount(text, decimals)) as [bigint | null, bigint | null];
+  if (urgent === null || high === null) return refuse('amount_too_large');
+  conclude(books, turn, asked, 'applied');
+  books.liquidity.set(`${initiator}/${asset}`, { isFifo: order === 'fifo', urgent, high });
+  if (isDebited(books, initiator, asset)) stir(books);
 }
 
 /** Who pays says how urgent it is. */

@@ -76,18 +76,30 @@ const reserved = ({ open }: Books, payer: string | null): number =>
     .filter((one) => one.bound !== null && (payer === null || payersOf(one).includes(payer)))
     .reduce((sum, one) => sum + sumsOf(one).length, 0);
 
+/** What stays in an account when something of that urgency settles. */
+function keptIn({ liquidity }: Books, sum: NaiveSum, tier: number): bigint {
+  const own = liquidity.get(nameOf(sum));
+  if (own === undefined) return 0n;
+  return [0n, own.urgent, own.urgent + own.high][tier] as bigint;
+}
+
 /** Every consent is there. */
 export function bind(books: Books, turn: Turn, settlement: OpenSettlement, terms: NaiveTerms): void {
   const isQueued = terms.notBefore <= turn.time;
   const paid = sumsOf(settlement).filter(({ net }) => net < 0n);
-  const isPassed = ({ party, asset }: NaiveSum): boolean =>
-    inQueue(books).some(
-      (other) =>
-        tierOf(other, party) < tierOf(settlement, party) &&
-        sumsOf(other).some((sum) => sum.party === party && sum.asset === asset && sum.net < 0n),
-    );
-  if (isQueued && paid.every((sum) => fundsOf(books, sum) + sum.net >= 0n && !isPassed(sum)))
-    return post(books, turn, settlement);
+  const isPassed = (own: NaiveSum): boolean =>
+    inQueue(books).some((other) => {
+      const { party, asset } = own;
+      const isFifo = books.liquidity.get(nameOf(own))?.isFifo === true;
+      const [first, then] = [tierOf(other, party), tierOf(settlement, party)];
+      return (
+        (isFifo ? first <= then : first < then) &&
+        sumsOf(other).some((sum) => sum.party === party && sum.asset === asset && sum.net < 0n)
+      );
+    });
+  const isFunded = (sum: NaiveSum): boolean =>
+    fundsOf(books, sum) + sum.net >= keptIn(books, sum, tierOf(settlement, sum.party));
+  if (isQueued && paid.every((sum) => isFunded(sum) && !isPassed(sum))) return post(books, turn, settlement);
   const refusal = placeRefusal(books, turn, settlement);
   if (refusal !== null) return void conclude(books, turn, settlement, refusal);
   settlement.bound = { place: books.queue.next, moved: new Map(), leaving: new Set(), isQueued };
@@ -125,12 +137,18 @@ export function pass(books: Books, turn: Turn): void {
   const settlements = all.filter((settlement) => endOf(settlement) >= turn.time);
   const items = settlements.map((settlement): NaiveItem => {
     const sums = sumsOf(settlement).filter(({ net }) => net !== 0n);
-    return { sums: sums.map((sum) => ({ account: nameOf(sum), net: sum.net, tier: tierOf(settlement, sum.party) })) };
+    return {
+      sums: sums.map((sum) => {
+        const tier = tierOf(settlement, sum.party);
+        return { account: nameOf(sum), net: sum.net, tier, kept: keptIn(books, sum, tier) };
+      }),
+    };
   });
   const funds = new Map(
     settlements.flatMap((one) => sumsOf(one).map((sum) => [nameOf(sum), fundsOf(books, sum)] as const)),
   );
-  const chosen = choose(items, funds);
+  const ordered = new Set([...books.liquidity].flatMap(([name, { isFifo }]) => (isFifo ? [name] : [])));
+  const chosen = choose(items, funds, ordered);
   for (const at of chosen) post(books, turn, settlements[at] as OpenSettlement);
   queue.passedAt = turn.time;
   queue.stirred = chosen.length > 0 && inQueue(books).length > 0;

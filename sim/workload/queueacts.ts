@@ -109,6 +109,20 @@ const reprioritise: Act = async (desk) => {
   return [await named(desk, 'reprioritise', someoneIn(desk, jws), jws, { priority })];
 };
 
+/** A bank keeps something for what is urgent, or has its queue strictly in order; at times for an asset that there is not. */
+const liquidity: Act = async (desk) => {
+  const initiator = desk.random.pick(
+    desk.random.chance(900) ? desk.banks : desk.jurisdictions.map((one) => one.authority),
+  );
+  const asset = desk.random.chance(950) ? desk.random.pick(desk.currencies) : 'NOSUCHCOIN';
+  const reserved = {
+    urgent: desk.random.pick(['0', '0', desk.amount(asset, 1, 3_000), '0.00000001', '99999999999999999999999999999']),
+    high: desk.random.pick(['0', desk.amount(asset, 1, 3_000)]),
+  };
+  const order = desk.random.pick(['fifo', 'bypass']);
+  return [await desk.make({ kind: 'liquidity', initiator, asset, order, reserved }, [initiator])];
+};
+
 /** What cannot be cancelled, moved, withdrawn or consented to: it is no settlement, never was, or is bound. */
 const amiss: Act = async (desk) => {
   const jws = desk.random.chance(500) ? desk.before() : desk.inQueue();
@@ -126,5 +140,6 @@ export const QUEUE_ACTS: readonly Share[] = [
   [cancel, 1, 1, 4],
   [cancelTogether, 1, 1, 2],
   [reprioritise, 1, 1, 4],
+  [liquidity, 1, 1, 4],
   [amiss, 1, 1, 3],
 ];

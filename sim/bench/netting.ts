@@ -1,0 +1,256 @@
+/**
+ * `npm run bench -- netting`: what one core does in the ledger alone. A pass through a queue in which money is scarce, at
+ * sizes ten times apart; and funded settlements over ledgers ten times apart. Ratios within the run say what grows.
+ */
+import Table from 'cli-table3';
+import { applyBlock, type Ordered } from '../../ledger/apply.js';
+import { accountName } from '../../ledger/entries.js';
+import { type Queue, select } from '../../ledger/queue/netting.js';
+import { State } from '../../ledger/state.js';
+import { buildInstruction, type PayloadFields } from '../../node/api/signing.js';
+import { hashPairsNative } from '../../node/main/hasher.js';
+import { validatorSet } from '../../protocol/block.js';
+import {
+  type AmountMinor,
+  type AssetCode,
+  assert,
+  type Bic,
+  type Epoch,
+  type Height,
+  type Jurisdiction,
+  type NetworkId,
+  type Thumbprint,
+  type TimestampMs,
+  ZERO_HASH,
+} from '../../protocol/types.js';
+import { Random } from '../random.js';
+
+const [BANKS, CURRENCIES] = [100, 10];
+const SIZES = [1_000, 10_000, 100_000] as const;
+/** Enough that the compiler has done its work in the last ones. */
+const RUNS = 20;
+
+interface PassFigures {
+  readonly settlements: number;
+  readonly movements: number;
+  readonly ms: number;
+  readonly usPerMovement: number;
+  /** How many of the queue settled, of a thousand. */
+  readonly settledPerMille: number;
+}
+interface LedgerFigures {
+  readonly accounts: number;
+  readonly settledPerSecond: number;
+}
+export interface NettingFigures {
+  readonly passes: readonly PassFigures[];
+  /** What a movement costs in the longest queue, as a multiple of what it costs in one a tenth as long. */
+  readonly growth: number;
+  readonly ledgers: readonly LedgerFigures[];
+  /** The same of settlements a second, in the smaller ledger against the larger. */
+  readonly slowdown: number;
+}
+
+/** A queue of PvP between banks that hold a fraction of what they owe. */
+function scarceQueue(settlements: number, random: Random): Queue {
+  const count = BANKS * CURRENCIES;
+  const known = new Map<number, number>();
+  const funds: bigint[] = [];
+  const [starts, accounts, nets, tiers]: [number[], number[], bigint[], number[]] = [[0], [], [], []];
+  // What an account owes in excess of what it is owed grows with the root of how many it stands in.
+  const most = Math.ceil(600 * Math.sqrt((2 * settlements) / count));
+  const touch = (account: number, net: bigint, tier: number): void => {
+    if (!known.has(account)) known.set(account, funds.push(BigInt(random.between(0, most))) - 1);
+    accounts.push(known.get(account) as number);
+    nets.push(net);
+    tiers.push(tier);
+  };
+  for (let at = 0; at < settlements; at++) {
+    const from = random.between(0, BANKS - 1);
+    const to = (from + random.between(1, BANKS - 1)) % BANKS;
+    const x = random.between(0, CURRENCIES - 1);
+    const y = (x + random.between(1, CURRENCIES - 1)) % CURRENCIES;
+    const [there, back] = [BigInt(random.between(1, 1_000)), BigInt(random.between(1, 1_000))];
+    const tier = random.chance(100) ? 0 : random.chance(200) ? 1 : 2;
+    touch(from * CURRENCIES + x, 0n - there, tier);
+    touch(to * CURRENCIES + x, there, tier);
+    touch(to * CURRENCIES + y, 0n - back, tier);
+    touch(from * CURRENCIES + y, back, tier);
+    starts.push(nets.length);
+  }
+  return { funds, ordered: funds.map(() => false), starts, accounts, nets, tiers, kept: nets.map(() => 0n) };
+}
+
+function measurePass(settlements: number): PassFigures {
+  const queue = scarceQueue(settlements, new Random(settlements));
+  const times: number[] = [];
+  let settled = 0;
+  for (let run = 0; run < RUNS; run++) {
+    const started = performance.now();
+    const { together, alone } = select(queue);
+    times.push(performance.now() - started);
+    settled = together.length + alone.length;
+  }
+  const ms = Math.min(...times);
+  const movements = queue.nets.length;
+  return {
+    settlements,
+    movements,
+    ms: rounded(ms),
+    usPerMovement: rounded((1_000 * ms) / movements),
+    settledPerMille: Math.round((1_000 * settled) / settlements),
+  };
+}
+
+const rounded = (value: number): number => Number(value.toPrecision(3));
+
+const NETWORK = 'ab'.repeat(32) as NetworkId;
+const START_MS = Date.UTC(2026, 0, 5) as TimestampMs;
+const bankName = (at: number): Bic =>
+  `B${String(at).padStart(7, '0').slice(0, 3)}HK${String(at).padStart(7, '0').slice(2)}` as Bic;
+const kidOf = (at: number): Thumbprint => `${at}`.padStart(43, 'k') as Thumbprint;
+const currencyOf = (at: number): AssetCode => `TOKEN${at}` as AssetCode;
+
+/** A ledger of so many accounts: each bank has one in each currency, with more than it will pay. */
+function ledgerOf(accounts: number): State {
+  const authority = {
+    party: bankName(0),
+    name: 'Authority',
+    lei: '5493001KJTIIGC8Y1R12',
+    jurisdiction: 'HK' as Jurisdiction,
+    threshold: 1,
+    keys: [],
+  };
+  const genesis = {
+    network: NETWORK,
+    created: START_MS,
+    skewMs: 2_000,
+    validators: validatorSet(0 as Epoch, []),
+    authorities: [authority],
+  };
+  const base = State.genesis(genesis, { get: () => undefined }, hashPairsNative);
+  base.commit();
+  const state = base.child();
+  const banks = accounts / CURRENCIES;
+  for (let at = 1; at <= banks; at++) {
+    const [party, kid] = [bankName(at), kidOf(at)];
+    const name = { name: party, lei: '5493001KJTIIGC8Y1R12', jurisdiction: 'HK' as Jurisdiction };
+    state.tables.participants.set(party, {
+      ...name,
+      party,
+      authority: false,
+      suspended: false,
+      threshold: 1,
+      kids: [kid],
+    });
+    state.registerKey(kid, { party, role: 'instruction', alg: 'Ed25519', key: new Uint8Array(32), revoked: false });
+    for (let currency = 0; currency < CURRENCIES; currency++) {
+      const asset = currencyOf(currency);
+      const account = { party, asset, balance: 1_000_000n, counter: 0, chain: ZERO_HASH, salt: ZERO_HASH };
+      state.tables.accounts.set(accountName(party, asset), account);
+    }
+  }
+  for (let currency = 0; currency < CURRENCIES; currency++) {
+    const asset = currencyOf(currency);
+    const fixed = {
+      class: 'stablecoin' as const,
+      name: asset,
+      issuer: bankName(0),
+      jurisdiction: 'HK' as Jurisdiction,
+    };
+    state.tables.assets.set(asset, { ...fixed, asset, decimals: 0, cap: (10n ** 20n) as AmountMinor });
+    const circulating = -1_000_000n * BigInt(banks);
+    state.tables.accounts.set(accountName(bankName(0), asset), {
+      party: bankName(0),
+      asset,
+      balance: circulating,
+      counter: 0,
+      chain: ZERO_HASH,
+      salt: ZERO_HASH,
+    });
+  }
+  state.seal(1 as Height);
+  state.commit();
+  return state;
+}
+
+const SETTLEMENTS = 100_000;
+const BLOCK = 10_000;
+
+function measureLedger(accounts: number): LedgerFigures {
+  let state = ledgerOf(accounts);
+  const random = new Random(accounts);
+  const banks = accounts / CURRENCIES;
+  let [ms, time] = [0, START_MS + 60_000];
+  for (let block = 0; block < SETTLEMENTS / BLOCK; block++) {
+    const items = Array.from({ length: BLOCK }, () => pvp(random, banks, time));
+    const started = performance.now();
+    const at = { height: (block + 2) as Height, time: time as TimestampMs };
+    const applied = applyBlock(state, at, [items]);
+    applied.state.commit();
+    ms += performance.now() - started;
+    assert(
+      applied.receipts.every(({ code }) => code === 'settled'),
+      'what is funded settles',
+    );
+    state = applied.state;
+    time += 1_000;
+  }
+  return { accounts, settledPerSecond: Math.round((1_000 * SETTLEMENTS) / ms) };
+}
+
+function pvp(random: Random, banks: number, nowMs: number): Ordered {
+  const from = random.between(1, banks);
+  const to = 1 + ((from + random.between(0, banks - 2)) % banks);
+  const [x, y] = [random.between(0, 4), random.between(5, 9)];
+  const legs = [
+    { from: bankName(from), to: bankName(to), asset: currencyOf(x), amount: '1' },
+    { from: bankName(to), to: bankName(from), asset: currencyOf(y), amount: '2' },
+  ];
+  const fields = {
+    kind: 'settle',
+    mode: 'gross',
+    network: NETWORK,
+    initiator: bankName(from),
+    id: random.uuid(),
+    legs,
+  };
+  const { payload, payloadBytes, digest } = buildInstruction(fields as unknown as PayloadFields, { nowMs });
+  const dates = { issuedMs: (nowMs - 5_000) as TimestampMs, expiresMs: (nowMs + 600_000) as TimestampMs };
+  const instruction = { digest, payload, payloadBytes, ...dates, signatures: [], possessions: [] };
+  return { instruction, signed: [kidOf(from), kidOf(to)], possessed: [] };
+}
+
+export function benchNetting(sizes: readonly [number, number], say: (line: string) => void): NettingFigures {
+  const passes = SIZES.map((size) => {
+    say(`a pass over ${size} settlements`);
+    return measurePass(size);
+  });
+  const ledgers = sizes.map((size) => {
+    say(`${SETTLEMENTS} settlements over ${size} accounts`);
+    return measureLedger(size);
+  });
+  const [shorter, longest] = passes.slice(-2) as [PassFigures, PassFigures];
+  const [smaller, larger] = ledgers as [LedgerFigures, LedgerFigures];
+  return {
+    passes,
+    growth: rounded(longest.usPerMovement / shorter.usPerMovement),
+    ledgers,
+    slowdown: rounded(smaller.settledPerSecond / larger.settledPerSecond),
+  };
+}
+
+export function nettingText({ passes, growth, ledgers, slowdown }: NettingFigures): string {
+  const style = { head: [], border: [] };
+  const queue = new Table({ head: ['queued PvP', 'a pass, ms', 'µs for a movement', 'settled of 1,000'], style });
+  for (const { settlements, ms, usPerMovement, settledPerMille } of passes)
+    queue.push([settlements, ms, usPerMovement, settledPerMille]);
+  const ledger = new Table({ head: ['accounts', 'PvP settled a second'], style });
+  for (const { accounts, settledPerSecond } of ledgers) ledger.push([accounts, settledPerSecond]);
+  return [
+    queue.toString(),
+    `A movement costs ${growth} times as much in the longest queue as in one a tenth as long.`,
+    ledger.toString(),
+    `The smaller ledger settles ${slowdown} times as fast as the larger.`,
+  ].join('\n');
+}
