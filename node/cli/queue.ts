@@ -1,9 +1,9 @@
-/** The commands about the queue: what a party is bound to pay in and what it waits for, what it is asked to, and how urgent it is. */
+/** The commands about the queue: what a party is bound to pay in and what it waits for, what it is asked to, how urgent it is, and what is kept. */
 import Table from 'cli-table3';
 import { type Command, Option } from 'commander';
 import { PRIORITIES, type Priority } from '../../protocol/payload.js';
 import { type Client, createClient } from '../api/client.js';
-import { type NodeOptions, readBic, readDigest, withNode } from './arguments.js';
+import { type NodeOptions, readAmount, readAsset, readBic, readDigest, withNode } from './arguments.js';
 import { done, type Outcome, refusedBy } from './outcome.js';
 import type { Runner } from './runner.js';
 import { instruct, type SigningOptions, withSigning } from './submit.js';
@@ -28,7 +28,38 @@ export function queueCommands(program: Command, run: Runner): void {
     .addOption(new Option('--priority <priority>', 'how urgent').choices(PRIORITIES).makeOptionMandatory())
     .addHelpText('after', '\nExample:\n  causeway queue reprioritise 6acc…d226 --priority urgent --key hsbc.pem')
     .action(run(reprioritise));
+  withSigning(program.command('liquidity'))
+    .description('say how what one pays in an asset goes through the queue, and what is kept for what is more urgent')
+    .requiredOption('--asset <code>', 'the account', readAsset)
+    .addOption(
+      new Option('--order <order>', 'whether what is funded passes what is as urgent and is not')
+        .choices(['bypass', 'fifo'])
+        .default('bypass'),
+    )
+    .option('--urgent <amount>', 'kept for what is urgent', readAmount, ZERO)
+    .option('--high <amount>', 'kept, besides, for what is at least high', readAmount, ZERO)
+    .addHelpText(
+      'after',
+      `
+It takes the place of what was said before.
+
+Example:
+  causeway liquidity --key hsbc.pem --asset HKD --urgent 500000.00 --order fifo`,
+    )
+    .action(run(liquidity));
 }
+
+const ZERO = '0';
+
+interface LiquidityOptions extends SigningOptions {
+  readonly asset: string;
+  readonly order: 'bypass' | 'fifo';
+  readonly urgent: string;
+  readonly high: string;
+}
+
+const liquidity = ({ asset, order, urgent, high, ...options }: LiquidityOptions): Promise<Outcome> =>
+  instruct(options, { kind: 'liquidity', asset, order, reserved: { urgent, high } });
 
 interface PageOptions extends NodeOptions {
   readonly after?: string;

@@ -25,9 +25,9 @@ export class Recorder extends Checkers {
   readonly #views = new Map<number, number>();
   readonly #said = new Map<number, { sent: number; received: number }>();
   /** By node: the last height that it told of. */
+  readonly #heights = new Map<number, number>();
   /** What was bound and did not settle at once. */
   readonly #inQueue = new Set<string>();
-  readonly #heights = new Map<number, number>();
   /** By node: the epoch of the last final block that it told of. */
   readonly #epochs = new Map<number, number>();
   /** Nodes that were two epochs behind the furthest. */

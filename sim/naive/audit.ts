@@ -76,7 +76,7 @@ export class Audit {
       if (receipt.code === 'settled') this.#post(receipt.digest, height, touched);
       if (receipt.code === 'applied') this.#define(receipt.digest);
     }
-    // What settles together holds together: accounts are within their bounds after the block.
+    // What settles together holds together: past the queue, accounts are within their bounds.
     for (const [name, digest] of touched) {
       this.#bound(name, digest, height);
       const past = this.#past.get(name) ?? [];
@@ -128,6 +128,9 @@ export class Audit {
       touched.set(this.#move(from, asset, 0n - minor), digest);
       touched.set(this.#move(to, asset, minor), digest);
     }
+    if (payload.mode === 'queue') return;
+    for (const { from, to, asset } of payload.legs)
+      for (const party of [from, to]) this.#bound(`${party}/${asset}`, digest, height);
   }
 
   /** What an account held once the block of that height was final; null for an asset that nobody defined. */

@@ -99,7 +99,8 @@ t.test('what a pass settles is what the sentences say, holds, and passes nothing
     fc.property(cases(account, 9), (made) => {
       const { together, alone }: Selection = select(queueOf(made));
       const all = [...together, ...alone];
-      if (JSON.stringify(all) !== JSON.stringify(plain(made))) throw new Error(`${all}, and in words ${plain(made)}`);
+      if (JSON.stringify(all) !== JSON.stringify(plain(made)))
+        throw new Error(`${all.join()}, and in words ${plain(made).join()}`);
       if (!holds(made, together)) throw new Error('what settles together does not hold');
       for (let at = 0; at <= alone.length; at++)
         if (!isClosed(made, [...together, ...alone.slice(0, at)])) throw new Error('something was passed');
@@ -126,7 +127,7 @@ t.test(
         );
         const fair = subsets.filter((subset) => isClosed(made, subset) && holds(made, subset));
         const most = Math.max(...fair.map(({ length }) => length));
-        if (together.length !== most) throw new Error(`${together}, where ${most} could settle`);
+        if (together.length !== most) throw new Error(`${together.join()}, where ${most} could settle`);
         if (!fair.every((subset) => subset.every((at) => together.includes(at))))
           throw new Error('it is not the union');
         if (alone.length > 0) throw new Error('one more would have made a larger set');

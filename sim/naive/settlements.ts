@@ -1,4 +1,4 @@
-/** Settlements of the naive ledger: begun, consented to, left, lapsed, settled (ledger/SPEC.md, Settlements, gross). */
+/** Settlements of the naive ledger: begun, consented to, left, lapsed, settled (ledger/SPEC.md, Settlements). */
 import { readDates } from '../../protocol/dates.js';
 import { OPEN_SETTLEMENTS_PER_PARTY_MAX } from '../../protocol/limits.js';
 import type { PayloadOf } from '../../protocol/payload.js';

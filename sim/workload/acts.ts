@@ -365,7 +365,7 @@ const issuedAhead: Act = async (desk) => {
   return [await settle(desk, leg.from, [leg], [leg.from], dates)];
 };
 
-const oddCancelUntil: Act = async (desk) => {
+const laterCancelUntil: Act = async (desk) => {
   const [there, back] = exchange(desk);
   const cancelUntil = desk.inMs(desk.random.pick([1_100, 30_000, DAY_MS]));
   return [await settle(desk, there.from, [there, back], [there.from], { cancelUntil })];
@@ -493,7 +493,7 @@ export const ACTS: readonly Share[] = [
   [admit, 1, 1, 1],
   [shortLived, 1, 1, 5],
   [issuedAhead, 1, 1, 4],
-  [oddCancelUntil, 1, 1, 3],
+  [laterCancelUntil, 1, 1, 3],
   [strangers, 1, 1, 3],
   [list, 1, 2, 3],
   [nodeKeys, 1, 0, 2],
