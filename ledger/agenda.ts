@@ -1,5 +1,6 @@
 /** What is due when, and how that stands as a text in an ordered set: texts ascend with time. */
 import type { InstructionDigest } from '../protocol/types.js';
+import { ascendingText } from './orderedset.js';
 
 /** Something that becomes due once block time is past `time`. */
 export type Due =
@@ -15,7 +16,7 @@ export type Due =
 
 /** Texts ascend by time, then by kind and name, so that what is due runs in one order everywhere. */
 export function dueText(due: Due): string {
-  const time = String(due.time).padStart(16, '0');
+  const time = ascendingText(due.time);
   if (due.kind === 'bucket') return `${time} bucket ${due.hour}`;
   if (due.kind === 'change') return `${time} change ${due.change}`;
   if (due.kind === 'lapse') return `${time} lapse ${due.settlement}`;

@@ -601,7 +601,7 @@ t.test('golden: the same history gives the same roots for ever', (t) => {
     book.order({ kind: 'consent', initiator: BETA, settlement: hash('golden'), ...fixed(6) }),
   );
   t.same(codes(applied), ['settled', 'waiting', 'proposed']);
-  t.equal(applied.stateRoot, '71d4f9725bc8b52afc049eb0b816bdfaccb9ba76c195dd4279045eac489f0da6');
+  t.equal(applied.stateRoot, '13b53ce560aed1175e3b5681a5325a28d2efc6e3b11afd55580f2b058dc54367');
   t.equal(applied.receiptsRoot, 'bb8836042342acfe49809887f3baf3509efa967675349f576588693f30c35b40');
   t.end();
 });

@@ -15,7 +15,7 @@ import { reprioritise } from './instructions/reprioritise.js';
 import { consentBySignature, openRest, register } from './instructions/settle.js';
 import { withdraw, withdrawalsThatWaited } from './instructions/withdraw.js';
 import { type Applied, type At, type Ordered, Posting } from './posting.js';
-import { pass, release, tellBound } from './queue/run.js';
+import { pass, release, tellBound } from './queue/pass.js';
 import { runTriggers } from './settlement/triggers.js';
 import type { State } from './state.js';
 import { addAuthorities, approve, concludeChange, waitedForChange } from './succession/change.js';

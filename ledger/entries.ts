@@ -20,6 +20,7 @@ import type {
   ValidatorSet,
 } from '../protocol/types.js';
 import { type Layout, layout } from './layout.js';
+import { ascendingText } from './orderedset.js';
 import { type Named, readBic, readNamed, writeNamed } from './receipt.js';
 
 /** What the genesis fixes for every later block. */
@@ -91,6 +92,7 @@ export interface BoundLeg {
 export interface QueueTerms {
   readonly priority: Priority;
   readonly notBefore: TimestampMs;
+  readonly cancelUntil: TimestampMs;
   readonly cutoff: TimestampMs;
   readonly settleBy: TimestampMs;
 }
@@ -99,8 +101,8 @@ export interface QueueTerms {
 export interface Bound {
   /** Its place in the queue: who was bound earlier has a lower one. */
   readonly place: number;
-  /** The priority that a party has given it since, in what that party pays. */
-  readonly moved: readonly { readonly party: Bic; readonly priority: Priority }[];
+  /** What a party has given it since, in what that party pays. */
+  readonly priorities: readonly { readonly party: Bic; readonly priority: Priority }[];
   /** Who has agreed to cancel it. */
   readonly leaving: readonly Bic[];
 }
@@ -109,22 +111,24 @@ export interface Bound {
 export interface Settlement extends Named {
   readonly legs: readonly BoundLeg[];
   /** Consents count while block time is not past it. */
-  readonly cancelUntil: TimestampMs;
+  readonly consentUntil: TimestampMs;
+  /** The time of the block that registered it. */
+  readonly since: TimestampMs;
   /** Null of one that settles when it is bound (mode `gross`). */
   readonly terms: QueueTerms | null;
   /** Null while a required consent is missing. */
   readonly bound: Bound | null;
   /** The keys of required parties that have signed, in the order in which they came. */
   readonly consents: readonly Thumbprint[];
-  /** How long its id is remembered at least. */
-  readonly until: TimestampMs;
 }
 /** One that is bound and waits for its time, or for funds. */
 export type BoundSettlement = Settlement & { readonly terms: QueueTerms; readonly bound: Bound };
 
+export const isBound = (settlement: Settlement): settlement is BoundSettlement => settlement.bound !== null;
+
 /** Past this time it has lapsed. */
-export const endOf = ({ bound, terms, cancelUntil }: Settlement): TimestampMs =>
-  bound === null || terms === null ? cancelUntil : terms.settleBy;
+export const endOf = (settlement: Settlement): TimestampMs =>
+  isBound(settlement) ? settlement.terms.settleBy : settlement.consentUntil;
 
 /** How a party manages what it pays from one of its accounts through the queue. */
 export interface Liquidity {
@@ -138,8 +142,7 @@ export interface Liquidity {
 
 /** Where the queue as a whole stands. */
 export interface QueueMark {
-  /** The place that is given next. */
-  readonly next: number;
+  readonly nextPlace: number;
   /** What has its time (`notBefore`) up to here is in the queue; what has it later waits for it. */
   readonly releasedTo: TimestampMs;
   /** The block time of the last pass. */
@@ -192,14 +195,16 @@ const CLASSES: readonly AssetClass[] = ['wcbdc', 'deposit', 'stablecoin', 'secur
 const ALGS: readonly KeyAlg[] = ['Ed25519', 'ES256'];
 const ROLES: readonly KeyRole[] = ['instruction', 'node'];
 const KEY_BYTES = { Ed25519: 32, ES256: 64 } as const satisfies Record<KeyAlg, number>;
+/** Of a settlement that is open: what is written of its place in the queue. */
+const STAGES = ['gross', 'queue', 'bound'] as const;
 const NAME_BYTES_MAX = 4 * 140;
 const CODE_LENGTH_MAX = 24;
 /** The keys that all authorities of a genesis can have. */
 const AUTHORITY_KEYS_MAX = AUTHORITIES_MAX * KEYS_PER_PARTY_MAX;
 
 export const accountName = (party: string, asset: string): string => `${party}/${asset}`;
-/** A bucket's hour in sixteen digits, so that names ascend with time. */
-export const bucketName = (hour: number): string => String(hour).padStart(16, '0');
+/** A bucket's hour. */
+export const bucketName = (hour: number): string => ascendingText(hour);
 
 /** A member's place in three digits, so that names ascend with it. */
 export const memberName = (index: number): string => String(index).padStart(3, '0');
@@ -303,21 +308,23 @@ const CODECS: { readonly [T in TableName]: EntryCodec<Entries[T]> } = {
     prefix: 6,
     write: (w, s) => {
       writeNamed(w, s);
-      w.list(s.legs, writeLeg).u64(s.cancelUntil).list(s.consents, writeKid).u64(s.until);
-      w.u8(s.terms === null ? 0 : 1);
+      w.list(s.legs, writeLeg).u64(s.consentUntil).u64(s.since).list(s.consents, writeKid);
+      w.u8(s.terms === null ? 0 : s.bound === null ? 1 : 2);
       if (s.terms !== null) writeTerms(w, s.terms);
-      w.u8(s.bound === null ? 0 : 1);
       if (s.bound !== null) writeBound(w, s.bound);
     },
-    read: (r) => ({
-      ...readNamed(r),
-      legs: r.list(LEGS_MAX, readLeg),
-      cancelUntil: r.u64() as TimestampMs,
-      consents: r.list(LEGS_MAX * KEYS_PER_PARTY_MAX, readKid),
-      until: r.u64() as TimestampMs,
-      terms: readFlag(r) ? readTerms(r) : null,
-      bound: readFlag(r) ? readBound(r) : null,
-    }),
+    read: (r) => {
+      const proposed = {
+        ...readNamed(r),
+        legs: r.list(LEGS_MAX, readLeg),
+        consentUntil: r.u64() as TimestampMs,
+        since: r.u64() as TimestampMs,
+        consents: r.list(LEGS_MAX * KEYS_PER_PARTY_MAX, readKid),
+      };
+      const stage = readChoice(r, STAGES);
+      const terms = stage === 'gross' ? null : readTerms(r);
+      return { ...proposed, terms, bound: stage === 'bound' ? readBound(r) : null };
+    },
   },
   waiting: {
     prefix: 7,
@@ -368,12 +375,12 @@ const CODECS: { readonly [T in TableName]: EntryCodec<Entries[T]> } = {
     prefix: 13,
     write: (w, q) =>
       w
-        .u64(q.next)
+        .u64(q.nextPlace)
         .u64(q.releasedTo)
         .u64(q.passedAt)
         .u8(q.stirred ? 1 : 0),
     read: (r) => ({
-      next: r.u64(),
+      nextPlace: r.u64(),
       releasedTo: r.u64() as TimestampMs,
       passedAt: r.u64() as TimestampMs,
       stirred: readFlag(r),
@@ -441,26 +448,27 @@ function readLeg(reader: Reader): BoundLeg {
   };
 }
 
-function writeTerms(to: Layout, { priority, notBefore, cutoff, settleBy }: QueueTerms): void {
-  to.u8(PRIORITIES.indexOf(priority)).u64(notBefore).u64(cutoff).u64(settleBy);
+function writeTerms(to: Layout, { priority, notBefore, cancelUntil, cutoff, settleBy }: QueueTerms): void {
+  to.u8(PRIORITIES.indexOf(priority)).u64(notBefore).u64(cancelUntil).u64(cutoff).u64(settleBy);
 }
 function readTerms(reader: Reader): QueueTerms {
   return {
     priority: readChoice(reader, PRIORITIES),
     notBefore: reader.u64() as TimestampMs,
+    cancelUntil: reader.u64() as TimestampMs,
     cutoff: reader.u64() as TimestampMs,
     settleBy: reader.u64() as TimestampMs,
   };
 }
 
-function writeBound(to: Layout, { place, moved, leaving }: Bound): void {
-  to.u64(place).list(moved, (each, { party, priority }) => each.ascii(party).u8(PRIORITIES.indexOf(priority)));
+function writeBound(to: Layout, { place, priorities, leaving }: Bound): void {
+  to.u64(place).list(priorities, (each, { party, priority }) => each.ascii(party).u8(PRIORITIES.indexOf(priority)));
   to.list(leaving, (each, party) => each.ascii(party));
 }
 function readBound(reader: Reader): Bound {
   return {
     place: reader.u64(),
-    moved: reader.list(LEGS_MAX, (r) => ({ party: readBic(r), priority: readChoice(r, PRIORITIES) })),
+    priorities: reader.list(LEGS_MAX, (r) => ({ party: readBic(r), priority: readChoice(r, PRIORITIES) })),
     leaving: reader.list(2 * LEGS_MAX, readBic),
   };
 }

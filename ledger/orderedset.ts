@@ -1,7 +1,12 @@
 /**
  * An ordered set of texts that is persistent, so that each block on each branch has its own: a balanced search tree (AVL)
- * whose updates copy the way from the root. Each operation costs the depth.
+ * whose updates copy the way from the root. Each operation costs the depth, and listing what it lists besides.
  */
+
+/** A number in sixteen digits, so that texts ascend with it. */
+export const ascendingText = (value: number): string => String(value).padStart(16, '0');
+/** The number that a text begins with. */
+export const leadingNumber = (text: string): number => Number(text.slice(0, 16));
 
 interface Entry {
   readonly text: string;

@@ -41,7 +41,7 @@ export class Posting {
   readonly #skewMs: number;
   readonly #receipts: Receipt[] = [];
   readonly #leaves: Hash[] = [];
-  /** Settlements registered in this block and not ended, in that order. They join the state's only if they stay open. */
+  /** Settlements registered in this block and neither bound nor ended, in that order. They join the state's only if they stay open. */
   readonly fresh = new Map<string, Settlement>();
   /** What became bound in this block and did not settle at once; its receipt is given when the block is done. */
   readonly bound: InstructionDigest[] = [];
@@ -69,13 +69,14 @@ export class Posting {
    * Remembers an instruction's id with its result so far, without a receipt; answers until when. A record never goes to an
    * earlier hour than the one that it takes the place of: replayed hour by hour, the later writing of a key must come last.
    */
-  remember({ digest, initiator, id, kind }: Named, code: ResultCode, end: TimestampMs): TimestampMs {
+  remember(named: Named & Partial<Pick<Settlement, 'since'>>, code: ResultCode, end: TimestampMs): TimestampMs {
+    const { digest, initiator, id, kind } = named;
     const { height, time } = this.at;
-    const record = this.state.record(initiator, id);
+    const record = this.state.memory.record(initiator, id);
     // One whose time is over may be gone from the store, or not yet: nothing may hang on that.
     const known = record !== undefined && time <= record.until ? record : null;
     // What ends later has used its id all along.
-    const since = known?.digest === digest ? known.since : time;
+    const since = named.since ?? (known?.digest === digest ? known.since : time);
     const until = Math.max(end, known?.until ?? 0) as TimestampMs;
     this.state.memory.setRecord({ digest, initiator, id, kind, code, height, time, since, until });
     return until;
@@ -117,7 +118,7 @@ export class Posting {
     return mark !== undefined && this.at.time <= mark.until;
   }
 
-  /** Replaces an open settlement by one with more consents. */
+  /** Replaces an open settlement by one with more consents, or in which more have agreed to leave. */
   replace(settlement: Settlement): void {
     if (this.fresh.has(settlement.digest)) this.fresh.set(settlement.digest, settlement);
     else this.state.tables.settlements.set(settlement.digest, settlement);
@@ -133,8 +134,7 @@ export class Posting {
   /** Ends an open settlement with `code`; answers its receipt's leaf. */
   end(settlement: Settlement, code: ResultCode): Hash {
     if (!this.fresh.delete(settlement.digest)) this.state.closeSettlement(settlement);
-    const until = Math.max(settlement.until, this.horizon(this.at.time)) as TimestampMs;
-    return this.record(settlement, code, until);
+    return this.record(settlement, code, this.horizon(this.at.time));
   }
 
   /** Ends the open change with `code`. */

@@ -6,7 +6,6 @@ import { fromHex, toHex } from '../protocol/codec.js';
 import { type PublicKey, publicKeyOf } from '../protocol/crypto.js';
 import { hashPairs, type PairHasher, TAGS } from '../protocol/hash.js';
 import { ed25519Thumbprint } from '../protocol/instruction.js';
-import { PASS_MOVEMENTS_PER_MS } from '../protocol/limits.js';
 import type { Jwk } from '../protocol/payload.js';
 import { type StateProof, statePath, stateValueHash } from '../protocol/stateproof.js';
 import {
@@ -38,12 +37,12 @@ import {
   type EntryOf,
   encodeEntry,
   endOf,
+  isBound,
   type Liquidity,
   memberName,
   nameOfKey,
   type Parameters,
   type Participant,
-  type QueueMark,
   type RegisteredKey,
   type Settlement,
   stateKey,
@@ -53,7 +52,8 @@ import {
 import { layout } from './layout.js';
 import { HOUR_MS, type IdEntry, type IdRecord, listKey, Memory, type Recall } from './memory.js';
 import { EMPTY_SET, enter, first, type OrderedSet, strike } from './orderedset.js';
-import { Book } from './queue/book.js';
+import { QueueBook } from './queue/book.js';
+import { movementsAtMost } from './settlement/outline.js';
 import { Table } from './table.js';
 import { Tree, type TreeUpdate } from './tree.js';
 
@@ -87,12 +87,10 @@ export interface Changes {
 }
 
 export type Tables = { readonly [T in TableName]: Table<EntryOf<T>> };
-/** How many open settlements a party has begun, how many of its consents and withdrawals wait, how many nodes it has: counted, not stored. */
-interface Counts {
-  readonly open: Table<number>;
-  readonly waiting: Table<number>;
-  readonly nodes: Table<number>;
-}
+/** By party: open settlements that it has begun and accounts that they touch, its consents and withdrawals that wait, its nodes. */
+const COUNTED = ['open', 'openMovements', 'waiting', 'nodes'] as const;
+/** Counted, not stored. */
+type Counts = { readonly [C in (typeof COUNTED)[number]]: Table<number> };
 
 /** A node that may take part, as a validator or not, and whose it is. */
 export interface NodeKey {
@@ -107,8 +105,10 @@ export class State {
   readonly counts: Counts;
   /** Whose each node key is that is registered and not revoked, by the key in hex; derived from the keys. */
   readonly nodes: Table<Bic>;
-  /** Who is bound and has not settled; derived from the settlements. */
-  readonly book: Book;
+  /** Who is to pay in what is open, and who stands where in the queue; derived from the settlements. */
+  readonly queue: QueueBook;
+  /** Which open settlement has an initiator's id, by both; derived from the settlements. */
+  readonly openIds: Table<InstructionDigest>;
   readonly memory: Memory;
   readonly hasher: PairHasher;
   #parent: State | null;
@@ -122,7 +122,7 @@ export class State {
 
   private constructor(
     parent: State | null,
-    parts: Pick<State, 'tables' | 'counts' | 'nodes' | 'book' | 'memory' | 'hasher'>,
+    parts: Pick<State, 'tables' | 'counts' | 'nodes' | 'queue' | 'openIds' | 'memory' | 'hasher'>,
     tree: Tree,
     agenda: OrderedSet,
   ) {
@@ -130,7 +130,8 @@ export class State {
     this.tables = parts.tables;
     this.counts = parts.counts;
     this.nodes = parts.nodes;
-    this.book = parts.book;
+    this.queue = parts.queue;
+    this.openIds = parts.openIds;
     this.memory = parts.memory;
     this.hasher = parts.hasher;
     this.#tree = tree;
@@ -194,7 +195,7 @@ export class State {
     for (const [, key] of state.tables.keys.entries()) state.#countNode(key);
     const change = state.openChange();
     if (change !== null) state.schedule(changeDue(change));
-    for (const [, settlement] of state.tables.settlements.entries()) state.#note(settlement);
+    for (const [, settlement] of state.tables.settlements.entries()) state.#note(settlement, 1);
     for (const [, { settlement, items }] of state.tables.waiting.entries()) {
       for (const item of items) {
         state.schedule({ kind: 'unmatched', time: item.expires, settlement, instruction: item.digest });
@@ -210,10 +211,11 @@ export class State {
 
   static #empty(recall: Recall, hasher: PairHasher): State {
     const tables = Object.fromEntries(TABLE_NAMES.map((name) => [name, Table.over(new Map())])) as unknown as Tables;
-    const empty = () => Table.over(new Map<string, number>());
-    const counts = { open: empty(), waiting: empty(), nodes: empty() };
+    const counts = countsOf(() => Table.over(new Map<string, number>()));
     const nodes = Table.over(new Map<string, Bic>());
-    const parts = { tables, counts, nodes, book: Book.empty(), memory: new Memory(recall), hasher };
+    const openIds = Table.over(new Map<string, InstructionDigest>());
+    const queue = QueueBook.over(tables.queue);
+    const parts = { tables, counts, nodes, queue, openIds, memory: new Memory(recall), hasher };
     return new State(null, parts, Tree.empty(hasher), EMPTY_SET);
   }
 
@@ -223,16 +225,14 @@ export class State {
     const tables = Object.fromEntries(
       TABLE_NAMES.map((name) => [name, this.tables[name].child()]),
     ) as unknown as Tables;
-    const { counts: counted, nodes } = this;
-    const counts = { open: counted.open.child(), waiting: counted.waiting.child(), nodes: counted.nodes.child() };
-    const { hasher } = this;
     const parts = {
       tables,
-      counts,
-      nodes: nodes.child(),
-      book: this.book.child(),
+      counts: countsOf((counted) => this.counts[counted].child()),
+      nodes: this.nodes.child(),
+      queue: this.queue.child(tables.queue),
+      openIds: this.openIds.child(),
       memory: this.memory.child(),
-      hasher,
+      hasher: this.hasher,
     };
     return new State(this, parts, this.#tree, this.#agenda);
   }
@@ -284,11 +284,7 @@ export class State {
     assert(!this.#committed, 'a state is committed once');
     assert(this.#parent === null || this.#parent.#committed, 'parents are committed first');
     for (const table of TABLE_NAMES) this.tables[table].fold();
-    this.counts.open.fold();
-    this.counts.waiting.fold();
-    this.counts.nodes.fold();
-    this.nodes.fold();
-    this.book.fold();
+    for (const part of this.#derived()) part.fold();
     this.memory.release();
     this.#changes = NO_CHANGES;
     this.#parent = null;
@@ -408,7 +404,25 @@ export class State {
   }
   /** What is remembered under an initiator's id, if it is still on disk; past its `until` it no longer counts. */
   record(initiator: Bic, id: Uetr): IdRecord | undefined {
-    return this.memory.record(initiator, id);
+    const record = this.memory.record(initiator, id);
+    const digest = this.openIds.get(initiator + id);
+    const open = digest === undefined ? undefined : this.openSettlement(digest);
+    if (open === undefined) return record;
+    // What is open has its id for as long, also where its record's time is over.
+    const until = Math.max(record?.until ?? 0, endOf(open)) as TimestampMs;
+    if (record?.digest === digest) return { ...record, until } as IdRecord;
+    return { ...open, code: this.standingOf(open), height: 0 as Height, time: open.since, until };
+  }
+  /** How an open settlement stands, as a receipt would say it. */
+  standingOf(settlement: Settlement): 'proposed' | 'scheduled' | 'queued' {
+    if (!isBound(settlement)) return 'proposed';
+    return this.queue.isQueued(settlement) ? 'queued' : 'scheduled';
+  }
+  /** A settlement that is known to be open and bound. */
+  boundSettlement(digest: InstructionDigest): BoundSettlement {
+    const settlement = this.openSettlement(digest);
+    assert(settlement !== undefined && isBound(settlement), 'what is in the queue is open and bound');
+    return settlement;
   }
 
   /** A proof that an entry is there with its value, or that there is none of that name. */
@@ -424,15 +438,10 @@ export class State {
   /** The least block time at which something is due, or null. */
   nextTrigger(): TimestampMs | null {
     const due = this.nextDue();
-    const times = [due === null ? null : due.time + 1, this.book.nextScheduled()?.notBefore ?? null, this.nextPass()];
+    const scheduled = this.queue.nextScheduled();
+    const times = [due === null ? null : due.time + 1, scheduled?.notBefore ?? null, this.queue.nextPass()];
     const known = times.filter((time) => time !== null);
     return known.length === 0 ? null : (Math.min(...known) as TimestampMs);
-  }
-  /** The least block time at which a pass through the queue is due, or null. A longer queue has them at a longer pace. */
-  nextPass(): TimestampMs | null {
-    const { stirred, passedAt } = this.queueMark;
-    if (!stirred || this.book.queuedMovements === 0) return null;
-    return (passedAt + Math.ceil(this.book.queuedMovements / PASS_MOVEMENTS_PER_MS)) as TimestampMs;
   }
   nextDue(): Due | null {
     const text = first(this.#agenda);
@@ -448,47 +457,34 @@ export class State {
   /** Puts an open settlement among the open ones, with the trigger that ends it. */
   open(settlement: Settlement): void {
     this.tables.settlements.set(settlement.digest, settlement);
-    this.#note(settlement);
+    this.#note(settlement, 1);
   }
   closeSettlement(settlement: Settlement): void {
     this.tables.settlements.delete(settlement.digest);
-    this.unschedule(lapseOf(settlement));
-    bump(this.counts.open, settlement.initiator, -1);
-    if (!isBound(settlement)) return this.book.unpropose(settlement);
-    const isDue = this.isDue(settlement);
-    this.book.remove(settlement, isDue);
-    // It may have been in the way of others.
-    if (isDue) this.stir();
+    this.#note(settlement, -1);
   }
-  #note(settlement: Settlement): void {
-    this.schedule(lapseOf(settlement));
-    bump(this.counts.open, settlement.initiator, 1);
-    if (isBound(settlement)) this.book.add(settlement, this.isDue(settlement));
-    else this.book.propose(settlement);
+  #note(settlement: Settlement, by: 1 | -1): void {
+    const { digest, initiator, id } = settlement;
+    const lapse: Due = { kind: 'lapse', time: endOf(settlement), settlement: digest };
+    bump(this.counts.open, initiator, by);
+    bump(this.counts.openMovements, initiator, by * movementsAtMost(settlement));
+    if (by === 1) {
+      this.openIds.set(initiator + id, digest);
+      this.schedule(lapse);
+      this.queue.open(settlement);
+    } else {
+      this.openIds.delete(initiator + id);
+      this.unschedule(lapse);
+      this.queue.close(settlement);
+    }
   }
-
-  get queueMark(): QueueMark {
-    return this.tables.queue.get('') ?? NO_QUEUE;
-  }
-  markQueue(change: Partial<QueueMark>): void {
-    this.tables.queue.set('', { ...this.queueMark, ...change });
-  }
-  /** Whether a bound settlement stands in the queue, its time having come. */
-  isDue({ terms }: BoundSettlement): boolean {
-    return terms.notBefore <= this.queueMark.releasedTo;
-  }
-  /** Gives a bound settlement other priorities, in what parties pay. */
-  move(settlement: BoundSettlement, moved: BoundSettlement['bound']['moved']): void {
-    const next: BoundSettlement = { ...settlement, bound: { ...settlement.bound, moved } };
-    const isDue = this.isDue(settlement);
-    this.book.remove(settlement, isDue);
+  /** Puts other priorities in the place of a bound settlement's. */
+  reprioritise(settlement: BoundSettlement, priorities: BoundSettlement['bound']['priorities']): void {
+    const next: BoundSettlement = { ...settlement, bound: { ...settlement.bound, priorities } };
+    this.queue.close(settlement);
     this.tables.settlements.set(next.digest, next);
-    this.book.add(next, isDue);
-    if (isDue) this.stir();
-  }
-  /** Something has changed that may let a settlement of the queue through. */
-  stir(): void {
-    if (!this.queueMark.stirred && this.book.queuedMovements > 0) this.markQueue({ stirred: true });
+    this.queue.open(next);
+    if (this.queue.isQueued(next)) this.queue.stir();
   }
 
   /** Lists of buckets that this layer dropped, and of all earlier ones. */
@@ -501,33 +497,19 @@ export class State {
 
   #close(): void {
     for (const table of TABLE_NAMES) this.tables[table].freeze();
-    this.counts.open.freeze();
-    this.counts.waiting.freeze();
-    this.counts.nodes.freeze();
-    this.nodes.freeze();
-    this.book.freeze();
+    for (const part of this.#derived()) part.freeze();
+  }
+  #derived(): readonly { fold(): void; freeze(): void }[] {
+    return [...COUNTED.map((counted) => this.counts[counted]), this.nodes, this.queue, this.openIds];
   }
 }
 
 const NO_LIQUIDITY: Liquidity = { isFifo: false, urgent: 0n as AmountMinor, high: 0n as AmountMinor };
 
-const NO_QUEUE: QueueMark = {
-  next: 0,
-  releasedTo: 0 as TimestampMs,
-  passedAt: 0 as TimestampMs,
-  stirred: false,
-};
+const countsOf = (make: (counted: keyof Counts) => Table<number>): Counts =>
+  Object.fromEntries(COUNTED.map((counted) => [counted, make(counted)])) as Counts;
 
-const isBound = (settlement: Settlement): settlement is BoundSettlement =>
-  settlement.bound !== null && settlement.terms !== null;
-
-const lapseOf = (settlement: Settlement): Due => ({
-  kind: 'lapse',
-  time: endOf(settlement),
-  settlement: settlement.digest,
-});
-
-export function bump(counts: Table<number>, party: Bic, by: 1 | -1): void {
+export function bump(counts: Table<number>, party: Bic, by: number): void {
   const count = (counts.get(party) ?? 0) + by;
   if (count === 0) counts.delete(party);
   else counts.set(party, count);

@@ -5,7 +5,6 @@ import { concat, hashPairs } from '../protocol/hash.js';
 import { hashOfNode } from '../protocol/snapshot.js';
 import { stateLeaf, statePath, stateValueHash, verifyStateProof } from '../protocol/stateproof.js';
 import { type Hash, ZERO_HASH } from '../protocol/types.js';
-import { EMPTY_SET, enter, first, type OrderedSet, strike } from './orderedset.js';
 import { prefixOf, subtreeHash, Tree } from './tree.js';
 
 type Content = ReadonlyMap<string, string>;
@@ -114,34 +113,5 @@ t.test('a hasher may hand back bytes at any offset; a batch names a path once', 
   t.equal(Tree.empty(shifted).update(updates).root, Tree.empty().update(updates).root);
   t.equal(Tree.empty().root, ZERO_HASH);
   t.throws(() => Tree.empty().update([updates[0]!, updates[0]!]), /names a path once/);
-  t.end();
-});
-
-t.test('an ordered set keeps its order, and old versions of it stay', (t) => {
-  const steps = fc.array(fc.tuple(fc.boolean(), fc.integer({ min: 0, max: 99 })), { maxLength: 300 });
-  fc.assert(
-    fc.property(steps, (actions) => {
-      let set: OrderedSet = EMPTY_SET;
-      const model = new Set<string>();
-      const past: [OrderedSet, string[]][] = [];
-      for (const [adds, number] of actions) {
-        const text = String(number).padStart(2, '0');
-        set = adds ? enter(set, text) : strike(set, text);
-        if (adds) model.add(text);
-        else model.delete(text);
-        past.push([set, [...model].sort()]);
-      }
-      for (const [version, texts] of past.filter((_, at) => at % 50 === 0)) {
-        let rest = version;
-        for (const text of texts) {
-          if (first(rest) !== text) throw new Error('out of order');
-          rest = strike(rest, text);
-        }
-        if (rest !== null) throw new Error('left over');
-      }
-      if (set !== null && set.height > 1.45 * Math.log2(model.size + 2)) throw new Error('unbalanced');
-    }),
-    { numRuns: 100 },
-  );
   t.end();
 });

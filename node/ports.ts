@@ -206,6 +206,8 @@ export interface BalanceView {
   readonly asset: string;
   readonly balance: string;
 }
+/** Entries of a page. */
+export const QUEUE_PAGE_ENTRIES_MAX = 50;
 /** A settlement that a party pays in, and that has not ended. Amounts are decimal texts. */
 export interface OpenSettlementView {
   readonly digest: string;
@@ -217,19 +219,20 @@ export interface OpenSettlementView {
     readonly asset: string;
     readonly amount: string;
   }[];
-  readonly cancelUntil: TimestampMs;
 }
 /** One that lacks a consent. */
 export interface ProposalView extends OpenSettlementView {
   readonly missing: readonly string[];
+  readonly consentUntil: TimestampMs;
 }
 /** One that is bound. */
 export interface QueuedView extends OpenSettlementView {
-  /** From 1: among what the party pays in, the most urgent first. */
+  /** From 1: among what the party is bound to pay in, scheduled or in the queue, the most urgent first. */
   readonly position: number;
   readonly stage: 'scheduled' | 'queued';
   readonly priority: Priority;
   readonly notBefore: TimestampMs;
+  readonly cancelUntil: TimestampMs;
   readonly cutoff: TimestampMs;
   readonly settleBy: TimestampMs;
   /** Parties that have agreed to cancel. */
@@ -341,6 +344,7 @@ export interface NodeService {
   balances(party: string): { readonly height: number; readonly balances: readonly BalanceView[] } | null;
   /** What a party is bound to pay in: a page after a cursor that an earlier one gave. Null of a party that is not there. */
   queue(party: string, after: string | undefined): Page<QueuedView> | null;
+  /** What a party is asked to pay in and lacks a consent, likewise. */
   proposals(party: string, after: string | undefined): Page<ProposalView> | null;
   assets(): { readonly height: number; readonly assets: readonly AssetView[] };
   participants(): { readonly height: number; readonly participants: readonly ParticipantView[] };

@@ -1,5 +1,5 @@
 /** The dates of a settlement: which there are, what they are by default, and the order that they must have. */
-import { SETTLE_WITHIN_MS_MAX, VALIDITY_MS_MAX } from './limits.js';
+import { CONSENT_PAST_EXPIRES_MS_MAX, SETTLE_WITHIN_MS_MAX } from './limits.js';
 import type { PayloadOf } from './payload.js';
 import { type Refusal, refuse } from './refusal.js';
 import type { TimestampMs } from './types.js';
@@ -11,15 +11,18 @@ export interface Validity {
   readonly expiresMs: TimestampMs;
 }
 
+/** Each end is the last moment that counts, in block time. */
 export interface SettlementDates {
-  /** It settles then at the earliest. */
-  readonly notBefore: TimestampMs;
-  /** Until then consents count, and each party leaves alone. */
-  readonly cancelUntil: TimestampMs;
+  /** Until then consents count; while one is missing each party leaves alone. */
+  readonly consentUntilMs: TimestampMs;
+  /** Until then each party leaves alone, also when it is bound. */
+  readonly cancelUntilMs: TimestampMs;
   /** Until then all parties together cancel; from then on it is irrevocable. */
-  readonly cutoff: TimestampMs;
+  readonly cutoffMs: TimestampMs;
+  /** It settles then at the earliest. */
+  readonly notBeforeMs: TimestampMs;
   /** Until then it settles. */
-  readonly settleBy: TimestampMs;
+  readonly settleByMs: TimestampMs;
 }
 
 export const notATime = (pointer: string, text: string): Refusal =>
@@ -27,8 +30,6 @@ export const notATime = (pointer: string, text: string): Refusal =>
 
 const outOfOrder = (member: string, detail: string): Refusal => refuse('dates_out_of_order', `/${member}`, detail);
 
-type DateName = keyof SettlementDates;
-type Given = Partial<Record<DateName, TimestampMs>>;
 type Read = { readonly ok: true; readonly dates: SettlementDates } | Refusal;
 
 /**
@@ -36,40 +37,48 @@ type Read = { readonly ok: true; readonly dates: SettlementDates } | Refusal;
  * `dates_out_of_order` what breaks issued < cancelUntil <= cutoff <= settleBy, notBefore < settleBy, or their bounds.
  */
 export function readDates(payload: PayloadOf<'settle'>, validity: Validity): Read {
-  const given: Given = {};
-  const members: Readonly<Record<string, unknown>> = payload;
+  return payload.mode === 'gross' ? readGross(payload, validity) : readQueue(payload, validity);
+}
+
+/** What settles when it is bound has one date alone. */
+function readGross(
+  { cancelUntil: text }: Extract<PayloadOf<'settle'>, { mode: 'gross' }>,
+  { issuedMs, expiresMs }: Validity,
+): Read {
+  const given = text === undefined ? expiresMs : parseTime(text);
+  if (given === null) return notATime('/cancelUntil', text as string);
+  if (given <= issuedMs) return outOfOrder('cancelUntil', 'must be later than issued');
+  if (given > expiresMs + CONSENT_PAST_EXPIRES_MS_MAX)
+    return outOfOrder('cancelUntil', `must be within ${CONSENT_PAST_EXPIRES_MS_MAX / 3_600_000} hours of expires`);
+  const dates = { consentUntilMs: given, cancelUntilMs: given, cutoffMs: given };
+  return { ok: true, dates: { ...dates, notBeforeMs: issuedMs, settleByMs: given } };
+}
+
+function readQueue(payload: Extract<PayloadOf<'settle'>, { mode: 'queue' }>, { issuedMs, expiresMs }: Validity): Read {
+  const given: { notBefore?: TimestampMs; cancelUntil?: TimestampMs; cutoff?: TimestampMs; settleBy?: TimestampMs } =
+    {};
   for (const name of ['notBefore', 'cancelUntil', 'cutoff', 'settleBy'] as const) {
-    const text = members[name];
-    if (typeof text !== 'string') continue;
+    const text = payload[name];
+    if (text === undefined) continue;
     const time = parseTime(text);
     if (time === null) return notATime(`/${name}`, text);
     given[name] = time;
   }
-  return payload.mode === 'gross' ? readGross(given, validity) : readQueue(given, validity);
-}
-
-/** What settles when it is bound has one date alone. */
-function readGross({ cancelUntil: given }: Given, { issuedMs, expiresMs }: Validity): Read {
-  const cancelUntil = given ?? expiresMs;
-  if (cancelUntil <= issuedMs) return outOfOrder('cancelUntil', 'must be later than issued');
-  if (cancelUntil > expiresMs + VALIDITY_MS_MAX)
-    return outOfOrder('cancelUntil', `must be within ${VALIDITY_MS_MAX / 3_600_000} hours of expires`);
-  return { ok: true, dates: { notBefore: issuedMs, cancelUntil, cutoff: cancelUntil, settleBy: cancelUntil } };
-}
-
-function readQueue(given: Given, { issuedMs, expiresMs }: Validity): Read {
-  const settleBy = given.settleBy ?? expiresMs;
-  const cancelUntil = given.cancelUntil ?? (Math.min(expiresMs, settleBy) as TimestampMs);
-  const cutoff = given.cutoff ?? cancelUntil;
-  const notBefore = given.notBefore ?? issuedMs;
-  if (settleBy <= issuedMs) return outOfOrder('settleBy', 'must be later than issued');
-  if (settleBy > issuedMs + SETTLE_WITHIN_MS_MAX)
+  const settleByMs = given.settleBy as TimestampMs;
+  const cancelUntilMs = given.cancelUntil ?? earlier(expiresMs, settleByMs);
+  const cutoffMs = given.cutoff ?? cancelUntilMs;
+  const notBeforeMs = given.notBefore ?? issuedMs;
+  if (settleByMs <= issuedMs) return outOfOrder('settleBy', 'must be later than issued');
+  if (settleByMs > issuedMs + SETTLE_WITHIN_MS_MAX)
     return outOfOrder('settleBy', `must be within ${SETTLE_WITHIN_MS_MAX / 86_400_000} days of issued`);
-  if (cancelUntil <= issuedMs) return outOfOrder('cancelUntil', 'must be later than issued');
-  if (cutoff < cancelUntil)
-    return outOfOrder('cutoff', 'must not be earlier than cancelUntil, which is by default `expires`');
-  if (cutoff > settleBy)
+  if (cancelUntilMs <= issuedMs) return outOfOrder('cancelUntil', 'must be later than issued');
+  if (cutoffMs < cancelUntilMs)
+    return outOfOrder('cutoff', 'must not be earlier than cancelUntil, by default the earlier of expires and settleBy');
+  if (cutoffMs > settleByMs)
     return outOfOrder(given.cutoff === undefined ? 'cancelUntil' : 'cutoff', 'must not be later than settleBy');
-  if (notBefore >= settleBy) return outOfOrder('notBefore', 'must be earlier than settleBy');
-  return { ok: true, dates: { notBefore, cancelUntil, cutoff, settleBy } };
+  if (notBeforeMs >= settleByMs) return outOfOrder('notBefore', 'must be earlier than settleBy');
+  const consentUntilMs = earlier(cancelUntilMs, (expiresMs + CONSENT_PAST_EXPIRES_MS_MAX) as TimestampMs);
+  return { ok: true, dates: { consentUntilMs, cancelUntilMs, cutoffMs, notBeforeMs, settleByMs } };
 }
+
+const earlier = (a: TimestampMs, b: TimestampMs): TimestampMs => (a < b ? a : b);

@@ -359,8 +359,8 @@ function checkKind(payload: Payload, validity: Validity): Checked {
   }
 }
 
-function checkSettle(payload: PayloadOf<'settle'>, dates: Validity): Refusal | null {
-  const read = readDates(payload, dates);
+function checkSettle(payload: PayloadOf<'settle'>, validity: Validity): Refusal | null {
+  const read = readDates(payload, validity);
   if (!read.ok) return read;
   for (const [index, { from, to, amount }] of payload.legs.entries()) {
     if (from === to) return refuse('malformed_leg', `/legs/${index}/to`, 'must be another party than from');

@@ -41,24 +41,26 @@ export const FRAME_BYTES_MAX = 2 * 1024 * 1024;
 export const PEER_QUEUE_BYTES_MAX = 16 * 1024 * 1024;
 export const SYNC_BLOCKS_MAX = 256;
 
+/** How far past `expires` consents may still come: what nobody is bound to does not stay for long. */
+export const CONSENT_PAST_EXPIRES_MS_MAX = 24 * 60 * 60 * 1000;
 /** From `issued` to `settleBy` at most: forwards of a year, with some days to spare. */
 export const SETTLE_WITHIN_MS_MAX = 400 * 24 * 60 * 60 * 1000;
 
-/** Settlements that one party may have open (proposed, waiting, queued). */
+/** Settlements that one party may have begun and that are open (proposed, scheduled, queued). */
 export const OPEN_SETTLEMENTS_PER_PARTY_MAX = 10_000;
+/** Accounts that a party's open settlements touch, each settlement counted by itself: what they hold of memory. */
+export const OPEN_MOVEMENTS_PER_PARTY_MAX = 40_000;
 /**
- * Movements (accounts that a settlement moves) of what is bound and has not settled, over all parties. It bounds what a
- * pass through the queue costs, and what one pass may settle.
+ * Movements (accounts that a settlement touches) of what is bound and has not settled, over all parties; past it each still
+ * has its assured share. It bounds what a pass through the queue costs, and what one block may let through.
  */
-export const QUEUE_MOVEMENTS_MAX = 200_000;
+export const QUEUE_MOVEMENTS_MAX = 100_000;
 /** Of it, in what one party pays in. */
-export const QUEUE_MOVEMENTS_PER_PAYER_MAX = 20_000;
+export const QUEUE_MOVEMENTS_PER_PAYER_MAX = 10_000;
 /** So many a party has room for even when others have taken all else. */
 export const QUEUE_MOVEMENTS_ASSURED = 1_000;
-/** Entries of the queue, or proposals, that one answer holds. */
-export const QUEUE_PAGE = 50;
-/** Movements for each millisecond of block time between two passes: a pass takes about a tenth of a core at most. */
-export const PASS_MOVEMENTS_PER_MS = 200;
+/** Movements for each millisecond of block time between two passes: a pass is to take about a tenth of a core at most. */
+export const PASS_MOVEMENTS_PER_MS = 70;
 /** Triggers (lapses) that run in one block. */
 export const TRIGGERS_PER_BLOCK_MAX = 1_000;
 /** Consents and withdrawals waiting for a settlement not yet ordered, per party. */
@@ -71,6 +73,9 @@ export const BUNDLE_CHAIN_MAX = 4_096;
 export const HANDOVERS_MAX = 10_000;
 
 assert(QUEUE_MOVEMENTS_ASSURED >= 2 * LEGS_MAX, 'a largest settlement has room in any queue');
+assert(QUEUE_MOVEMENTS_PER_PAYER_MAX <= OPEN_MOVEMENTS_PER_PARTY_MAX, 'what is bound is open');
+assert(QUEUE_MOVEMENTS_ASSURED <= QUEUE_MOVEMENTS_PER_PAYER_MAX, 'the share that is assured is a share');
+assert(QUEUE_MOVEMENTS_PER_PAYER_MAX <= QUEUE_MOVEMENTS_MAX, 'one payer does not fill the queue');
 assert(ITEM_BYTES_MAX <= BATCH_BYTES_MAX, 'a largest instruction fits a batch');
 assert(BATCH_BYTES_MAX + 1024 <= FRAME_BYTES_MAX, 'a full batch fits one frame');
 assert(FRAME_BYTES_MAX <= PEER_QUEUE_BYTES_MAX, 'a frame fits a queue');

@@ -20,7 +20,7 @@ export function asset(posting: Posting, ordered: Ordered, payload: PayloadOf<'as
   if (typeof judged !== 'string') {
     state.tables.assets.set(judged.asset, judged);
     // A higher cap lets an issuer pay more.
-    if (state.book.isDebited(accountName(judged.issuer, judged.asset))) state.stir();
+    if (state.queue.isDebited(accountName(judged.issuer, judged.asset))) state.queue.stir();
   }
   posting.conclude(instruction, typeof judged === 'string' ? judged : 'applied');
 }

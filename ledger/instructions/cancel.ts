@@ -1,14 +1,17 @@
-/** `cancel`: a party leaves a settlement, alone before its first cut-off, with all others before its second. */
+/** `cancel`: a party leaves a settlement, alone until its `cancelUntil`, with all others until its `cutoff`. */
 import type { PayloadOf } from '../../protocol/payload.js';
-import type { InstructionDigest } from '../../protocol/types.js';
+import type { Bic, InstructionDigest } from '../../protocol/types.js';
 import type { ResultCode } from '../codes.js';
-import { endOf, type Settlement } from '../entries.js';
+import { type BoundSettlement, isBound, type Settlement } from '../entries.js';
 import type { Ordered, Posting } from '../posting.js';
 import { screen } from '../rights.js';
 import { isParty } from '../settlement/bundle.js';
 import { resolveAll } from '../settlement/waiting.js';
 
-/** A suspended party may cancel too: it takes nothing on. Nothing waits for what is not ordered: `withdraw` does. */
+/**
+ * A suspended party may cancel too: it takes nothing on. Refuses with `not_queued` (no open settlement has the digest: a
+ * cancellation waits for nothing), `settlement_closed`, `not_a_party`, `already_consented` and `irrevocable`.
+ */
 export function cancel(posting: Posting, ordered: Ordered, payload: PayloadOf<'cancel'>): void {
   const { instruction } = ordered;
   if (screen(posting, posting.at.time, ordered) !== null) return;
@@ -17,24 +20,29 @@ export function cancel(posting: Posting, ordered: Ordered, payload: PayloadOf<'c
     const hasEnded = posting.hasEnded(payload.settlement as InstructionDigest);
     return posting.conclude(instruction, hasEnded ? 'settlement_closed' : 'not_queued');
   }
-  const left = [...(settlement.bound?.leaving ?? []), payload.initiator as Settlement['initiator']];
-  const code = judge(posting, settlement, payload.initiator, left);
+  const party = payload.initiator as Bic;
+  const code = isBound(settlement) ? judgeBound(posting, settlement, party) : judgeProposed(posting, settlement, party);
   posting.conclude(instruction, code);
   if (code === 'cancelled') {
     posting.end(settlement, 'cancelled');
     resolveAll(posting, settlement.digest);
-  } else if (code === 'cancel_agreed' && settlement.bound !== null) {
-    posting.replace({ ...settlement, bound: { ...settlement.bound, leaving: left } });
+  } else if (code === 'cancel_agreed' && isBound(settlement)) {
+    const { bound } = settlement;
+    posting.replace({ ...settlement, bound: { ...bound, leaving: [...bound.leaving, party] } });
   }
 }
 
-function judge({ at: { time } }: Posting, settlement: Settlement, party: string, left: readonly string[]): ResultCode {
-  const { legs, cancelUntil, terms, bound } = settlement;
-  if (time > endOf(settlement)) return 'settlement_closed';
+function judgeProposed({ at: { time } }: Posting, settlement: Settlement, party: Bic): ResultCode {
+  if (time > settlement.consentUntil) return 'settlement_closed';
+  return isParty(settlement.legs, party) ? 'cancelled' : 'not_a_party';
+}
+
+function judgeBound({ at: { time } }: Posting, { legs, terms, bound }: BoundSettlement, party: Bic): ResultCode {
+  if (time > terms.settleBy) return 'settlement_closed';
   if (!isParty(legs, party)) return 'not_a_party';
-  if (time <= cancelUntil) return 'cancelled';
-  // Past its first cut-off, what is open is bound.
-  if (terms === null || bound === null || time > terms.cutoff) return 'irrevocable';
-  if (bound.leaving.some((other) => other === party)) return 'already_consented';
-  return legs.every(({ from, to }) => left.includes(from) && left.includes(to)) ? 'cancelled' : 'cancel_agreed';
+  if (time <= terms.cancelUntil) return 'cancelled';
+  if (bound.leaving.includes(party)) return 'already_consented';
+  if (time > terms.cutoff) return 'irrevocable';
+  const hasLeft = (other: Bic): boolean => other === party || bound.leaving.includes(other);
+  return legs.every(({ from, to }) => hasLeft(from) && hasLeft(to)) ? 'cancelled' : 'cancel_agreed';
 }

@@ -6,7 +6,7 @@ import { endOf, type Settlement } from '../entries.js';
 import type { Ordered, Posting } from '../posting.js';
 import { screen, signerOf } from '../rights.js';
 import { addConsents, hasConsented, settleIfBound } from '../settlement/consent.js';
-import { outlineOf } from '../settlement/outline.js';
+import { isPayer } from '../settlement/outline.js';
 import { resolve, stale, wait, waitingFor } from '../settlement/waiting.js';
 import { consentToChange } from '../succession/change.js';
 
@@ -48,7 +48,7 @@ export function consentsThatWaited(posting: Posting): void {
 
 function judge(posting: Posting, settlement: Settlement, party: string): ResultCode {
   if (posting.at.time > endOf(settlement)) return 'settlement_closed';
-  if (!outlineOf(settlement).payers.some((payer) => payer === party)) return 'consent_not_required';
+  if (!isPayer(settlement, party)) return 'consent_not_required';
   const isThere = settlement.bound !== null || hasConsented(posting, settlement, party);
   return isThere ? 'already_consented' : 'consented';
 }

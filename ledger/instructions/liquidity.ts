@@ -16,7 +16,7 @@ export function liquidity(posting: Posting, ordered: Ordered, payload: PayloadOf
   if (typeof judged === 'string') return;
   const name = accountName(payload.initiator, payload.asset);
   state.tables.liquidity.set(name, judged);
-  if (state.book.isDebited(name)) state.stir();
+  if (state.queue.isDebited(name)) state.queue.stir();
 }
 
 function judge(state: State, { initiator, asset, order, reserved }: PayloadOf<'liquidity'>): Liquidity | ResultCode {

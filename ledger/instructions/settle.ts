@@ -1,15 +1,15 @@
 /** `settle`: a bundle of legs, registered without effect, then settled when every required consent is there. */
 import { readDates } from '../../protocol/dates.js';
 import type { Instruction } from '../../protocol/instruction.js';
-import { OPEN_SETTLEMENTS_PER_PARTY_MAX } from '../../protocol/limits.js';
 import type { Leg, PayloadOf } from '../../protocol/payload.js';
-import { type AmountMinor, type AssetCode, assert, type Bic } from '../../protocol/types.js';
+import { type AmountMinor, type AssetCode, assert, type Bic, type TimestampMs } from '../../protocol/types.js';
 import { parseAmount } from '../../protocol/values.js';
 import { RESULT_CODES, type ResultCode } from '../codes.js';
 import type { BoundLeg, Settlement } from '../entries.js';
 import { namedOf, type Ordered, type Posting } from '../posting.js';
 import { screen } from '../rights.js';
 import { addConsents, settleIfBound } from '../settlement/consent.js';
+import { hasRoom } from '../settlement/room.js';
 import { resolveAll } from '../settlement/waiting.js';
 import type { State } from '../state.js';
 
@@ -21,7 +21,7 @@ export function register(posting: Posting, ordered: Ordered, payload: PayloadOf<
   if (typeof read !== 'string') {
     posting.fresh.set(read.digest, read);
     // Remembered at once, so that another payload under the same id later in this block finds it.
-    posting.remember(read, 'proposed', read.until);
+    posting.remember(read, 'proposed', consentHorizon(posting, read));
     return;
   }
   posting.conclude(instruction, read);
@@ -34,21 +34,20 @@ export function register(posting: Posting, ordered: Ordered, payload: PayloadOf<
  */
 export function consentBySignature(posting: Posting, { instruction, signed }: Ordered): void {
   const settlement = posting.settlement(instruction.digest);
-  if (settlement === undefined || settlement.bound !== null || posting.at.time > settlement.cancelUntil) return;
+  if (settlement === undefined || settlement.bound !== null || posting.at.time > settlement.consentUntil) return;
   settleIfBound(posting, addConsents(posting, settlement, signed));
 }
 
 /** Opens what this block registered and has not ended, within the initiator's bound. */
 export function openRest(posting: Posting): void {
   for (const settlement of [...posting.fresh.values()]) {
-    const count = posting.state.counts.open.get(settlement.initiator) ?? 0;
-    if (count >= OPEN_SETTLEMENTS_PER_PARTY_MAX) {
+    if (!hasRoom(posting.state, settlement)) {
       posting.end(settlement, 'too_many_open');
       continue;
     }
     posting.fresh.delete(settlement.digest);
     posting.state.open(settlement);
-    posting.record(settlement, 'proposed', settlement.until);
+    posting.record(settlement, 'proposed', consentHorizon(posting, settlement));
   }
 }
 
@@ -62,13 +61,24 @@ function readSettlement(
   if (typeof legs === 'string') return legs;
   const read = readDates(payload, instruction);
   assert(read.ok, 'dates of a parsed instruction are in order');
-  const { cancelUntil, notBefore, cutoff, settleBy } = read.dates;
-  if (at.time > cancelUntil) return 'lapsed';
+  const { consentUntilMs, cancelUntilMs, cutoffMs, notBeforeMs, settleByMs } = read.dates;
+  if (at.time > consentUntilMs) return 'lapsed';
   const terms =
-    payload.mode === 'gross' ? null : { priority: payload.priority ?? 'normal', notBefore, cutoff, settleBy };
-  const until = posting.horizon(Math.max(instruction.expiresMs, settleBy));
-  return { ...namedOf(instruction), legs, cancelUntil, terms, bound: null, consents: [], until };
+    payload.mode === 'gross'
+      ? null
+      : {
+          priority: payload.priority ?? 'normal',
+          notBefore: notBeforeMs,
+          cancelUntil: cancelUntilMs,
+          cutoff: cutoffMs,
+          settleBy: settleByMs,
+        };
+  const named = namedOf(instruction);
+  return { ...named, legs, consentUntil: consentUntilMs, since: at.time, terms, bound: null, consents: [] };
 }
+
+/** How long what lacks a consent is remembered at least: while it is open its id is taken in any case. */
+const consentHorizon = (posting: Posting, { consentUntil }: Settlement): TimestampMs => posting.horizon(consentUntil);
 
 /** The legs with their amounts in minor units, or the refusal of the highest precedence that any of them meets. */
 function readLegs(state: State, { legs, initiator }: PayloadOf<'settle'>): BoundLeg[] | ResultCode {

@@ -1,56 +1,89 @@
 /**
- * Who stands in the queue, and who waits for its time: derived from the settlements that are bound, in layers like the
- * state, so that nothing on the way of a payment, and no pass, has to look at what is open besides.
+ * What is open, by who is to pay in it, and who stands where in the queue: derived from the settlements, in layers like
+ * the state, so that neither a payment nor a pass has to look at what is open besides.
  */
+import { PASS_MOVEMENTS_PER_MS } from '../../protocol/limits.js';
 import { PRIORITIES } from '../../protocol/payload.js';
-import type { Bic, InstructionDigest, TimestampMs } from '../../protocol/types.js';
-import type { BoundSettlement, Settlement } from '../entries.js';
-import { EMPTY_SET, enter, first, type OrderedSet, strike, textsOf } from '../orderedset.js';
+import { assert, type Bic, type InstructionDigest, type TimestampMs } from '../../protocol/types.js';
+import { type BoundSettlement, isBound, type QueueMark, type Settlement } from '../entries.js';
+import {
+  ascendingText,
+  EMPTY_SET,
+  enter,
+  first,
+  leadingNumber,
+  type OrderedSet,
+  strike,
+  textsOf,
+} from '../orderedset.js';
 import { type Movement, outlineOf } from '../settlement/outline.js';
 import { Table } from '../table.js';
 
-/** How many settlements in the queue debit an account, by priority. */
-type Tally = readonly [urgent: number, high: number, normal: number];
+/** How many settlements in the queue debit an account, by tier. */
+type Tally = readonly number[];
 
-/** How urgent a settlement is in what a party pays, as its place among PRIORITIES: less is more urgent. */
+/** How urgent a settlement is in what a party pays, as its place among PRIORITIES: a lower tier goes first. */
 export const tierOf = ({ terms, bound }: BoundSettlement, party: Bic): number =>
-  PRIORITIES.indexOf(bound.moved.find((move) => move.party === party)?.priority ?? terms.priority);
+  PRIORITIES.indexOf(bound.priorities.find((given) => given.party === party)?.priority ?? terms.priority);
 
-const number16 = (value: number): string => String(value).padStart(16, '0');
-const atPlace = ({ bound, digest }: BoundSettlement): string => `${number16(bound.place)} ${digest}`;
-const atTime = ({ terms, digest }: BoundSettlement): string => `${number16(terms.notBefore)} ${digest}`;
+const atPlace = ({ bound, digest }: BoundSettlement): string => `${ascendingText(bound.place)} ${digest}`;
+const atTime = (settlement: BoundSettlement): string =>
+  `${ascendingText(settlement.terms.notBefore)} ${atPlace(settlement)}`;
 const digestIn = (text: string): InstructionDigest => text.slice(text.lastIndexOf(' ') + 1) as InstructionDigest;
 
-export class Book {
+const NOT_YET: QueueMark = {
+  nextPlace: 0,
+  releasedTo: 0 as TimestampMs,
+  passedAt: 0 as TimestampMs,
+  stirred: false,
+};
+
+/** What a layer hands on to the next as it is. */
+interface Standing {
+  /** What is in the queue, by place. */
+  readonly queued: OrderedSet;
+  /** What waits for its time, by that and then by place. */
+  readonly scheduled: OrderedSet;
+  /** What is bound, by payer, then by how urgent it is to that one, then by place. */
+  readonly bound: OrderedSet;
+  /** What lacks a consent, by payer and then by digest. */
+  readonly proposed: OrderedSet;
+  /** Movements of what is bound, and of what of that is in the queue; of each settlement once. */
+  readonly boundMovements: number;
+  readonly queuedMovements: number;
+}
+const NOTHING: Standing = {
+  queued: EMPTY_SET,
+  scheduled: EMPTY_SET,
+  bound: EMPTY_SET,
+  proposed: EMPTY_SET,
+  boundMovements: 0,
+  queuedMovements: 0,
+};
+
+export class QueueBook {
+  /** The state's own entry of the queue. */
+  readonly #marks: Table<QueueMark>;
   /** By account. */
   readonly #tallies: Table<Tally>;
-  /** By payer: movements of all that is bound; under the empty name those of everybody, each settlement once. */
+  /** Movements of what a party is bound to pay in. */
   readonly #reserved: Table<number>;
-  /** By place. */
-  #queued: OrderedSet;
-  /** By the time that they wait for. */
-  #scheduled: OrderedSet;
-  /** All that is bound, by payer and then by place. */
-  #byPayer: OrderedSet;
-  /** All that lacks a consent, by who is to pay and then by digest. */
-  #proposed: OrderedSet;
-  #queuedMovements: number;
+  #standing: Standing;
 
-  private constructor(tallies: Table<Tally>, reserved: Table<number>, from: Book | null) {
+  private constructor(marks: Table<QueueMark>, tallies: Table<Tally>, reserved: Table<number>, standing: Standing) {
+    this.#marks = marks;
     this.#tallies = tallies;
     this.#reserved = reserved;
-    this.#queued = from === null ? EMPTY_SET : from.#queued;
-    this.#scheduled = from === null ? EMPTY_SET : from.#scheduled;
-    this.#byPayer = from === null ? EMPTY_SET : from.#byPayer;
-    this.#proposed = from === null ? EMPTY_SET : from.#proposed;
-    this.#queuedMovements = from === null ? 0 : from.#queuedMovements;
+    this.#standing = standing;
   }
 
-  static empty(): Book {
-    return new Book(Table.over(new Map<string, Tally>()), Table.over(new Map<string, number>()), null);
+  static over(marks: Table<QueueMark>): QueueBook {
+    const [tallies, reserved] = [Table.over(new Map<string, Tally>()), Table.over(new Map<string, number>())];
+    return new QueueBook(marks, tallies, reserved, NOTHING);
   }
-  child(): Book {
-    return new Book(this.#tallies.child(), this.#reserved.child(), this);
+  /** A layer over this one, with the next layer of the state's entry. */
+  child(marks: Table<QueueMark>): QueueBook {
+    return new QueueBook(marks, this.#tallies.child(), this.#reserved.child(), this.#standing);
   }
   freeze(): void {
     this.#tallies.freeze();
@@ -61,58 +94,105 @@ export class Book {
     this.#reserved.fold();
   }
 
-  /** Takes in what lacks a consent. */
-  propose(settlement: Settlement): void {
-    for (const payer of outlineOf(settlement).payers)
-      this.#proposed = enter(this.#proposed, `${payer} ${settlement.digest}`);
+  get mark(): QueueMark {
+    return this.#marks.get('') ?? NOT_YET;
   }
-  /** Lets go of what has ended, or is bound from now on. */
-  unpropose(settlement: Settlement): void {
-    for (const payer of outlineOf(settlement).payers)
-      this.#proposed = strike(this.#proposed, `${payer} ${settlement.digest}`);
+  #setMark(change: Partial<QueueMark>): void {
+    this.#marks.set('', { ...this.mark, ...change });
   }
 
-  /** Takes in what was bound: into the queue, or to wait for its time. */
-  add(settlement: BoundSettlement, isDue: boolean): void {
-    this.#reserve(settlement, 1);
-    if (isDue) this.#enqueue(settlement);
-    else this.#scheduled = enter(this.#scheduled, atTime(settlement));
+  /** The next place is somebody's, at a block's time. All that was scheduled up to that has been released. */
+  givePlace(time: TimestampMs): void {
+    this.#setMark({ nextPlace: this.mark.nextPlace + 1, releasedTo: time });
   }
 
-  /** Lets go of what has ended, or is to be taken in again with other priorities. */
-  remove(settlement: BoundSettlement, isDue: boolean): void {
+  /** Something has changed that may let a settlement of the queue through. */
+  stir(): void {
+    if (!this.mark.stirred && this.queuedMovements > 0) this.#setMark({ stirred: true });
+  }
+
+  /** A pass was made at a block's time; whether anything settled in it. */
+  passed(time: TimestampMs, hasSettled: boolean): void {
+    this.#setMark({ passedAt: time, stirred: hasSettled && this.queuedMovements > 0 });
+  }
+
+  /** The least block time at which a pass is due, or null. A longer queue has them at a longer pace. */
+  nextPass(): TimestampMs | null {
+    const { stirred, passedAt } = this.mark;
+    if (!stirred || this.queuedMovements === 0) return null;
+    return (passedAt + Math.ceil(this.queuedMovements / PASS_MOVEMENTS_PER_MS)) as TimestampMs;
+  }
+
+  /** Whether a bound settlement stands in the queue, its time having come. */
+  isQueued({ terms }: BoundSettlement): boolean {
+    return terms.notBefore <= this.mark.releasedTo;
+  }
+
+  /** Takes in what is open from now on. */
+  open(settlement: Settlement): void {
+    if (isBound(settlement)) this.#bind(settlement);
+    else this.#listProposed(settlement, enter);
+  }
+
+  /** Lets go of what has ended, or is open as something else from now on. */
+  close(settlement: Settlement): void {
+    if (!isBound(settlement)) return this.#listProposed(settlement, strike);
     this.#reserve(settlement, -1);
-    if (!isDue) {
-      this.#scheduled = strike(this.#scheduled, atTime(settlement));
+    const { scheduled, queued } = this.#standing;
+    if (!this.isQueued(settlement)) {
+      this.#put({ scheduled: strike(scheduled, atTime(settlement)) });
       return;
     }
-    this.#queued = strike(this.#queued, atPlace(settlement));
-    this.#tally(settlement, -1);
+    this.#put({ queued: strike(queued, atPlace(settlement)) });
+    this.#count(settlement, -1);
+    // It may have been in the way of others.
+    this.stir();
   }
 
-  /** Moves into the queue what waited for its time. */
-  release(settlement: BoundSettlement): void {
-    this.#scheduled = strike(this.#scheduled, atTime(settlement));
+  /** Moves into the queue what waited for its time. All whose time has come are moved, or have settled, before `released`. */
+  join(settlement: BoundSettlement): void {
+    this.#put({ scheduled: strike(this.#standing.scheduled, atTime(settlement)) });
+    this.#enqueue(settlement);
+  }
+  /** Nothing is scheduled up to a block's time any more. */
+  released(time: TimestampMs): void {
+    this.#setMark({ releasedTo: time });
+    this.stir();
+  }
+
+  #put(change: Partial<Standing>): void {
+    this.#standing = { ...this.#standing, ...change };
+  }
+
+  #listProposed(settlement: Settlement, put: typeof enter): void {
+    let { proposed } = this.#standing;
+    for (const payer of outlineOf(settlement).payers) proposed = put(proposed, `${payer} ${settlement.digest}`);
+    this.#put({ proposed });
+  }
+
+  #bind(settlement: BoundSettlement): void {
+    this.#reserve(settlement, 1);
+    if (!this.isQueued(settlement)) {
+      this.#put({ scheduled: enter(this.#standing.scheduled, atTime(settlement)) });
+      return;
+    }
     this.#enqueue(settlement);
   }
 
   #enqueue(settlement: BoundSettlement): void {
-    this.#queued = enter(this.#queued, atPlace(settlement));
-    this.#tally(settlement, 1);
+    this.#put({ queued: enter(this.#standing.queued, atPlace(settlement)) });
+    this.#count(settlement, 1);
   }
 
-  #tally(settlement: BoundSettlement, by: 1 | -1): void {
+  /** Counts a settlement of the queue in the accounts that it debits. */
+  #count(settlement: BoundSettlement, by: 1 | -1): void {
     const { movements } = outlineOf(settlement);
-    this.#queuedMovements += by * movements.length;
+    this.#put({ queuedMovements: this.queuedMovements + by * movements.length });
     for (const { name, party, net } of movements) {
       if (net >= 0n) continue;
-      const tier = tierOf(settlement, party);
-      const [urgent, high, normal] = this.#tallies.get(name) ?? [0, 0, 0];
-      const tally: Tally = [
-        urgent + (tier === 0 ? by : 0),
-        high + (tier === 1 ? by : 0),
-        normal + (tier === 2 ? by : 0),
-      ];
+      const own = tierOf(settlement, party);
+      const before = this.#tallies.get(name);
+      const tally = PRIORITIES.map((_, tier) => (before?.[tier] ?? 0) + (tier === own ? by : 0));
       if (tally.every((count) => count === 0)) this.#tallies.delete(name);
       else this.#tallies.set(name, tally);
     }
@@ -120,28 +200,26 @@ export class Book {
 
   #reserve(settlement: BoundSettlement, by: 1 | -1): void {
     const { movements, payers } = outlineOf(settlement);
-    this.#add('', by * movements.length);
+    let { bound } = this.#standing;
     for (const payer of payers) {
-      this.#add(payer, by * movements.length);
-      const text = `${payer} ${atPlace(settlement)}`;
-      this.#byPayer = by === 1 ? enter(this.#byPayer, text) : strike(this.#byPayer, text);
+      const reserved = this.reserved(payer) + by * movements.length;
+      if (reserved === 0) this.#reserved.delete(payer);
+      else this.#reserved.set(payer, reserved);
+      const text = `${payer} ${tierOf(settlement, payer)} ${atPlace(settlement)}`;
+      bound = by === 1 ? enter(bound, text) : strike(bound, text);
     }
+    this.#put({ bound, boundMovements: this.boundMovements + by * movements.length });
   }
 
-  #add(payer: string, movements: number): void {
-    const sum = this.reserved(payer) + movements;
-    if (sum === 0) this.#reserved.delete(payer);
-    else this.#reserved.set(payer, sum);
-  }
-
-  /** Movements of what a payer is bound to; with the empty name of all. */
-  reserved(payer: string): number {
+  /** Movements of what a party is bound to pay in. */
+  reserved(payer: Bic): number {
     return this.#reserved.get(payer) ?? 0;
   }
-
-  /** Movements of what stands in the queue. */
+  get boundMovements(): number {
+    return this.#standing.boundMovements;
+  }
   get queuedMovements(): number {
-    return this.#queuedMovements;
+    return this.#standing.queuedMovements;
   }
 
   /** Whether anything in the queue debits an account. */
@@ -149,27 +227,36 @@ export class Book {
     return this.#tallies.get(account) !== undefined;
   }
 
-  /** Whether a settlement that is new would pass in an account something that is more urgent, or (FIFO) as urgent. */
-  isPassed(settlement: BoundSettlement, { name, party }: Movement, isFifo: boolean): boolean {
+  /** Whether something in the queue goes before a new settlement in an account: what is more urgent or, in strict order, as urgent. */
+  isBehind(settlement: BoundSettlement, { name, party }: Movement, isFifo: boolean): boolean {
     const tiers = tierOf(settlement, party) + (isFifo ? 1 : 0);
     return (this.#tallies.get(name) ?? []).slice(0, tiers).some((count) => count > 0);
   }
 
   /** The queue by place. */
   queued(): InstructionDigest[] {
-    return textsOf(this.#queued).map(digestIn);
+    return textsOf(this.#standing.queued).map(digestIn);
   }
-  /** What a party is bound to pay in, by place. */
-  boundBy(payer: string): InstructionDigest[] {
-    return textsOf(this.#byPayer, `${payer} `).map(digestIn);
+  /** What a party is bound to pay in, the most urgent to it first, then by place: at most so many after one. */
+  boundBy(
+    payer: Bic,
+    after: { readonly tier: number; readonly place: number } | null,
+    most: number,
+  ): InstructionDigest[] {
+    // A place is followed by a digest, and any digest sorts before a tilde.
+    const from = after === null ? '' : `${payer} ${after.tier} ${ascendingText(after.place)} ~`;
+    return textsOf(this.#standing.bound, `${payer} `, from, most).map(digestIn);
   }
   /** What a party is asked to pay in and lacks somebody's consent, by digest: at most so many after one. */
-  proposedTo(payer: string, after: string, most: number): InstructionDigest[] {
-    return textsOf(this.#proposed, `${payer} `, `${payer} ${after}`, most).map(digestIn);
+  proposedTo(payer: Bic, after: string, most: number): InstructionDigest[] {
+    return textsOf(this.#standing.proposed, `${payer} `, `${payer} ${after}`, most).map(digestIn);
   }
   /** What waits for its time, the earliest. */
   nextScheduled(): { readonly settlement: InstructionDigest; readonly notBefore: TimestampMs } | null {
-    const text = first(this.#scheduled);
-    return text === null ? null : { settlement: digestIn(text), notBefore: Number(text.slice(0, 16)) as TimestampMs };
+    const text = first(this.#standing.scheduled);
+    if (text === null) return null;
+    const notBefore = leadingNumber(text);
+    assert(notBefore > this.mark.releasedTo, 'what is scheduled has not been released');
+    return { settlement: digestIn(text), notBefore: notBefore as TimestampMs };
   }
 }

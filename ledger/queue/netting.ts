@@ -3,6 +3,7 @@
  * movements over accounts that is posted whole or not at all; the floors are the only limits. Gridlock resolution after
  * Bech and Soramäki, carried to many currencies, where what is more urgent in an account is never passed.
  */
+import { assert } from '../../protocol/types.js';
 import { LeastFirst } from './heap.js';
 import { LastMax } from './lastmax.js';
 
@@ -23,7 +24,7 @@ export interface Queue {
   readonly kept: readonly bigint[];
 }
 
-/** Items that settle, in the order in which they do: those that only hold together, then those that each hold alone. */
+/** Items that settle, in the order in which they do: those that hold together, then of the rest those that each hold alone. */
 export interface Selection {
   readonly together: readonly number[];
   readonly alone: readonly number[];
@@ -43,18 +44,17 @@ interface Debits {
 
 /** One run over a queue. O(n log n) in its movements. */
 export function select(queue: Queue): Selection {
-  const run = new Run(queue);
-  const together = run.together();
-  return { together, alone: run.alone() };
+  return new Selecting(queue).run();
 }
 
-class Run {
+class Selecting {
   readonly #queue: Queue;
   readonly #itemOf: Int32Array;
   /** Of movements that debit: where in its account's debits. */
   readonly #positions: Int32Array;
   readonly #debits: readonly Debits[];
-  readonly #isLeft: Uint8Array;
+  /** By item: whether it settles, as far as is known. */
+  readonly #isIn: Uint8Array;
   /** What each account would hold above its floor if all that is left settled. */
   readonly #sums: bigint[];
   readonly #short: LeastFirst;
@@ -64,7 +64,7 @@ class Run {
     const { funds, ordered, starts, accounts, nets } = queue;
     this.#itemOf = new Int32Array(nets.length);
     this.#positions = new Int32Array(nets.length);
-    this.#isLeft = new Uint8Array(starts.length - 1).fill(1);
+    this.#isIn = new Uint8Array(starts.length - 1).fill(1);
     this.#sums = [...funds];
     this.#short = new LeastFirst(funds.length);
     this.#debits = ordered.map((isOrdered) => ({ isOrdered, movements: [], end: 0, head: 0, amounts: null }));
@@ -87,29 +87,37 @@ class Run {
     for (let at = 0; at < debits.end; at++) this.#positions[debits.movements[at] as number] = at;
   }
 
+  run(): Selection {
+    const together = this.#together();
+    return { together, alone: this.#alone() };
+  }
+
   /** The items left once no account is short: all of them can settle at once. */
-  together(): number[] {
+  #together(): number[] {
     for (let account = 0; account < this.#sums.length; account++) this.#short.add(account);
     for (let account = this.#short.take(); account >= 0; account = this.#short.take()) {
       const debits = this.#debits[account] as Debits;
       const last = this.#lastIn(debits);
-      if (last === undefined) continue;
+      if (last === undefined) {
+        assert((this.#sums[account] as bigint) >= 0n, 'what nothing debits is not below its floor');
+        continue;
+      }
       const lacking = (this.#queue.kept[last] as bigint) - (this.#sums[account] as bigint);
       if (lacking > 0n) this.#drop(this.#victim(debits, last, lacking));
     }
     const left: number[] = [];
-    for (let item = 0; item < this.#isLeft.length; item++) if (this.#isLeft[item] === 1) left.push(item);
+    for (let item = 0; item < this.#isIn.length; item++) if (this.#isIn[item] === 1) left.push(item);
     return left;
   }
 
   /** The least urgent that is left in an account, and of these the last; lets go of what is out at the end. */
   #lastIn(debits: Debits): number | undefined {
-    while (debits.end > 0 && !this.#isIn(debits.movements[debits.end - 1] as number)) debits.end -= 1;
+    while (debits.end > 0 && !this.#settles(debits.movements[debits.end - 1] as number)) debits.end -= 1;
     return debits.movements[debits.end - 1];
   }
 
-  #isIn(movement: number): boolean {
-    return this.#isLeft[this.#itemOf[movement] as number] === 1;
+  #settles(movement: number): boolean {
+    return this.#isIn[this.#itemOf[movement] as number] === 1;
   }
 
   /** Of the least urgent left that debit an account: the last that alone covers what is lacking, else the last. */
@@ -117,7 +125,7 @@ class Run {
     const { tiers, nets } = this.#queue;
     if (debits.isOrdered) return this.#itemOf[last] as number;
     debits.amounts ??= new LastMax(
-      debits.movements.map((movement) => (this.#isIn(movement) ? 0n - (nets[movement] as bigint) : 0n)),
+      debits.movements.map((movement) => (this.#settles(movement) ? -(nets[movement] as bigint) : 0n)),
     );
     const covers = debits.movements[debits.amounts.last(lacking)];
     const isCovered = covers !== undefined && tiers[covers] === tiers[last];
@@ -128,7 +136,7 @@ class Run {
   #drop(first: number): void {
     const { starts, accounts, nets } = this.#queue;
     const dropped = [first];
-    this.#isLeft[first] = 0;
+    this.#isIn[first] = 0;
     for (let item = dropped.pop(); item !== undefined; item = dropped.pop()) {
       for (let at = starts[item] as number; at < (starts[item + 1] as number); at++) {
         const account = accounts[at] as number;
@@ -144,8 +152,8 @@ class Run {
     for (; debits.end > 0; debits.end -= 1) {
       const behind = debits.movements[debits.end - 1] as number;
       if (!this.#mustWaitFor(debits, behind, movement)) return;
-      if (!this.#isIn(behind)) continue;
-      this.#isLeft[this.#itemOf[behind] as number] = 0;
+      if (!this.#settles(behind)) continue;
+      this.#isIn[this.#itemOf[behind] as number] = 0;
       dropped.push(this.#itemOf[behind] as number);
     }
   }
@@ -158,17 +166,17 @@ class Run {
   }
 
   /** What else can settle, each by itself, the most urgent first and then by place, once round. */
-  alone(): number[] {
+  #alone(): number[] {
     const { starts, accounts, nets } = this.#queue;
     const waiting: number[] = [];
-    for (let item = 0; item < this.#isLeft.length; item++) if (this.#isLeft[item] === 0) waiting.push(item);
+    for (let item = 0; item < this.#isIn.length; item++) if (this.#isIn[item] === 0) waiting.push(item);
     const ranks = new Map(waiting.map((item) => [item, this.#rank(item)]));
     waiting.sort((a, b) => (ranks.get(a) as number) - (ranks.get(b) as number) || a - b);
     const settled: number[] = [];
     for (const item of waiting) {
       if (!this.#holdsAlone(item)) continue;
       settled.push(item);
-      this.#isLeft[item] = 1;
+      this.#isIn[item] = 1;
       for (let at = starts[item] as number; at < (starts[item + 1] as number); at++) {
         const account = accounts[at] as number;
         this.#sums[account] = (this.#sums[account] as bigint) + (nets[at] as bigint);
@@ -195,7 +203,8 @@ class Run {
       const account = accounts[at] as number;
       if ((this.#sums[account] as bigint) + net < (kept[at] as bigint)) return false;
       const debits = this.#debits[account] as Debits;
-      while (this.#isIn(debits.movements[debits.head] as number)) debits.head += 1;
+      // It ends at this item at the latest, which has not settled.
+      while (this.#settles(debits.movements[debits.head] as number)) debits.head += 1;
       if (this.#mustWaitFor(debits, at, debits.movements[debits.head] as number)) return false;
     }
     return true;

@@ -28,7 +28,7 @@ export function availableIn(state: State, { name, party, asset }: Movement): big
   return definition.issuer === party ? balance + definition.cap : balance;
 }
 
-/** Why a settlement's legs do not hold now, or null: no account but the issuer's ends below zero, and that one not below its cap. */
+/** Why a settlement's legs do not hold now, or null: no account but the issuer's ends below zero, and that one not below minus its cap. */
 export function judgeFunds(state: State, settlement: Settlement): 'insufficient_funds' | 'cap_exceeded' | null {
   let overCap = false;
   for (const movement of outlineOf(settlement).movements) {
@@ -51,7 +51,7 @@ function post(state: State, settlement: Settlement, { name, party, asset, net }:
     chain,
     salt,
   });
-  if (net > 0n && state.book.isDebited(name)) state.stir();
+  if (net > 0n && state.queue.isDebited(name)) state.queue.stir();
 }
 
 function opened({ digest }: Settlement, party: Bic, asset: AssetCode): Account {

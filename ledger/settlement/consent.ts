@@ -2,24 +2,24 @@
 import type { Bic, InstructionDigest, Thumbprint } from '../../protocol/types.js';
 import type { Settlement } from '../entries.js';
 import type { Posting } from '../posting.js';
-import { enter } from '../queue/run.js';
+import { settleOrQueue } from '../queue/pass.js';
 import { hasSigned, type Readings, signerOf } from '../rights.js';
 import type { State } from '../state.js';
 import { hasSuspended, judgeFunds, settle } from './bundle.js';
-import { outlineOf } from './outline.js';
+import { isPayer, outlineOf } from './outline.js';
 
 /** The required parties whose consent is not there, in the order of the legs, as a sealed state has it. */
 export const missingConsents = (state: State, settlement: Settlement): Bic[] =>
   settlement.bound === null ? missing({ parent: state, state }, settlement) : [];
 
-/** Whether a further signature on the open settlement or change of a digest may add to its consents. */
-export function mayAdd(state: State, digest: InstructionDigest, kid: Thumbprint): boolean {
+/** Whether a further signature on the open settlement or change of a digest may add a consent; an unknown key's is told as unknown. */
+export function mayAddConsent(state: State, digest: InstructionDigest, kid: Thumbprint): boolean {
   const change = state.openChange();
   if (change?.digest === digest) return !change.consents.includes(kid);
   const settlement = state.openSettlement(digest);
   if (settlement === undefined || settlement.bound !== null || settlement.consents.includes(kid)) return false;
   const party = signerOf(state, kid);
-  return party === undefined || outlineOf(settlement).payers.includes(party);
+  return party === undefined || isPayer(settlement, party);
 }
 
 export const hasConsented = (readings: Readings, settlement: Settlement, party: string): boolean =>
@@ -54,7 +54,7 @@ export function settleIfBound(posting: Posting, settlement: Settlement): void {
     posting.end(settlement, 'party_suspended');
     return;
   }
-  if (terms !== null) return enter(posting, { ...settlement, terms });
+  if (terms !== null) return settleOrQueue(posting, { ...settlement, terms });
   const refusal = judgeFunds(posting.state, settlement);
   if (refusal === null) settle(posting, settlement);
   else posting.end(settlement, refusal);

@@ -11,6 +11,8 @@ export interface Movement {
   readonly net: bigint;
 }
 
+type Moving = { -readonly [M in keyof Movement]: Movement[M] };
+
 export interface Outline {
   /** In the order in which the legs first touch an account. */
   readonly movements: readonly Movement[];
@@ -18,9 +20,11 @@ export interface Outline {
   readonly payers: readonly Bic[];
 }
 
-// A settlement in the queue is looked at in each pass; its legs never change, so what they come to is kept beside them.
+// A settlement in the queue is looked at in each pass; its legs never change, and every copy of it has the same array of
+// them, so what they come to is kept beside that.
 const outlines = new WeakMap<readonly BoundLeg[], Outline>();
 
+/** What a settlement's legs come to. */
 export function outlineOf({ legs }: Pick<Settlement, 'legs'>): Outline {
   const known = outlines.get(legs);
   if (known !== undefined) return known;
@@ -36,7 +40,7 @@ function requiredParties(legs: readonly BoundLeg[]): Bic[] {
 }
 
 function movementsOf(legs: readonly BoundLeg[]): Movement[] {
-  const movements: { -readonly [M in keyof Movement]: Movement[M] }[] = [];
+  const movements: Moving[] = [];
   for (const { from, to, asset, amount } of legs) {
     move(movements, from, asset, 0n - amount);
     move(movements, to, asset, amount);
@@ -45,12 +49,7 @@ function movementsOf(legs: readonly BoundLeg[]): Movement[] {
 }
 
 // Looked up by walking: a bundle has few legs, and most have one.
-function move(
-  movements: { -readonly [M in keyof Movement]: Movement[M] }[],
-  party: Bic,
-  asset: AssetCode,
-  amount: bigint,
-): void {
+function move(movements: Moving[], party: Bic, asset: AssetCode, amount: bigint): void {
   for (const movement of movements) {
     if (movement.party !== party || movement.asset !== asset) continue;
     movement.net += amount;
@@ -58,3 +57,10 @@ function move(
   }
   movements.push({ name: accountName(party, asset), party, asset, net: amount });
 }
+
+/** Whether a party is debited by a leg, and so must consent. */
+export const isPayer = (settlement: Pick<Settlement, 'legs'>, party: string): boolean =>
+  settlement.legs.some(({ from }) => from === party);
+
+/** Accounts that a settlement touches, at most: two for each leg. */
+export const movementsAtMost = ({ legs }: Pick<Settlement, 'legs'>): number => 2 * legs.length;

@@ -109,7 +109,7 @@ export function createHandlers({ service, metrics, document, waitersMax = WAITER
     async getProposals({ params, query }) {
       const found = service.proposals(params.bic, query.after);
       if (found === null) return refuse('unknown_party', `No party ${params.bic} is on the ledger.`);
-      const entries = found.entries.map((one) => ({ ...one, cancelUntil: formatTime(one.cancelUntil) }));
+      const entries = found.entries.map((one) => ({ ...one, consentUntil: formatTime(one.consentUntil) }));
       return { ok: true, value: { party: params.bic, height: found.height, entries, next: found.next } };
     },
     getAssets: async () => ({ ok: true, value: service.assets() }),

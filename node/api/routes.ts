@@ -1,6 +1,6 @@
 /** Each route once, as data: the server validates by it, OpenAPI shows it, the client calls by it. */
 import { type Static, type TObject, Type } from 'typebox';
-import { QUEUE_PAGE } from '../../protocol/limits.js';
+import { QUEUE_PAGE_ENTRIES_MAX } from '../ports.js';
 import type { ProblemCode } from './problem.js';
 import type { SchemaName, ValueOf } from './schemas.js';
 
@@ -140,9 +140,9 @@ export const ROUTES = {
     ...read,
     path: '/v1/parties/{bic}/queue',
     summary: 'What a party is bound to pay in',
-    description: `Settlements that wait for their time, for funds, or for what is more urgent, in the party's own order, with what each waits for; at most ${QUEUE_PAGE}. \`next\` is the \`after\` of the page that follows, or null.`,
+    description: `Settlements that wait for their time, for funds, or for what is more urgent, in the party's own order, with what each waits for; at most ${QUEUE_PAGE_ENTRIES_MAX}. \`next\` is the \`after\` of the page that follows, or null.`,
     params: BIC,
-    query: after('^[0-2]\\.(0|[1-9][0-9]{0,14})$', 'what an earlier page gave as `next`'),
+    query: after('^[0-2]\\.(0|[1-9][0-9]{0,14})\\.[1-9][0-9]{0,9}$', 'what an earlier page gave as `next`'),
     answer: 'Queue',
     problems: ['unknown_party'],
   },
@@ -150,7 +150,7 @@ export const ROUTES = {
     ...read,
     path: '/v1/parties/{bic}/proposals',
     summary: 'What a party is asked to pay in',
-    description: `Settlements in which the party is debited and that lack a consent, its own or another's, by digest; at most ${QUEUE_PAGE}. \`next\` is the \`after\` of the page that follows, or null.`,
+    description: `Settlements in which the party is debited and that lack a consent, its own or another's, by digest; at most ${QUEUE_PAGE_ENTRIES_MAX}. \`next\` is the \`after\` of the page that follows, or null.`,
     params: BIC,
     query: after('^[0-9a-f]{64}$', 'what an earlier page gave as `next`'),
     answer: 'Proposals',

@@ -75,7 +75,6 @@ const openSettlement = {
   initiator: BicText,
   id: Type.String(),
   legs: LegsSchema,
-  cancelUntil: Type.String({ ...InstantText, description: 'until then consents count, and each party leaves alone' }),
 };
 const NextText = Type.Union([Type.String(), Type.Null()], {
   description: '`after` of the next page; null on the last',
@@ -140,6 +139,7 @@ export const SCHEMAS = {
         }),
         priority: PrioritySchema,
         notBefore: InstantText,
+        cancelUntil: Type.String({ ...InstantText, description: 'until then each party leaves alone' }),
         cutoff: Type.String({ ...InstantText, description: 'until then all parties together cancel' }),
         settleBy: Type.String({ ...InstantText, description: 'unfunded then, it lapses' }),
         leaving: Type.Array(BicText, { description: 'parties that have agreed to cancel' }),
@@ -160,6 +160,7 @@ export const SCHEMAS = {
       Type.Object({
         ...openSettlement,
         missing: Type.Array(BicText, { description: 'whose consent it lacks' }),
+        consentUntil: Type.String({ ...InstantText, description: 'until then consents count' }),
       }),
     ),
     next: NextText,

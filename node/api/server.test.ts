@@ -45,7 +45,6 @@ const OPEN = {
   initiator: PARTY,
   id: '3f0c2a54-7d1e-4c0b-9b57-2a6a1d3c8e90',
   legs: [{ from: PARTY, to: 'BKTHTHBKXXX', asset: 'HKD', amount: '1.00' }],
-  cancelUntil: TIME,
 };
 
 /** A node in memory: what is submitted stays pending until `settle`. */
@@ -103,11 +102,15 @@ class MemoryNode implements NodeService {
       lacking: [{ party: PARTY, asset: 'HKD', amount: '0.50' }],
       behind: [],
     };
-    return { height: 7, entries: [entry], next: after === undefined ? '1.50' : null };
+    return { height: 7, entries: [entry], next: after === undefined ? '1.50.50' : null };
   }
   proposals(party: string, after: string | undefined) {
     if (party !== PARTY) return null;
-    return { height: 7, entries: after === undefined ? [{ ...OPEN, missing: [PARTY] }] : [], next: null };
+    return {
+      height: 7,
+      entries: after === undefined ? [{ ...OPEN, missing: [PARTY], consentUntil: TIME }] : [],
+      next: null,
+    };
   }
   assets() {
     const asset = {
@@ -349,7 +352,12 @@ t.test('every kind of wrong request has its own answer', async (t) => {
     ['the queue of an unknown party', 'unknown_party', get('/v1/parties/AAAABBCCXXX/queue')],
     ['proposals to an unknown party', 'unknown_party', get('/v1/parties/AAAABBCCXXX/proposals')],
     ['a cursor of no page', 'invalid_parameter', get(`/v1/parties/${PARTY}/queue?after=3.1`), /earlier page/],
-    ['a cursor of another list', 'invalid_parameter', get(`/v1/parties/${PARTY}/proposals?after=1.1`), /earlier page/],
+    [
+      'a cursor of another list',
+      'invalid_parameter',
+      get(`/v1/parties/${PARTY}/proposals?after=1.1.1`),
+      /earlier page/,
+    ],
     ['unknown block', 'unknown_block', get('/v1/blocks/8'), /its last is 7/],
     ['the node fails', 'internal', get('/v1/blocks/6'), /its log holds the cause/],
     [
@@ -580,11 +588,11 @@ t.test('the client, round trip', async (t) => {
     ok: true,
     value: {
       party: PARTY,
-      next: '1.50',
+      next: '1.50.50',
       entries: [{ position: 1, stage: 'queued', settleBy: '2026-01-05T09:30:00.000Z' }],
     },
   });
-  t.match(await client.getQueue({ bic: PARTY, after: '1.50' }), {
+  t.match(await client.getQueue({ bic: PARTY, after: '1.50.50' }), {
     ok: true,
     value: { next: null, entries: [{ position: 51 }] },
   });

@@ -101,7 +101,7 @@ async function proposals(bic: string, { node, after }: PageOptions): Promise<Out
   const table = tableOf(['initiator', 'legs', 'lacks the consent of', 'until']);
   for (const entry of entries)
     table.push(
-      [entry.initiator, legsText(entry), entry.missing.join('\n'), entry.cancelUntil],
+      [entry.initiator, legsText(entry), entry.missing.join('\n'), entry.consentUntil],
       digestRow(entry.digest, 4),
     );
   return done(answer.value, pageText(`${bic} at height ${height}`, table, next));

@@ -4,7 +4,7 @@
  */
 import { isOpen } from '../../ledger/codes.js';
 import { countsForInitiator, recordAgainst } from '../../ledger/rights.js';
-import { mayAdd } from '../../ledger/settlement/consent.js';
+import { mayAddConsent } from '../../ledger/settlement/consent.js';
 import type { State } from '../../ledger/state.js';
 import { isQuorumAmong } from '../../ledger/succession/change.js';
 import { encodeItem, type Instruction } from '../../protocol/instruction.js';
@@ -185,7 +185,7 @@ export class Admission {
     const state = this.#deps.state();
     const record = state.record(payload.initiator as Bic, payload.id as Uetr);
     if (record?.digest !== digest) return this.#hasExpired(instruction) && this.#deps.isTold(digest);
-    return !isOpen(record.code) || !signatures.some(({ kid }) => mayAdd(state, digest, kid));
+    return !isOpen(record.code) || !signatures.some(({ kid }) => mayAddConsent(state, digest, kid));
   }
 
   /** A copy under way here that holds all these signatures already. */

@@ -17,7 +17,7 @@ export interface Retention {
 }
 
 const DAY_MS = 24 * 60 * 60 * 1000;
-/** A settlement ends within two days of its order, and what is asked of it must be found. */
+/** What waits ends within two days of its order, and what is asked of it must be found; what is open longer is in the state. */
 const DAYS_MIN = 3;
 /** Blocks, batches and entries of the index that one slice looks at. */
 const BLOCKS_AT_ONCE = 4;

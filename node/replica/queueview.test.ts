@@ -1,9 +1,8 @@
 /** What a party is told of its queue: places, what each waits for, and pages that go on where the one before ended. */
 import t from 'tap';
 import { ALFA, BETA, type Book, funded, GAMA, HKMA } from '../../ledger/samples.test-helper.js';
-import { QUEUE_PAGE } from '../../protocol/limits.js';
 import { formatTime } from '../../protocol/values.js';
-import type { QueuedView } from '../ports.js';
+import { QUEUE_PAGE_ENTRIES_MAX, type QueuedView } from '../ports.js';
 import { proposalsPage, queuePage } from './queueview.js';
 
 const pay = (book: Book, amount: string, more = {}) => book.queue(GAMA, [book.leg(GAMA, ALFA, amount)], [GAMA], more);
@@ -86,19 +85,19 @@ t.test('each entry says what it waits for', (t) => {
 
 t.test('pages', (t) => {
   const book = funded();
-  const made = Array.from({ length: 2 * QUEUE_PAGE + 1 }, (_, i) =>
+  const made = Array.from({ length: 2 * QUEUE_PAGE_ENTRIES_MAX + 1 }, (_, i) =>
     pay(book, '1', { priority: i % 2 === 0 ? 'normal' : 'high' }),
   );
   const proposed = made.map(() => book.queue(ALFA, [book.leg(ALFA, GAMA, '1'), book.leg(GAMA, ALFA, '1', 'THB')]));
   book.block(...made, ...proposed);
   const [first, second, third] = [
     queuePage(book.state, GAMA),
-    queuePage(book.state, GAMA, queuePage(book.state, GAMA).next ?? ''),
-    queuePage(book.state, GAMA, queuePage(book.state, GAMA, queuePage(book.state, GAMA).next ?? '').next ?? ''),
+    queuePage(book.state, GAMA, queuePage(book.state, GAMA).next ?? undefined),
+    queuePage(book.state, GAMA, queuePage(book.state, GAMA, queuePage(book.state, GAMA).next ?? undefined).next ?? ''),
   ];
   t.same(
     [first, second, third].map(({ entries }) => entries.length),
-    [QUEUE_PAGE, QUEUE_PAGE, 1],
+    [QUEUE_PAGE_ENTRIES_MAX, QUEUE_PAGE_ENTRIES_MAX, 1],
   );
   t.equal(third.next, null);
   const all = [...first.entries, ...second.entries, ...third.entries];
@@ -107,7 +106,7 @@ t.test('pages', (t) => {
     made.map((_, i) => i + 1),
   );
   t.equal(new Set(all.map(({ digest }) => digest)).size, made.length);
-  t.same(queuePage(book.state, GAMA, '2.999999'), { entries: [], next: null }, 'past the last');
+  t.same(queuePage(book.state, GAMA, '2.999999.101'), { entries: [], next: null }, 'past the last');
 
   const seen: string[] = [];
   for (let after: string | null = ''; after !== null; ) {

@@ -105,6 +105,8 @@ export class Service implements NodeService {
     const { chain, admission } = this.#replica;
     const { height, time } = chain.final.header;
     const pending = { status: 'pending', code: null, height: null, time: null, missing: [] } as const;
+    const open = this.#openStatus(digest);
+    if (open !== null) return open;
     const place = getPlace(this.#parts.store, digest);
     if (place === null) return admission.isPending(digest) ? pending : { status: 'unknown' };
     if (place.type === 'dropped')
@@ -114,10 +116,10 @@ export class Service implements NodeService {
     switch (place.type) {
       case 'receipt': {
         const found = this.#receipt(digest);
-        return found === null ? { status: 'pruned', height: place.height } : this.#standing(digest, found.receipt);
+        return found === null ? { status: 'pruned', height: place.height } : this.#standing(found.receipt);
       }
       case 'remembered':
-        return this.#standing(digest, place);
+        return this.#standing(place);
       case 'taken':
         return { status: 'final', code: 'duplicate_id', height: place.height, time: place.time };
       case 'before':
@@ -127,25 +129,34 @@ export class Service implements NodeService {
     }
   }
 
+  /** What the last final state has open is told from there, however old its block is and whatever was let go of since. */
+  #openStatus(digest: InstructionDigest): InstructionStatus | null {
+    const { state, header } = this.#replica.chain.final;
+    const settlement = state.openSettlement(digest);
+    const open = settlement ?? (state.openChange()?.digest === digest ? state.openChange() : null);
+    if (open === null) return null;
+    const missing = settlement === undefined ? [] : missingConsents(state, settlement);
+    const record = state.record(open.initiator, open.id);
+    // A record may be ahead of what is announced, or gone.
+    const isToldHere = record?.digest === digest && record.height > 0 && record.height <= header.height;
+    const told = isToldHere ? record : { code: null, height: null, time: null };
+    return { status: 'pending', code: told.code, height: told.height, time: told.time, missing };
+  }
+
   /** Whether the block of a receipt has been let go here. */
   #isPruned(height: number): boolean {
     return height > 0 && height < this.#parts.succession.upkeep.floor;
   }
 
-  #standing(
-    digest: InstructionDigest,
-    { code, height, time }: Pick<Receipt, 'code' | 'height' | 'time'>,
-  ): InstructionStatus {
+  /** How something stands that is not open: ended, or waiting for what it names. */
+  #standing({ code, height, time }: Pick<Receipt, 'code' | 'height' | 'time'>): InstructionStatus {
     if (!isOpen(code)) return { status: 'final', code, height, time };
-    const { state, header } = this.#replica.chain.final;
-    const open = state.openSettlement(digest);
+    const { header } = this.#replica.chain.final;
+    // What waits stands in no table by its own digest.
+    if (code === 'waiting' && header.time <= time + WAITING_MS_MAX)
+      return { status: 'pending', code, height, time, missing: [] };
     // It has ended in blocks that this node skipped, so long ago that the ledger remembers no more how.
-    const isOpenStill =
-      code === 'waiting'
-        ? header.time <= time + WAITING_MS_MAX
-        : open !== undefined || state.openChange()?.digest === digest;
-    if (!isOpenStill) return { status: 'pruned', height: header.height };
-    return { status: 'pending', code, height, time, missing: open === undefined ? [] : missingConsents(state, open) };
+    return { status: 'pruned', height: header.height };
   }
 
   /** Resolves with the status as it stands when it is final, when `timeoutMs` have passed, or when the signal fires. */

@@ -2,31 +2,45 @@
 import type { Edit, Mutant } from './mutant.js';
 
 const inNetting = (find: string, replace: string): Edit => ({ file: 'ledger/queue/netting.ts', find, replace });
-const inRun = (find: string, replace: string): Edit => ({ file: 'ledger/queue/run.ts', find, replace });
+const inPass = (find: string, replace: string): Edit => ({ file: 'ledger/queue/pass.ts', find, replace });
+const inBook = (find: string, replace: string): Edit => ({ file: 'ledger/queue/book.ts', find, replace });
 const inCancel = (find: string, replace: string): Edit => ({ file: 'ledger/instructions/cancel.ts', find, replace });
 
 export const QUEUE_MUTANTS: readonly Mutant[] = [
   {
     name: 'short_account_overlooked',
     breaks: 'what settles together leaves no account below its floor: what goes takes its credits with it',
-    edits: [inNetting('if (sum < 0n) this.#short.add(account);', '')],
+    edits: [inNetting('        this.#short.add(account);\n        if', '        if')],
   },
   {
     name: 'less_urgent_stays',
     breaks: 'in a pass nothing settles that is less urgent to who pays than what does not',
-    edits: [inNetting('<= (tiers[movement] as number)) return;', '<= 1_000) return;')],
+    edits: [inNetting('if (!this.#mustWaitFor(debits, behind, movement)) return;', 'if (movement >= 0) return;')],
   },
   {
     name: 'passed_alone',
     breaks: 'by itself, too, nothing settles before what is more urgent to who pays',
-    edits: [inNetting('< (tiers[at] as number)) return false;', '< 0) return false;')],
+    edits: [inNetting('if (this.#mustWaitFor(debits, at, debits.movements[debits.head] as number)) return false;', '')],
+  },
+  {
+    name: 'strict_order_ignored',
+    breaks: 'in strict order nothing passes what is as urgent',
+    edits: [inNetting('others === own && other < movement', 'others === own && other < 0')],
   },
   {
     name: 'passed_when_bound',
     breaks: 'a new settlement does not pass what is more urgent and waits',
-    edits: [
-      { file: 'ledger/queue/book.ts', find: 'some((count) => count > 0)', replace: 'some((count) => count > 1_000)' },
-    ],
+    edits: [inBook('some((count) => count > 0)', 'some((count) => count > 1_000)')],
+  },
+  {
+    name: 'priority_of_one_for_all',
+    breaks: 'a priority is one in the accounts of who gave it',
+    edits: [inBook('.find((given) => given.party === party)', '.at(0)')],
+  },
+  {
+    name: 'reservations_ignored',
+    breaks: 'what is kept for what is more urgent stays in the account',
+    edits: [inPass('if (tier === 0) return 0n;', 'if (tier < 3) return 0n;')],
   },
   {
     name: 'last_goes',
@@ -39,7 +53,7 @@ export const QUEUE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'ledger/settlement/bundle.ts',
-        find: 'if (net > 0n && state.book.isDebited(name)) state.stir();',
+        find: 'if (net > 0n && state.queue.isDebited(name)) state.queue.stir();',
         replace: '',
       },
     ],
@@ -47,33 +61,26 @@ export const QUEUE_MUTANTS: readonly Mutant[] = [
   {
     name: 'settled_before_its_time',
     breaks: 'nothing settles before its `notBefore`',
-    edits: [
-      inRun(
-        'const isDue = settlement.terms.notBefore <= at.time;',
-        'const isDue = settlement.terms.notBefore <= at.time + 3_000;',
-      ),
-    ],
+    edits: [inPass('settlement.terms.notBefore <= at.time &&', 'settlement.terms.notBefore <= at.time + 3_000 &&')],
   },
   {
     name: 'cancelled_alone_late',
-    breaks: 'past its first cut-off no party cancels alone',
-    edits: [
-      inCancel("if (time <= cancelUntil) return 'cancelled';", "if (time <= endOf(settlement)) return 'cancelled';"),
-    ],
+    breaks: 'past `cancelUntil` no party cancels alone what is bound',
+    edits: [inCancel('time <= terms.cancelUntil', 'time <= terms.settleBy')],
   },
   {
     name: 'cancelled_without_the_last',
-    breaks: 'between the cut-offs all parties must have agreed',
-    edits: [inCancel('left.includes(from) && left.includes(to)', 'left.includes(from) || left.includes(to)')],
+    breaks: 'until `cutoff` all parties must have agreed',
+    edits: [inCancel('hasLeft(from) && hasLeft(to)', 'hasLeft(from) || hasLeft(to)')],
   },
   {
     name: 'moved_by_anyone',
-    breaks: 'only who pays moves a settlement, in its own queue',
+    breaks: 'only who pays says how urgent a settlement is, in its own queue',
     edits: [
       {
         file: 'ledger/instructions/reprioritise.ts',
-        find: ".some((payer) => payer === initiator)) return 'forbidden';",
-        replace: ".some((payer) => payer.length > 0)) return 'forbidden';",
+        find: "if (!isPayer(settlement, payload.initiator)) return 'forbidden';",
+        replace: '',
       },
     ],
   },

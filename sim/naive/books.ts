@@ -75,7 +75,7 @@ export interface OpenChange extends Asked {
 /** A settlement that has begun and not ended. */
 export interface OpenSettlement extends Asked {
   readonly legs: readonly NaiveLeg[];
-  readonly cancelUntil: number;
+  readonly consentUntil: number;
   /** Keys that have signed it or a consent to it. */
   readonly consents: Set<Thumbprint>;
   /** Of mode `queue`. */
@@ -93,6 +93,7 @@ export interface NaiveLiquidity {
 export interface NaiveTerms {
   readonly priority: string;
   readonly notBefore: number;
+  readonly cancelUntil: number;
   readonly cutoff: number;
   readonly settleBy: number;
 }

@@ -24,14 +24,14 @@ export function cancel(books: Books, turn: Turn, item: Item, payload: PayloadOf<
 }
 
 function cancelled(turn: Turn, party: string, settlement: OpenSettlement): string {
-  const { legs, cancelUntil, terms, bound } = settlement;
+  const { legs, terms, bound } = settlement;
   const parties = legs.flatMap(({ from, to }) => [from, to]);
   if (turn.time > endOf(settlement)) return 'settlement_closed';
   if (!parties.includes(party)) return 'not_a_party';
-  if (turn.time <= cancelUntil) return 'cancelled';
-  if (turn.time > (terms?.cutoff ?? 0)) return 'irrevocable';
-  if (bound?.leaving.has(party)) return 'already_consented';
-  return parties.every((other) => other === party || bound?.leaving.has(other)) ? 'cancelled' : 'cancel_agreed';
+  if (bound === null || terms === null || turn.time <= terms.cancelUntil) return 'cancelled';
+  if (bound.leaving.has(party)) return 'already_consented';
+  if (turn.time > terms.cutoff) return 'irrevocable';
+  return parties.every((other) => other === party || bound.leaving.has(other)) ? 'cancelled' : 'cancel_agreed';
 }
 
 /** A party says how one of its accounts is paid from. */

@@ -32,6 +32,9 @@ function rememberedOf(
   turn: Turn,
   named: { readonly initiator: string; readonly id: string; readonly kind: PayloadKind },
 ): string | null {
+  // What is open has its id for as long.
+  const open = [...books.open.values()].find((one) => nameOf(one) === nameOf(named));
+  if (open !== undefined) return open.digest;
   const record = books.records.get(nameOf(named));
   if (record === undefined || turn.time > record.until) return null;
   // What a node says is no act of its party, and takes none of its ids.
@@ -49,7 +52,7 @@ function keptUntil(books: Books, turn: Turn, dates: readonly number[]): number {
   return Math.ceil(until / PERIOD_MS) * PERIOD_MS;
 }
 
-/** Records an instruction under its id. `dates` are its `expires`, and the `cancelUntil` of what it opens. */
+/** Records an instruction under its id. `dates` are its `expires`, or until when consents to what it opens may come. */
 export function remember(books: Books, turn: Turn, asked: Asked, dates: readonly number[]): void {
   // What takes the place of a node's word is kept as long as that.
   const until = Math.max(keptUntil(books, turn, dates), books.records.get(nameOf(asked))?.until ?? 0);

@@ -1,5 +1,6 @@
 /** The queue of the naive ledger (ledger/SPEC.md, The queue): each step over all that is open, with everything added up anew. */
 import {
+  OPEN_MOVEMENTS_PER_PARTY_MAX,
   OPEN_SETTLEMENTS_PER_PARTY_MAX,
   PASS_MOVEMENTS_PER_MS,
   QUEUE_MOVEMENTS_ASSURED,
@@ -18,8 +19,8 @@ export interface NaiveSum {
 }
 
 /** Past this time it has lapsed. */
-export const endOf = ({ bound, terms, cancelUntil }: OpenSettlement): number =>
-  bound !== null && terms !== null ? terms.settleBy : cancelUntil;
+export const endOf = ({ bound, terms, consentUntil }: OpenSettlement): number =>
+  bound !== null && terms !== null ? terms.settleBy : consentUntil;
 
 /** Legs are simultaneous: for each account the sum must hold. In the order in which the legs touch accounts. */
 export function sumsOf({ legs }: Pick<OpenSettlement, 'legs'>): NaiveSum[] {
@@ -83,23 +84,25 @@ function keptIn({ liquidity }: Books, sum: NaiveSum, tier: number): bigint {
   return [0n, own.urgent, own.urgent + own.high][tier] as bigint;
 }
 
+/** Whether it holds by itself, takes nothing that is kept, and goes before nothing that it must not. */
+function holdsAlone(books: Books, settlement: OpenSettlement): boolean {
+  return sumsOf(settlement).every((own) => {
+    const { party, asset, net } = own;
+    if (net >= 0n) return true;
+    const tier = tierOf(settlement, party);
+    if (fundsOf(books, own) + net < keptIn(books, own, tier)) return false;
+    const isFifo = books.liquidity.get(nameOf(own))?.isFifo === true;
+    return !inQueue(books).some((other) => {
+      const pays = sumsOf(other).some((sum) => sum.party === party && sum.asset === asset && sum.net < 0n);
+      return pays && (isFifo ? tierOf(other, party) <= tier : tierOf(other, party) < tier);
+    });
+  });
+}
+
 /** Every consent is there. */
 export function bind(books: Books, turn: Turn, settlement: OpenSettlement, terms: NaiveTerms): void {
   const isQueued = terms.notBefore <= turn.time;
-  const paid = sumsOf(settlement).filter(({ net }) => net < 0n);
-  const isPassed = (own: NaiveSum): boolean =>
-    inQueue(books).some((other) => {
-      const { party, asset } = own;
-      const isFifo = books.liquidity.get(nameOf(own))?.isFifo === true;
-      const [first, then] = [tierOf(other, party), tierOf(settlement, party)];
-      return (
-        (isFifo ? first <= then : first < then) &&
-        sumsOf(other).some((sum) => sum.party === party && sum.asset === asset && sum.net < 0n)
-      );
-    });
-  const isFunded = (sum: NaiveSum): boolean =>
-    fundsOf(books, sum) + sum.net >= keptIn(books, sum, tierOf(settlement, sum.party));
-  if (isQueued && paid.every((sum) => isFunded(sum) && !isPassed(sum))) return post(books, turn, settlement);
+  if (isQueued && holdsAlone(books, settlement)) return post(books, turn, settlement);
   const refusal = placeRefusal(books, turn, settlement);
   if (refusal !== null) return void conclude(books, turn, settlement, refusal);
   settlement.bound = { place: books.queue.next, moved: new Map(), leaving: new Set(), isQueued };
@@ -108,23 +111,35 @@ export function bind(books: Books, turn: Turn, settlement: OpenSettlement, terms
   if (isQueued) stir(books);
 }
 
+/** Whether its initiator may have it open beside those: so many, that touch so many accounts. */
+export function hasRoom(others: readonly OpenSettlement[], settlement: OpenSettlement): boolean {
+  const legs = [...others, settlement].reduce((sum, one) => sum + one.legs.length, 0);
+  return others.length < OPEN_SETTLEMENTS_PER_PARTY_MAX && 2 * legs <= OPEN_MOVEMENTS_PER_PARTY_MAX;
+}
+
 function placeRefusal(books: Books, turn: Turn, settlement: OpenSettlement): string | null {
   const isFresh = ({ digest, bound }: OpenSettlement): boolean => turn.begun.has(digest) && bound === null;
   const others = [...books.open.values()].filter((one) => one.initiator === settlement.initiator && !isFresh(one));
-  if (isFresh(settlement) && others.length >= OPEN_SETTLEMENTS_PER_PARTY_MAX) return 'too_many_open';
+  if (isFresh(settlement) && !hasRoom(others, settlement)) return 'too_many_open';
   const movements = sumsOf(settlement).length;
   const isFull = reserved(books, null) + movements > QUEUE_MOVEMENTS_MAX;
   const most = isFull ? QUEUE_MOVEMENTS_ASSURED : QUEUE_MOVEMENTS_PER_PAYER_MAX;
   return payersOf(settlement).some((payer) => reserved(books, payer) + movements > most) ? 'queue_full' : null;
 }
 
-/** What waited for its time is in the queue from now on. */
+/** What waited for its time settles if it holds by itself, and is in the queue from now on if it does not. */
 export function release(books: Books, turn: Turn): void {
-  for (const { bound, terms } of books.open.values()) {
-    if (bound === null || terms === null || bound.isQueued || terms.notBefore > turn.time) continue;
-    bound.isQueued = true;
-    stir(books);
+  const due = [...books.open.values()].filter(
+    ({ bound, terms }) => bound?.isQueued === false && (terms?.notBefore ?? 0) <= turn.time,
+  );
+  const timeOf = ({ terms }: OpenSettlement): number => terms?.notBefore ?? 0;
+  const placeOf = ({ bound }: OpenSettlement): number => bound?.place ?? 0;
+  due.sort((a, b) => timeOf(a) - timeOf(b) || placeOf(a) - placeOf(b));
+  for (const settlement of due) {
+    if (turn.time <= endOf(settlement) && holdsAlone(books, settlement)) post(books, turn, settlement);
+    else if (settlement.bound !== null) settlement.bound.isQueued = true;
   }
+  if (due.length > 0) stir(books);
 }
 
 /** The last of a block but for a change of validators: what can settle of the queue, settles. */

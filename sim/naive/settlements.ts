@@ -1,6 +1,5 @@
 /** Settlements of the naive ledger: begun, consented to, left, lapsed, settled (ledger/SPEC.md, Settlements). */
 import { readDates } from '../../protocol/dates.js';
-import { OPEN_SETTLEMENTS_PER_PARTY_MAX } from '../../protocol/limits.js';
 import type { PayloadOf } from '../../protocol/payload.js';
 import { assert, type Thumbprint } from '../../protocol/types.js';
 import { parseAmount } from '../../protocol/values.js';
@@ -16,7 +15,7 @@ import {
   type Waiter,
 } from './books.js';
 import { conclude, remember } from './memory.js';
-import { bind, endOf, fundsOf, type NaiveSum, post, sumsOf } from './queue.js';
+import { bind, endOf, fundsOf, hasRoom, type NaiveSum, post, sumsOf } from './queue.js';
 
 const partiesOf = (legs: readonly { readonly from: string; readonly to: string }[]): string[] =>
   legs.flatMap(({ from, to }) => [from, to]);
@@ -27,9 +26,9 @@ export function begin(books: Books, turn: Turn, item: Item, payload: PayloadOf<'
   const { expiresMs } = item.instruction;
   const read = readDates(payload, item.instruction);
   assert(read.ok, 'dates were judged with the form');
-  const { cancelUntil, notBefore, cutoff, settleBy } = read.dates;
-  const refusal = refusalOf(books, turn, payload, cancelUntil);
-  remember(books, turn, asked, refusal === null ? [expiresMs, cancelUntil, settleBy] : [expiresMs]);
+  const { consentUntilMs, cancelUntilMs, cutoffMs, notBeforeMs, settleByMs } = read.dates;
+  const refusal = refusalOf(books, turn, payload, consentUntilMs);
+  remember(books, turn, asked, refusal === null ? [consentUntilMs] : [expiresMs]);
   if (refusal !== null) {
     conclude(books, turn, asked, refusal);
     return false;
@@ -39,9 +38,16 @@ export function begin(books: Books, turn: Turn, item: Item, payload: PayloadOf<'
     return { from, to, asset, amount: parseAmount(amount, decimals) as bigint };
   });
   turn.begun.add(asked.digest);
-  const terms =
-    payload.mode === 'queue' ? { priority: payload.priority ?? 'normal', notBefore, cutoff, settleBy } : null;
-  books.open.set(asked.digest, { ...asked, legs, cancelUntil, consents: new Set(), terms, bound: null });
+  const dates = { notBefore: notBeforeMs, cancelUntil: cancelUntilMs, cutoff: cutoffMs, settleBy: settleByMs };
+  const terms = payload.mode === 'queue' ? { priority: payload.priority ?? 'normal', ...dates } : null;
+  books.open.set(asked.digest, {
+    ...asked,
+    legs,
+    consentUntil: consentUntilMs,
+    consents: new Set(),
+    terms,
+    bound: null,
+  });
   return true;
 }
 
@@ -49,7 +55,7 @@ function refusalOf(
   books: Books,
   turn: Turn,
   { initiator, legs }: PayloadOf<'settle'>,
-  cancelUntil: number,
+  consentUntil: number,
 ): string | null {
   if (legs.some(({ asset }) => !books.assets.has(asset))) return 'unknown_asset';
   const parties = partiesOf(legs);
@@ -61,7 +67,7 @@ function refusalOf(
     (amount.split('.')[1] ?? '').length > decimalsOf(asset);
   if (legs.some(isTooPrecise)) return 'amount_precision';
   if (legs.some(({ asset, amount }) => parseAmount(amount, decimalsOf(asset)) === null)) return 'amount_too_large';
-  return turn.time > cancelUntil ? 'lapsed' : null;
+  return turn.time > consentUntil ? 'lapsed' : null;
 }
 
 /** Ends it at the wish of one of its parties, a suspended one too. */
@@ -91,7 +97,7 @@ function consentRefusal(books: Books, turn: Turn, { initiator }: Waiter, settlem
 
 /** Adds the signatures that a settlement came with, now or again. */
 export function sign(books: Books, turn: Turn, settlement: OpenSettlement, signed: readonly Thumbprint[]): void {
-  if (settlement.bound !== null || turn.time > settlement.cancelUntil) return;
+  if (settlement.bound !== null || turn.time > settlement.consentUntil) return;
   for (const kid of signed) {
     const key = books.keys.get(kid);
     const counts = key?.role === 'instruction' && !key.revoked && !isSuspended(books, key.party);
@@ -109,15 +115,14 @@ export function leaveOpen(books: Books, turn: Turn, begun: readonly string[]): v
       ({ digest, initiator }) => initiator === settlement.initiator && !isFresh.has(digest),
     );
     isFresh.delete(settlement.digest);
-    const isFull = others.length >= OPEN_SETTLEMENTS_PER_PARTY_MAX;
-    conclude(books, turn, settlement, isFull ? 'too_many_open' : 'proposed');
+    conclude(books, turn, settlement, hasRoom(others, settlement) ? 'proposed' : 'too_many_open');
   }
 }
 
 /** Counts the consents anew. With the last of them the settlement settles at once, or is queued, or is refused for good. */
 export function settleIfBound(books: Books, turn: Turn, settlement: OpenSettlement): void {
-  const { legs, consents, cancelUntil, bound, terms } = settlement;
-  if (bound !== null || turn.time > cancelUntil) return;
+  const { legs, consents, consentUntil, bound, terms } = settlement;
+  if (bound !== null || turn.time > consentUntil) return;
   if (!legs.every(({ from }) => hasSigned(books, turn, from, consents))) return;
   if (partiesOf(legs).some((party) => isSuspended(books, party)))
     return void conclude(books, turn, settlement, 'party_suspended');

@@ -1,47 +1,48 @@
 /** A settlement on its way through the queue: bound, released at its time, let through with others or alone (SPEC, The queue). */
-import {
-  OPEN_SETTLEMENTS_PER_PARTY_MAX,
-  QUEUE_MOVEMENTS_ASSURED,
-  QUEUE_MOVEMENTS_MAX,
-  QUEUE_MOVEMENTS_PER_PAYER_MAX,
-} from '../../protocol/limits.js';
-import { assert, type InstructionDigest } from '../../protocol/types.js';
+import { QUEUE_MOVEMENTS_ASSURED, QUEUE_MOVEMENTS_MAX, QUEUE_MOVEMENTS_PER_PAYER_MAX } from '../../protocol/limits.js';
 import type { ResultCode } from '../codes.js';
-import type { BoundSettlement, Liquidity, QueueTerms, Settlement } from '../entries.js';
+import { type BoundSettlement, isBound, type Liquidity, type QueueTerms, type Settlement } from '../entries.js';
 import type { Posting } from '../posting.js';
 import { availableIn, settle } from '../settlement/bundle.js';
 import { outlineOf } from '../settlement/outline.js';
+import { hasRoom } from '../settlement/room.js';
 import type { State } from '../state.js';
 import { tierOf } from './book.js';
 import { type Queue, select } from './netting.js';
 
-/** What waited for its time and need not any longer joins the queue: all of it, since no block may be too early for it. */
+/**
+ * What waited for its time does so no longer, all of it: what holds by itself settles at once, in the order of their times
+ * and then of their places, and the rest joins the queue. So no pass, and nobody else's queue, is waited for.
+ */
 export function release(posting: Posting): void {
   const { state, at } = posting;
-  let scheduled = state.book.nextScheduled();
-  if (scheduled === null || scheduled.notBefore > at.time) return;
-  for (; scheduled !== null && scheduled.notBefore <= at.time; scheduled = state.book.nextScheduled())
-    state.book.release(boundOf(state, scheduled.settlement));
-  state.markQueue({ releasedTo: at.time });
-  state.stir();
+  let due = state.queue.nextScheduled();
+  if (due === null || due.notBefore > at.time) return;
+  for (; due !== null && due.notBefore <= at.time; due = state.queue.nextScheduled()) {
+    const settlement = state.boundSettlement(due.settlement);
+    if (at.time <= settlement.terms.settleBy && holdsAlone(state, settlement)) settle(posting, settlement);
+    else state.queue.join(settlement);
+  }
+  state.queue.released(at.time);
 }
 
-/** The last consent is there: it settles at once if it can, else has its place in the queue, or is refused for good. */
-export function enter(posting: Posting, settlement: Settlement & { readonly terms: QueueTerms }): void {
+/**
+ * The last consent is there: it settles at once if it can, else has its place, scheduled or in the queue. Without one it is
+ * refused for good, with `too_many_open` or `queue_full`.
+ */
+export function settleOrQueue(posting: Posting, settlement: Settlement & { readonly terms: QueueTerms }): void {
   const { state, at } = posting;
-  const place = state.queueMark.next;
-  const bound: BoundSettlement = { ...settlement, bound: { place, moved: [], leaving: [] } };
-  const isDue = settlement.terms.notBefore <= at.time;
-  if (isDue && holdsAlone(state, bound)) return settle(posting, settlement);
+  const { nextPlace: place } = state.queue.mark;
+  const bound: BoundSettlement = { ...settlement, bound: { place, priorities: [], leaving: [] } };
+  if (settlement.terms.notBefore <= at.time && holdsAlone(state, bound)) return settle(posting, settlement);
   const refusal = refusalOf(posting, settlement);
   if (refusal !== null) {
     posting.end(settlement, refusal);
     return;
   }
-  // Before it is taken in: whether its time has come is told by how far the queue has been released.
-  state.markQueue({ next: place + 1, releasedTo: at.time });
+  state.queue.givePlace(at.time);
   posting.bind(settlement, bound);
-  if (isDue) state.stir();
+  if (state.queue.isQueued(bound)) state.queue.stir();
 }
 
 /** Whether a settlement holds by itself, takes nothing that is kept, and passes nothing that it must not. */
@@ -51,7 +52,7 @@ function holdsAlone(state: State, settlement: BoundSettlement): boolean {
     const liquidity = state.liquidity(movement.name);
     const kept = keptFrom(liquidity, tierOf(settlement, movement.party));
     if (availableIn(state, movement) + movement.net < kept) return false;
-    return !state.book.isPassed(settlement, movement, liquidity.isFifo);
+    return !state.queue.isBehind(settlement, movement, liquidity.isFifo);
   });
 }
 
@@ -62,29 +63,29 @@ export function keptFrom({ urgent, high }: Liquidity, tier: number): bigint {
 }
 
 function refusalOf({ state, fresh }: Posting, settlement: Settlement): ResultCode | null {
-  const open = state.counts.open.get(settlement.initiator) ?? 0;
-  if (fresh.has(settlement.digest) && open >= OPEN_SETTLEMENTS_PER_PARTY_MAX) return 'too_many_open';
+  // What was open before is counted there already.
+  if (fresh.has(settlement.digest) && !hasRoom(state, settlement)) return 'too_many_open';
   const { movements, payers } = outlineOf(settlement);
-  const isFull = state.book.reserved('') + movements.length > QUEUE_MOVEMENTS_MAX;
+  const isFull = state.queue.boundMovements + movements.length > QUEUE_MOVEMENTS_MAX;
   const most = isFull ? QUEUE_MOVEMENTS_ASSURED : QUEUE_MOVEMENTS_PER_PAYER_MAX;
-  return payers.some((payer) => state.book.reserved(payer) + movements.length > most) ? 'queue_full' : null;
+  return payers.some((payer) => state.queue.reserved(payer) + movements.length > most) ? 'queue_full' : null;
 }
 
 /** Goes through the queue if something has changed and its pace allows it: what can settle, settles. */
 export function pass(posting: Posting): void {
   const { state, at } = posting;
-  const due = state.nextPass();
+  const due = state.queue.nextPass();
   if (due === null || due > at.time) return;
-  const settlements = state.book.queued().flatMap((digest) => {
-    const settlement = boundOf(state, digest);
-    // Its lapse is late: it has ended all the same.
-    return settlement.terms.settleBy < at.time ? [] : [settlement];
-  });
+  const settlements = state.queue
+    .queued()
+    .map((digest) => state.boundSettlement(digest))
+    // Where a lapse is late: it has ended all the same.
+    .filter(({ terms }) => at.time <= terms.settleBy);
   const { together, alone } = select(queueOf(state, settlements));
   const chosen = [...together, ...alone];
   for (const item of chosen) settle(posting, settlements[item] as BoundSettlement);
   // What has settled may let others through: the next pass tells.
-  state.markQueue({ passedAt: at.time, stirred: chosen.length > 0 && state.book.queuedMovements > 0 });
+  state.queue.passed(at.time, chosen.length > 0);
 }
 
 /** The queue in the numbers that netting works on. */
@@ -120,19 +121,13 @@ function queueOf(state: State, settlements: readonly BoundSettlement[]): Queue {
   return { funds, ordered, starts, accounts, nets, tiers, kept };
 }
 
-function boundOf(state: State, digest: InstructionDigest): BoundSettlement {
-  const settlement = state.openSettlement(digest);
-  assert(settlement?.bound != null && settlement.terms !== null, 'what is in the queue is open and bound');
-  return settlement as BoundSettlement;
-}
-
-/** What was bound in this block and is still open has its receipt now: it has one in a block. */
+/** What was bound in this block and is still open has its receipt now, `scheduled` or `queued`: it has one in a block. */
 export function tellBound(posting: Posting): void {
-  const { state } = posting;
+  const { state, at } = posting;
   for (const digest of posting.bound) {
     const settlement = state.openSettlement(digest);
-    if (settlement === undefined) continue;
-    const isDue = state.isDue(settlement as BoundSettlement);
-    posting.record(settlement, isDue ? 'queued' : 'scheduled', settlement.until);
+    if (settlement === undefined || !isBound(settlement)) continue;
+    const code = state.queue.isQueued(settlement) ? 'queued' : 'scheduled';
+    posting.record(settlement, code, posting.horizon(at.time));
   }
 }
