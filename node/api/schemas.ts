@@ -107,7 +107,8 @@ export const SCHEMAS = {
     status: Type.Union([Type.Literal('pending'), Type.Literal('final')]),
     code: Type.Union([CodeText, Type.Null()], { description: 'null until it is ordered' }),
     height: Type.Union([HeightNumber, Type.Null()], {
-      description: 'block that gave the code; null until it is ordered',
+      description:
+        'block that gave the code; null until it is ordered, when it joins the queue at its time, and of what has been open for long',
     }),
     time: Type.Union([InstantText, Type.Null()], { description: "that block's time" }),
     missing: Type.Array(Type.String(), { description: 'parties whose consent a proposed settlement still waits for' }),

@@ -7,6 +7,7 @@ import { concat, hashOf } from '../../protocol/hash.js';
 import type { SnapshotMessage } from '../../protocol/snapshot.js';
 import type {
   BatchDigest,
+  BlockId,
   Epoch,
   Height,
   InstructionDigest,
@@ -20,7 +21,17 @@ import { Corrupt, checked, crc32c, soundEntries } from './checked.js';
 import { Ledger, NETWORK, SET, silent, stateOf, TestClock, verifier } from './ledgerstore.test-helper.js';
 import { MemoryStore } from './memorystore.test-helper.js';
 import { Pruner } from './prune.js';
-import { getBlock, getPlace, getReceipts, putBatch, putBlock, putPlace, putReceipts } from './records.js';
+import {
+  getBlock,
+  getFinal,
+  getPlace,
+  getReceipts,
+  putBatch,
+  putBlock,
+  putFinal,
+  putPlace,
+  putReceipts,
+} from './records.js';
 import { type Lost, Repair, recordBytes } from './repair.js';
 
 const peerOf = (name: string): PeerKey => name.padStart(64, '0') as PeerKey;
@@ -97,6 +108,9 @@ async function stored(operation: Operation): Promise<Uint8Array> {
   return [...disk.entries.values()][0] as Uint8Array;
 }
 
+/** What the pointer of the last block names once the next epoch has been opened over it. */
+const OPENING = '0e'.repeat(32) as BlockId;
+
 /** A node with a damaged record, peers that have it, and a liar among them. */
 class Scene {
   readonly clock = new TestClock();
@@ -126,7 +140,7 @@ class Scene {
       setOf: (epoch) => (epoch === SET.epoch ? SET : null),
       state: () => ledger.book.state,
       final: () => ledger.header,
-      idFor: (header) => blockId(header),
+      idFor: (header, _root, epoch) => (epoch === header.epoch ? blockId(header) : OPENING),
       send: (to, message) => {
         if (message.type !== 'wantChunk') return;
         const whole = recordBytes(checked(sound), message.name.height) ?? new Uint8Array(0);
@@ -198,6 +212,23 @@ t.test('each record that is damaged is as before in the end; what cannot be is s
     t.same([scene.lost.includes(table), scene.repair.open], [true, 0], `${table} is lost`);
   }
 });
+
+t.test(
+  'the last block of an epoch is mended where the next has been opened over it, and no peer is blamed',
+  async (t) => {
+    const scene = await Scene.make((bytes) => bytes);
+    const { store, header } = scene.ledger;
+    const pointer = getFinal(store);
+    if (pointer === null) throw new Error('there is a last block');
+    const epoch = (pointer.epoch + 1) as Epoch;
+    await store.write([putFinal({ ...pointer, epoch, block: OPENING })], { sync: true });
+    const kept = getBlock(store, header.height);
+    flip(scene.disk, `blocks/${header.height.toString(16).padStart(16, '0')}`, 9);
+    await scene.mend();
+    t.same(getBlock(store, header.height), kept);
+    t.same(scene.punished, []);
+  },
+);
 
 t.test('several neighbours at once; lies about a record; an id whose lists are damaged too', async (t) => {
   const key = (height: number): string => `blocks/${height.toString(16).padStart(16, '0')}`;

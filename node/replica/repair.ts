@@ -112,7 +112,7 @@ interface Deps extends Pick<Ports, 'store' | 'clock' | 'log' | 'verifier'> {
   readonly state: () => State | null;
   readonly final: () => Pick<BlockHeader, 'height' | 'time'>;
   /** The id by which the next block names this one: its own, or the opening of the next epoch. */
-  readonly idFor: (header: BlockHeader, root: Root, next: BlockHeader) => BlockId;
+  readonly idFor: (header: BlockHeader, root: Root, epoch: Epoch) => BlockId;
   readonly send: (to: PeerKey, message: SnapshotMessage) => void;
   /** Asks a peer for one batch. */
   readonly wantBatch: (to: PeerKey, epoch: Epoch, lane: ValidatorIndex, point: LanePoint) => void;
@@ -131,7 +131,8 @@ export type Lost = 'votes' | 'meta' | 'outbox' | 'ids';
 interface After {
   readonly id: BlockId;
   readonly root: Root;
-  readonly next: BlockHeader | null;
+  /** Of what follows: it names a block that ended an epoch otherwise than that epoch's own did. */
+  readonly epoch: Epoch;
 }
 
 /** What a search came to: what to write again; that the record was of no more use; or that only a snapshot helps. */
@@ -384,8 +385,7 @@ export class Repair {
       return 'later';
     }
     if (after !== 'absent') {
-      const id =
-        height === 0 ? after.id : after.next === null ? blockId(header) : this.#deps.idFor(header, root, after.next);
+      const id = height === 0 ? after.id : this.#deps.idFor(header, root, after.epoch);
       if (after.root !== root || after.id !== id) return 'lie';
     }
     if (certificate === null) return travelling;
@@ -403,9 +403,9 @@ export class Repair {
     const after = unlessDamaged(
       (): After | 'absent' => {
         const next = getBlock(store, height + 1);
-        if (next !== null) return { id: next.header.parent, root: next.parentRoot, next: next.header };
+        if (next !== null) return { id: next.header.parent, root: next.parentRoot, epoch: next.header.epoch };
         const pointer = getFinal(store);
-        return pointer?.height === height ? { id: pointer.block, root: pointer.root, next: null } : 'absent';
+        return pointer?.height === height ? { id: pointer.block, root: pointer.root, epoch: pointer.epoch } : 'absent';
       },
       (corrupt) => this.note(corrupt),
     );

@@ -132,15 +132,18 @@ export class Service implements NodeService {
   /** What the last final state has open is told from there, however old its block is and whatever was let go of since. */
   #openStatus(digest: InstructionDigest): InstructionStatus | null {
     const { state, header } = this.#replica.chain.final;
+    const change = state.openChange();
     const settlement = state.openSettlement(digest);
-    const open = settlement ?? (state.openChange()?.digest === digest ? state.openChange() : null);
+    const open = settlement ?? (change?.digest === digest ? change : null);
     if (open === null) return null;
     const missing = settlement === undefined ? [] : missingConsents(state, settlement);
-    const record = state.record(open.initiator, open.id);
-    // A record may be ahead of what is announced, or gone.
-    const isToldHere = record?.digest === digest && record.height > 0 && record.height <= header.height;
-    const told = isToldHere ? record : { code: null, height: null, time: null };
-    return { status: 'pending', code: told.code, height: told.height, time: told.time, missing };
+    const code = settlement === undefined ? (change?.approved ? 'approved' : 'proposed') : state.standingOf(settlement);
+    // The receipt that said so, if there is one: none does when something joins the queue at its time; and a record may be
+    // ahead of what is announced, or gone.
+    const { height, time, ...record } = state.record(open.initiator, open.id) ?? { code: null, height: 0, time: null };
+    if (record.code !== code || height > header.height || height === 0)
+      return { status: 'pending', code, height: null, time: null, missing };
+    return { status: 'pending', code, height, time, missing };
   }
 
   /** Whether the block of a receipt has been let go here. */

@@ -92,7 +92,7 @@ export class Upkeep implements UpkeepPort {
       ...parts,
       state: () => (current().chain.isWriting ? null : current().chain.final.state),
       final: () => current().chain.final.header,
-      idFor: (header, root, next) => this.#idFor(header, root, next),
+      idFor: (header, root, epoch) => this.#idFor(header, root, epoch),
       wantBatch: (to, epoch, lane, point) =>
         bus.send(
           to,
@@ -242,8 +242,8 @@ export class Upkeep implements UpkeepPort {
   }
 
   /** The id by which the next block names one: its own, or the opening of the next epoch over it. */
-  #idFor(header: BlockHeader, root: Root, next: BlockHeader): BlockId {
-    const handOver = next.epoch === header.epoch ? null : getHandOver(this.#ports.store, next.epoch);
+  #idFor(header: BlockHeader, root: Root, epoch: Epoch): BlockId {
+    const handOver = epoch === header.epoch ? null : getHandOver(this.#ports.store, epoch);
     if (handOver === null) return blockId(header);
     // A restart's own block names the last one as it is.
     return handOver.kind === 'restart' ? handOver.block : openingId(handOver.set, blockId(header), root);
