@@ -46,6 +46,7 @@ export const RESULT_CODES = [
   'waiting',
   'scheduled',
   'queued',
+  'part_settled',
   'unmatched',
   'withdrawn',
   'cancelled',
@@ -72,7 +73,14 @@ export type SilentCode = (typeof SILENT_CODES)[number];
 
 /** `open`: a later block gives another receipt under the same digest. `final`: this was the last. */
 export type Finality = 'open' | 'final';
-const OPEN: ReadonlySet<ResultCode> = new Set(['proposed', 'approved', 'waiting', 'scheduled', 'queued']);
+const OPEN: ReadonlySet<ResultCode> = new Set([
+  'proposed',
+  'approved',
+  'waiting',
+  'scheduled',
+  'queued',
+  'part_settled',
+]);
 export const isOpen = (code: ResultCode): boolean => OPEN.has(code);
 export const finalityOf = (code: ResultCode): Finality => (isOpen(code) ? 'open' : 'final');
 
@@ -140,6 +148,7 @@ export const CODE_BYTES = {
   already_bound: 53,
   irrevocable: 54,
   queue_full: 55,
+  part_settled: 56,
 } as const satisfies Record<ResultCode, number>;
 
 const CODE_OF_BYTE = new Map<number, ResultCode>(RESULT_CODES.map((code) => [CODE_BYTES[code], code]));

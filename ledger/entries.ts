@@ -2,7 +2,7 @@
 import { DecodeError, fromUtf8, Reader, utf8 } from '../protocol/codec.js';
 import type { KeyAlg } from '../protocol/crypto.js';
 import { AUTHORITIES_MAX } from '../protocol/genesis.js';
-import { DECIMALS_MAX, KEYS_PER_PARTY_MAX, LEGS_MAX, VALIDATORS_MAX } from '../protocol/limits.js';
+import { DECIMALS_MAX, KEYS_PER_PARTY_MAX, LEGS_MAX, LINKED_MAX, VALIDATORS_MAX } from '../protocol/limits.js';
 import { PRIORITIES, type Priority } from '../protocol/payload.js';
 import type {
   AmountMinor,
@@ -107,9 +107,19 @@ export interface Bound {
   readonly leaving: readonly Bic[];
 }
 
+/** A part of a settlement that is due once the one before has settled. */
+export interface Part {
+  readonly legs: readonly BoundLeg[];
+  readonly notBefore: TimestampMs;
+  readonly settleBy: TimestampMs;
+}
+
 /** A settlement that has not ended. */
 export interface Settlement extends Named {
+  /** Of the part that is next to settle. */
   readonly legs: readonly BoundLeg[];
+  /** The parts that follow it, in their order. */
+  readonly linked: readonly Part[];
   /** Consents count while block time is not past it. */
   readonly consentUntil: TimestampMs;
   /** The time of the block that registered it. */
@@ -308,7 +318,7 @@ const CODECS: { readonly [T in TableName]: EntryCodec<Entries[T]> } = {
     prefix: 6,
     write: (w, s) => {
       writeNamed(w, s);
-      w.list(s.legs, writeLeg).u64(s.consentUntil).u64(s.since).list(s.consents, writeKid);
+      w.list(s.legs, writeLeg).list(s.linked, writePart).u64(s.consentUntil).u64(s.since).list(s.consents, writeKid);
       w.u8(s.terms === null ? 0 : s.bound === null ? 1 : 2);
       if (s.terms !== null) writeTerms(w, s.terms);
       if (s.bound !== null) writeBound(w, s.bound);
@@ -317,6 +327,7 @@ const CODECS: { readonly [T in TableName]: EntryCodec<Entries[T]> } = {
       const proposed = {
         ...readNamed(r),
         legs: r.list(LEGS_MAX, readLeg),
+        linked: r.list(LINKED_MAX, readPart),
         consentUntil: r.u64() as TimestampMs,
         since: r.u64() as TimestampMs,
         consents: r.list(LEGS_MAX * KEYS_PER_PARTY_MAX, readKid),
@@ -446,6 +457,14 @@ function readLeg(reader: Reader): BoundLeg {
     asset: reader.text(CODE_LENGTH_MAX) as AssetCode,
     amount: reader.i128() as AmountMinor,
   };
+}
+
+function writePart(to: Layout, { legs, notBefore, settleBy }: Part): void {
+  to.list(legs, writeLeg).u64(notBefore).u64(settleBy);
+}
+function readPart(reader: Reader): Part {
+  const legs = reader.list(LEGS_MAX, readLeg);
+  return { legs, notBefore: reader.u64() as TimestampMs, settleBy: reader.u64() as TimestampMs };
 }
 
 function writeTerms(to: Layout, { priority, notBefore, cancelUntil, cutoff, settleBy }: QueueTerms): void {

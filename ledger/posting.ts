@@ -2,9 +2,17 @@
 
 import type { Instruction } from '../protocol/instruction.js';
 import { merkleRoot } from '../protocol/merkle.js';
-import type { Hash, Height, InstructionDigest, Root, Thumbprint, TimestampMs } from '../protocol/types.js';
+import {
+  assert,
+  type Hash,
+  type Height,
+  type InstructionDigest,
+  type Root,
+  type Thumbprint,
+  type TimestampMs,
+} from '../protocol/types.js';
 import { isOpen, type ResultCode } from './codes.js';
-import type { BoundSettlement, Change, Settlement } from './entries.js';
+import type { BoundSettlement, Change, Part, Settlement } from './entries.js';
 import { MEMORY_MS } from './memory.js';
 import { leafOf, type Named, type Receipt } from './receipt.js';
 import type { State } from './state.js';
@@ -44,7 +52,7 @@ export class Posting {
   /** Settlements registered in this block and neither bound nor ended, in that order. They join the state's only if they stay open. */
   readonly fresh = new Map<string, Settlement>();
   /** What became bound in this block and did not settle at once; its receipt is given when the block is done. */
-  readonly bound: InstructionDigest[] = [];
+  readonly bound: BoundSettlement[] = [];
   /** What this block made of the open change; its receipt is given when the block is done, so that there is one. */
   news: 'proposed' | 'approved' | null = null;
 
@@ -128,7 +136,21 @@ export class Posting {
   bind(settlement: Settlement, bound: BoundSettlement): void {
     if (!this.fresh.delete(settlement.digest)) this.state.closeSettlement(settlement);
     this.state.open(bound);
-    this.bound.push(bound.digest);
+    this.bound.push(bound);
+  }
+
+  /** Lets the next part of a settlement take the place of one that has settled; answers the leaf of the receipt that says so. */
+  advance(settlement: Settlement, { legs, notBefore, settleBy }: Part): Hash {
+    const { terms } = settlement;
+    assert(terms !== null, 'what has parts goes through the queue');
+    const place = this.state.queue.takePlace();
+    if (!this.fresh.delete(settlement.digest)) this.state.closeSettlement(settlement);
+    // From now on nobody leaves alone, and all together as long as it stands.
+    const dates = { notBefore, cancelUntil: this.at.time, cutoff: settleBy, settleBy };
+    const bound = { place, priorities: settlement.bound?.priorities ?? [], leaving: [] };
+    const linked = settlement.linked.slice(1);
+    this.state.open({ ...settlement, legs, linked, terms: { ...terms, ...dates }, bound });
+    return this.record(settlement, 'part_settled', this.horizon(this.at.time));
   }
 
   /** Ends an open settlement with `code`; answers its receipt's leaf. */

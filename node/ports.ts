@@ -237,6 +237,8 @@ export interface QueuedView extends OpenSettlementView {
   readonly settleBy: TimestampMs;
   /** Parties that have agreed to cancel. */
   readonly leaving: readonly string[];
+  /** Parts that follow, each once the one before has settled. */
+  readonly linked: number;
   /** Accounts that lack so much for it alone. */
   readonly lacking: readonly { readonly party: string; readonly asset: string; readonly amount: string }[];
   /** Accounts in which something more urgent waits. */

@@ -23,7 +23,10 @@ export interface SettlementDates {
   readonly notBeforeMs: TimestampMs;
   /** Until then it settles. */
   readonly settleByMs: TimestampMs;
+  /** Of the parts that follow, in their order. */
+  readonly linked: readonly PartDates[];
 }
+export type PartDates = Pick<SettlementDates, 'notBeforeMs' | 'settleByMs'>;
 
 export const notATime = (pointer: string, text: string): Refusal =>
   refuse('malformed_time', pointer, `${text} is not a time of the calendar, 1970 or later, without a leap second`);
@@ -34,7 +37,8 @@ type Read = { readonly ok: true; readonly dates: SettlementDates } | Refusal;
 
 /**
  * The dates of a settlement, those that are not given by default. Refuses with `malformed_time` what is no time, and with
- * `dates_out_of_order` what breaks issued < cancelUntil <= cutoff <= settleBy, notBefore < settleBy, or their bounds.
+ * `dates_out_of_order` what breaks issued < cancelUntil <= cutoff <= settleBy, notBefore < settleBy, the order of linked parts,
+ * or their bounds.
  */
 export function readDates(payload: PayloadOf<'settle'>, validity: Validity): Read {
   return payload.mode === 'gross' ? readGross(payload, validity) : readQueue(payload, validity);
@@ -51,7 +55,7 @@ function readGross(
   if (given > expiresMs + CONSENT_PAST_EXPIRES_MS_MAX)
     return outOfOrder('cancelUntil', `must be within ${CONSENT_PAST_EXPIRES_MS_MAX / 3_600_000} hours of expires`);
   const dates = { consentUntilMs: given, cancelUntilMs: given, cutoffMs: given };
-  return { ok: true, dates: { ...dates, notBeforeMs: issuedMs, settleByMs: given } };
+  return { ok: true, dates: { ...dates, notBeforeMs: issuedMs, settleByMs: given, linked: [] } };
 }
 
 function readQueue(payload: Extract<PayloadOf<'settle'>, { mode: 'queue' }>, { issuedMs, expiresMs }: Validity): Read {
@@ -78,7 +82,30 @@ function readQueue(payload: Extract<PayloadOf<'settle'>, { mode: 'queue' }>, { i
     return outOfOrder(given.cutoff === undefined ? 'cancelUntil' : 'cutoff', 'must not be later than settleBy');
   if (notBeforeMs >= settleByMs) return outOfOrder('notBefore', 'must be earlier than settleBy');
   const consentUntilMs = earlier(cancelUntilMs, (expiresMs + CONSENT_PAST_EXPIRES_MS_MAX) as TimestampMs);
-  return { ok: true, dates: { consentUntilMs, cancelUntilMs, cutoffMs, notBeforeMs, settleByMs } };
+  const linked = readLinked(payload.linked ?? [], settleByMs, (issuedMs + SETTLE_WITHIN_MS_MAX) as TimestampMs);
+  if (!Array.isArray(linked)) return linked;
+  return { ok: true, dates: { consentUntilMs, cancelUntilMs, cutoffMs, notBeforeMs, settleByMs, linked } };
+}
+
+type Linked = NonNullable<Extract<PayloadOf<'settle'>, { mode: 'queue' }>['linked']>;
+
+/** Each part is due after the one before must have settled. */
+function readLinked(parts: Linked, firstBy: TimestampMs, last: TimestampMs): PartDates[] | Refusal {
+  const read: PartDates[] = [];
+  let before = firstBy;
+  for (const [at, { notBefore, settleBy }] of parts.entries()) {
+    const [notBeforeMs, settleByMs] = [parseTime(notBefore), parseTime(settleBy)];
+    if (notBeforeMs === null) return notATime(`/linked/${at}/notBefore`, notBefore);
+    if (settleByMs === null) return notATime(`/linked/${at}/settleBy`, settleBy);
+    if (notBeforeMs <= before)
+      return outOfOrder(`linked/${at}/notBefore`, 'must be later than settleBy of the part before');
+    if (settleByMs <= notBeforeMs) return outOfOrder(`linked/${at}/settleBy`, 'must be later than its notBefore');
+    if (settleByMs > last)
+      return outOfOrder(`linked/${at}/settleBy`, `must be within ${SETTLE_WITHIN_MS_MAX / 86_400_000} days of issued`);
+    read.push({ notBeforeMs, settleByMs });
+    before = settleByMs;
+  }
+  return read;
 }
 
 const earlier = (a: TimestampMs, b: TimestampMs): TimestampMs => (a < b ? a : b);

@@ -81,6 +81,8 @@ const queue = {
   cutoff: '2025-11-22T04:30:00Z',
   settleBy: '2025-11-22T16:00:00Z',
 };
+const PART = { legs: queue.legs, notBefore: '2025-11-22T17:00:00Z', settleBy: '2025-11-22T18:00:00Z' };
+const part = (changes: Readonly<Record<string, Json>>): Json => ({ ...PART, ...changes });
 const DATES: readonly (readonly [
   pointer: string,
   says: string,
@@ -299,7 +301,7 @@ t.test('space between tokens and the order of members around the payload are fre
 
 type Row = readonly [code: InstructionCode, pointer: string, name: string, body: unknown];
 /** The queued settlement with other members, and without those that are undefined. */
-const queued = (changes: Readonly<Record<string, string | undefined>>) =>
+const queued = (changes: Readonly<Record<string, Json | undefined>>) =>
   general(
     Object.fromEntries(
       Object.entries({ ...queue, ...changes }).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
@@ -478,6 +480,50 @@ const rows: readonly Row[] = [
   ['malformed_payload', '/priority', 'a priority where nothing waits', general({ ...settle, priority: 'high' })],
   ['malformed_time', '/notBefore', 'notBefore of no day', queued({ notBefore: '2025-11-31T03:00:00Z' })],
   ...DATES.map(([pointer, name, dates]) => ['dates_out_of_order', pointer, name, queued(dates)] as const),
+  [
+    'dates_out_of_order',
+    '/linked/0/notBefore',
+    'a part that may come before the one before',
+    queued({ linked: [part({ notBefore: queue.settleBy })] }),
+  ],
+  [
+    'dates_out_of_order',
+    '/linked/0/settleBy',
+    'a part of no time',
+    queued({ linked: [part({ settleBy: PART.notBefore })] }),
+  ],
+  [
+    'dates_out_of_order',
+    '/linked/1/notBefore',
+    'the second before the first is over',
+    queued({ linked: [part({}), part({})] }),
+  ],
+  [
+    'dates_out_of_order',
+    '/linked/0/settleBy',
+    'more than 400 days on',
+    queued({ linked: [part({ settleBy: '2026-12-27T03:00:00.001Z' })] }),
+  ],
+  [
+    'malformed_time',
+    '/linked/0/notBefore',
+    'of no day',
+    queued({ linked: [part({ notBefore: '2025-11-31T03:00:00Z' })] }),
+  ],
+  ['malformed_payload', '/linked', 'no parts', queued({ linked: [] })],
+  ['malformed_payload', '/linked', 'four parts', queued({ linked: [part({}), part({}), part({}), part({})] })],
+  [
+    'malformed_payload',
+    '/linked',
+    'more legs in all than there may be',
+    queued({ linked: [part({ legs: Array.from({ length: 63 }, () => queue.legs[0] as Json) })] }),
+  ],
+  [
+    'malformed_leg',
+    '/linked/0/legs/0/to',
+    'a leg to oneself',
+    queued({ linked: [part({ legs: [{ ...queue.legs[0], to: 'HSBCHKHHXXX' } as Json] })] }),
+  ],
   [
     'dates_out_of_order',
     '/cancelUntil',

@@ -25,6 +25,7 @@ import {
 } from './jws.js';
 import {
   ITEM_BYTES_MAX,
+  LEGS_MAX,
   LIST_PATH_MAX,
   PAYLOAD_BYTES_MAX,
   PROTECTED_BYTES_MAX,
@@ -34,6 +35,7 @@ import {
 import { type MerklePath, rootOfPath } from './merkle.js';
 import { mismatch } from './mismatch.js';
 import {
+  type Leg,
   type Member,
   type NewKey,
   PAYLOAD_SCHEMAS,
@@ -362,9 +364,19 @@ function checkKind(payload: Payload, validity: Validity): Checked {
 function checkSettle(payload: PayloadOf<'settle'>, validity: Validity): Refusal | null {
   const read = readDates(payload, validity);
   if (!read.ok) return read;
-  for (const [index, { from, to, amount }] of payload.legs.entries()) {
-    if (from === to) return refuse('malformed_leg', `/legs/${index}/to`, 'must be another party than from');
-    if (!/[1-9]/.test(amount)) return refuse('malformed_amount', `/legs/${index}/amount`, 'must be above zero');
+  const linked = payload.mode === 'queue' ? (payload.linked ?? []) : [];
+  const count = linked.reduce((sum, { legs }) => sum + legs.length, payload.legs.length);
+  if (count > LEGS_MAX)
+    return refuse('malformed_payload', '/linked', `must leave at most ${LEGS_MAX} legs in all, not ${count}`);
+  let refusal = checkLegs(payload.legs, '/legs');
+  for (const [at, { legs }] of linked.entries()) refusal ??= checkLegs(legs, `/linked/${at}/legs`);
+  return refusal;
+}
+
+function checkLegs(legs: readonly Leg[], pointer: string): Refusal | null {
+  for (const [index, { from, to, amount }] of legs.entries()) {
+    if (from === to) return refuse('malformed_leg', `${pointer}/${index}/to`, 'must be another party than from');
+    if (!/[1-9]/.test(amount)) return refuse('malformed_amount', `${pointer}/${index}/amount`, 'must be above zero');
   }
   return null;
 }

@@ -43,6 +43,8 @@ export const SYNC_BLOCKS_MAX = 256;
 
 /** How far past `expires` consents may still come: what nobody is bound to does not stay for long. */
 export const CONSENT_PAST_EXPIRES_MS_MAX = 24 * 60 * 60 * 1000;
+/** Parts of a settlement that follow its first, each once the one before has settled. */
+export const LINKED_MAX = 3;
 /** From `issued` to `settleBy` at most: forwards of a year, with some days to spare. */
 export const SETTLE_WITHIN_MS_MAX = 400 * 24 * 60 * 60 * 1000;
 

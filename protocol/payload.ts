@@ -3,7 +3,7 @@
  * A shape is judged without any state; what an instruction may do is judged by the ledger when it is ordered.
  */
 import { type Static, type TObject, type TProperties, Type } from 'typebox';
-import { DECIMALS_MAX, KEYS_PER_PARTY_MAX, LEGS_MAX, VALIDATORS_MAX } from './limits.js';
+import { DECIMALS_MAX, KEYS_PER_PARTY_MAX, LEGS_MAX, LINKED_MAX, VALIDATORS_MAX } from './limits.js';
 
 const strict = <T extends TProperties>(properties: T, options: object = {}): TObject<T> =>
   Type.Object(properties, { additionalProperties: false, ...options });
@@ -134,6 +134,20 @@ export const PAYLOAD_SCHEMAS = {
         timeOf('until then all parties together cancel, and from then on it is irrevocable; by default `cancelUntil`'),
       ),
       settleBy: timeOf('unfunded then, it lapses'),
+      linked: Type.Optional(
+        Type.Array(
+          strict({
+            legs: Legs,
+            notBefore: timeOf('it settles then at the earliest: later than the part before may'),
+            settleBy: timeOf('unfunded then, it lapses, and what has settled before stands'),
+          }),
+          {
+            minItems: 1,
+            maxItems: LINKED_MAX,
+            description: 'parts that follow, each bound with the first and due once the one before has settled',
+          },
+        ),
+      ),
       reference: Reference,
     }),
   ]),

@@ -5,7 +5,7 @@ import type { ResultCode } from '../codes.js';
 import { type BoundSettlement, isBound, type Settlement } from '../entries.js';
 import type { Ordered, Posting } from '../posting.js';
 import { screen } from '../rights.js';
-import { isParty } from '../settlement/bundle.js';
+import { allLegs, isParty } from '../settlement/outline.js';
 import { resolveAll } from '../settlement/waiting.js';
 
 /**
@@ -34,15 +34,16 @@ export function cancel(posting: Posting, ordered: Ordered, payload: PayloadOf<'c
 
 function judgeProposed({ at: { time } }: Posting, settlement: Settlement, party: Bic): ResultCode {
   if (time > settlement.consentUntil) return 'settlement_closed';
-  return isParty(settlement.legs, party) ? 'cancelled' : 'not_a_party';
+  return isParty(settlement, party) ? 'cancelled' : 'not_a_party';
 }
 
-function judgeBound({ at: { time } }: Posting, { legs, terms, bound }: BoundSettlement, party: Bic): ResultCode {
+function judgeBound({ at: { time } }: Posting, settlement: BoundSettlement, party: Bic): ResultCode {
+  const { terms, bound } = settlement;
   if (time > terms.settleBy) return 'settlement_closed';
-  if (!isParty(legs, party)) return 'not_a_party';
+  if (!isParty(settlement, party)) return 'not_a_party';
   if (time <= terms.cancelUntil) return 'cancelled';
   if (bound.leaving.includes(party)) return 'already_consented';
   if (time > terms.cutoff) return 'irrevocable';
   const hasLeft = (other: Bic): boolean => other === party || bound.leaving.includes(other);
-  return legs.every(({ from, to }) => hasLeft(from) && hasLeft(to)) ? 'cancelled' : 'cancel_agreed';
+  return allLegs(settlement).every(({ from, to }) => hasLeft(from) && hasLeft(to)) ? 'cancelled' : 'cancel_agreed';
 }

@@ -57,11 +57,16 @@ function readSettlement(
   payload: PayloadOf<'settle'>,
 ): Settlement | ResultCode {
   const { state, at } = posting;
-  const legs = readLegs(state, payload);
-  if (typeof legs === 'string') return legs;
+  const parts = [payload.legs, ...(payload.mode === 'queue' ? (payload.linked ?? []) : []).map(({ legs }) => legs)];
+  const judged = parts.map((legs) => readLegs(state, legs));
+  const refusals = judged.filter((legs) => typeof legs === 'string');
+  const isInitiators = parts.flat().some(({ from, to }) => from === payload.initiator || to === payload.initiator);
+  if (!isInitiators) refusals.push('not_a_party');
+  if (refusals.length > 0) return refusals.reduce(higher);
+  const [legs, ...later] = judged as [BoundLeg[], ...BoundLeg[][]];
   const read = readDates(payload, instruction);
   assert(read.ok, 'dates of a parsed instruction are in order');
-  const { consentUntilMs, cancelUntilMs, cutoffMs, notBeforeMs, settleByMs } = read.dates;
+  const { consentUntilMs, cancelUntilMs, cutoffMs, notBeforeMs, settleByMs, linked: dates } = read.dates;
   if (at.time > consentUntilMs) return 'lapsed';
   const terms =
     payload.mode === 'gross'
@@ -73,26 +78,28 @@ function readSettlement(
           cutoff: cutoffMs,
           settleBy: settleByMs,
         };
-  const named = namedOf(instruction);
-  return { ...named, legs, consentUntil: consentUntilMs, since: at.time, terms, bound: null, consents: [] };
+  const linked = dates.map((part, index) => ({
+    legs: later[index] as BoundLeg[],
+    notBefore: part.notBeforeMs,
+    settleBy: part.settleByMs,
+  }));
+  const common = { ...namedOf(instruction), consentUntil: consentUntilMs, since: at.time };
+  return { ...common, legs, linked, terms, bound: null, consents: [] };
 }
 
 /** How long what lacks a consent is remembered at least: while it is open its id is taken in any case. */
 const consentHorizon = (posting: Posting, { consentUntil }: Settlement): TimestampMs => posting.horizon(consentUntil);
 
 /** The legs with their amounts in minor units, or the refusal of the highest precedence that any of them meets. */
-function readLegs(state: State, { legs, initiator }: PayloadOf<'settle'>): BoundLeg[] | ResultCode {
+function readLegs(state: State, legs: readonly Leg[]): BoundLeg[] | ResultCode {
   const read: BoundLeg[] = [];
   let refusal: ResultCode | null = null;
-  let isInitiators = false;
   for (const leg of legs) {
     const amount = judgeLeg(state, leg);
-    isInitiators ||= leg.from === initiator || leg.to === initiator;
     if (typeof amount === 'bigint')
       read.push({ from: leg.from as Bic, to: leg.to as Bic, asset: leg.asset as AssetCode, amount });
     else refusal = refusal === null ? amount : higher(refusal, amount);
   }
-  if (!isInitiators) refusal = refusal === null ? 'not_a_party' : higher(refusal, 'not_a_party');
   return refusal ?? read;
 }
 

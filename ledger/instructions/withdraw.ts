@@ -6,7 +6,7 @@ import type { ResultCode } from '../codes.js';
 import { type Change, endOf, type Settlement } from '../entries.js';
 import type { Ordered, Posting } from '../posting.js';
 import { screen } from '../rights.js';
-import { isParty } from '../settlement/bundle.js';
+import { isParty } from '../settlement/outline.js';
 import { resolve, resolveAll, stale, wait, waitingFor } from '../settlement/waiting.js';
 import { judgeWithdrawal } from '../succession/change.js';
 
@@ -57,6 +57,6 @@ function end(posting: Posting, settlement: Settlement): void {
 
 function judge(posting: Posting, settlement: Settlement, party: string): ResultCode {
   if (posting.at.time > endOf(settlement)) return 'settlement_closed';
-  if (!isParty(settlement.legs, party)) return 'not_a_party';
+  if (!isParty(settlement, party)) return 'not_a_party';
   return settlement.bound === null ? 'withdrawn' : 'already_bound';
 }

@@ -48,8 +48,8 @@ interface Standing {
   readonly bound: OrderedSet;
   /** What lacks a consent, by payer and then by digest. */
   readonly proposed: OrderedSet;
-  /** Movements of what is bound, and of what of that is in the queue; of each settlement once. */
-  readonly boundMovements: number;
+  /** Places that what is bound takes, and movements of what of that is in the queue; of each settlement once. */
+  readonly boundPlaces: number;
   readonly queuedMovements: number;
 }
 const NOTHING: Standing = {
@@ -57,7 +57,7 @@ const NOTHING: Standing = {
   scheduled: EMPTY_SET,
   bound: EMPTY_SET,
   proposed: EMPTY_SET,
-  boundMovements: 0,
+  boundPlaces: 0,
   queuedMovements: 0,
 };
 
@@ -66,7 +66,7 @@ export class QueueBook {
   readonly #marks: Table<QueueMark>;
   /** By account. */
   readonly #tallies: Table<Tally>;
-  /** Movements of what a party is bound to pay in. */
+  /** Places of what a party is bound to pay in. */
   readonly #reserved: Table<number>;
   #standing: Standing;
 
@@ -101,9 +101,11 @@ export class QueueBook {
     this.#marks.set('', { ...this.mark, ...change });
   }
 
-  /** The next place is somebody's, at a block's time. All that was scheduled up to that has been released. */
-  givePlace(time: TimestampMs): void {
-    this.#setMark({ nextPlace: this.mark.nextPlace + 1, releasedTo: time });
+  /** The next place, which is nobody else's from now on. */
+  takePlace(): number {
+    const { nextPlace } = this.mark;
+    this.#setMark({ nextPlace: nextPlace + 1 });
+    return nextPlace;
   }
 
   /** Something has changed that may let a settlement of the queue through. */
@@ -157,7 +159,6 @@ export class QueueBook {
   /** Nothing is scheduled up to a block's time any more. */
   released(time: TimestampMs): void {
     this.#setMark({ releasedTo: time });
-    this.stir();
   }
 
   #put(change: Partial<Standing>): void {
@@ -199,24 +200,24 @@ export class QueueBook {
   }
 
   #reserve(settlement: BoundSettlement, by: 1 | -1): void {
-    const { movements, payers } = outlineOf(settlement);
+    const { places, payers } = outlineOf(settlement);
     let { bound } = this.#standing;
     for (const payer of payers) {
-      const reserved = this.reserved(payer) + by * movements.length;
+      const reserved = this.reserved(payer) + by * places;
       if (reserved === 0) this.#reserved.delete(payer);
       else this.#reserved.set(payer, reserved);
       const text = `${payer} ${tierOf(settlement, payer)} ${atPlace(settlement)}`;
       bound = by === 1 ? enter(bound, text) : strike(bound, text);
     }
-    this.#put({ bound, boundMovements: this.boundMovements + by * movements.length });
+    this.#put({ bound, boundPlaces: this.boundPlaces + by * places });
   }
 
-  /** Movements of what a party is bound to pay in. */
+  /** Places of what a party is bound to pay in. */
   reserved(payer: Bic): number {
     return this.#reserved.get(payer) ?? 0;
   }
-  get boundMovements(): number {
-    return this.#standing.boundMovements;
+  get boundPlaces(): number {
+    return this.#standing.boundPlaces;
   }
   get queuedMovements(): number {
     return this.#standing.queuedMovements;

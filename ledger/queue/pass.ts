@@ -24,6 +24,7 @@ export function release(posting: Posting): void {
     else state.queue.join(settlement);
   }
   state.queue.released(at.time);
+  state.queue.stir();
 }
 
 /**
@@ -32,18 +33,25 @@ export function release(posting: Posting): void {
  */
 export function settleOrQueue(posting: Posting, settlement: Settlement & { readonly terms: QueueTerms }): void {
   const { state, at } = posting;
-  const { nextPlace: place } = state.queue.mark;
-  const bound: BoundSettlement = { ...settlement, bound: { place, priorities: [], leaving: [] } };
-  if (settlement.terms.notBefore <= at.time && holdsAlone(state, bound)) return settle(posting, settlement);
-  const refusal = refusalOf(posting, settlement);
+  const bound = boundAt(settlement, state.queue.mark.nextPlace);
+  const settles = settlement.terms.notBefore <= at.time && holdsAlone(state, bound);
+  // Where parts follow, the next one takes the place.
+  const refusal = settles && settlement.linked.length === 0 ? null : refusalOf(posting, settlement);
   if (refusal !== null) {
     posting.end(settlement, refusal);
     return;
   }
-  state.queue.givePlace(at.time);
-  posting.bind(settlement, bound);
+  if (settles) return settle(posting, settlement);
+  // Before it is taken in: whether its time has come is told by how far the queue has been released.
+  state.queue.released(at.time);
+  posting.bind(settlement, boundAt(settlement, state.queue.takePlace()));
   if (state.queue.isQueued(bound)) state.queue.stir();
 }
+
+const boundAt = (settlement: Settlement & { readonly terms: QueueTerms }, place: number): BoundSettlement => ({
+  ...settlement,
+  bound: { place, priorities: [], leaving: [] },
+});
 
 /** Whether a settlement holds by itself, takes nothing that is kept, and passes nothing that it must not. */
 function holdsAlone(state: State, settlement: BoundSettlement): boolean {
@@ -65,10 +73,10 @@ export function keptFrom({ urgent, high }: Liquidity, tier: number): bigint {
 function refusalOf({ state, fresh }: Posting, settlement: Settlement): ResultCode | null {
   // What was open before is counted there already.
   if (fresh.has(settlement.digest) && !hasRoom(state, settlement)) return 'too_many_open';
-  const { movements, payers } = outlineOf(settlement);
-  const isFull = state.queue.boundMovements + movements.length > QUEUE_MOVEMENTS_MAX;
+  const { places, payers } = outlineOf(settlement);
+  const isFull = state.queue.boundPlaces + places > QUEUE_MOVEMENTS_MAX;
   const most = isFull ? QUEUE_MOVEMENTS_ASSURED : QUEUE_MOVEMENTS_PER_PAYER_MAX;
-  return payers.some((payer) => state.queue.reserved(payer) + movements.length > most) ? 'queue_full' : null;
+  return payers.some((payer) => state.queue.reserved(payer) + places > most) ? 'queue_full' : null;
 }
 
 /** Goes through the queue if something has changed and its pace allows it: what can settle, settles. */
@@ -124,9 +132,10 @@ function queueOf(state: State, settlements: readonly BoundSettlement[]): Queue {
 /** What was bound in this block and is still open has its receipt now, `scheduled` or `queued`: it has one in a block. */
 export function tellBound(posting: Posting): void {
   const { state, at } = posting;
-  for (const digest of posting.bound) {
+  for (const { digest, bound } of posting.bound) {
     const settlement = state.openSettlement(digest);
-    if (settlement === undefined || !isBound(settlement)) continue;
+    // A part of it may have settled since: then it has another place.
+    if (settlement?.bound?.place !== bound.place || !isBound(settlement)) continue;
     const code = state.queue.isQueued(settlement) ? 'queued' : 'scheduled';
     posting.record(settlement, code, posting.horizon(at.time));
   }

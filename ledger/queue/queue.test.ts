@@ -305,7 +305,7 @@ t.test('what is scheduled: it is cancelled, moved, lapses unseen, or joins the q
   const unseen = unfunded(book, { notBefore: at(book, 60), settleBy: at(book, 90) });
   book.block(unseen);
   t.same(codes(book.pass(HOUR)), ['lapsed'], 'no block came in its time');
-  t.equal(book.state.queue.boundMovements, 0);
+  t.equal(book.state.queue.boundPlaces, 0);
 
   const agreed = inQueue(book, { cancelUntil: at(book, 1), cutoff: at(book, 60) });
   book.block(name(book, 'cancel', GAMA, agreed));
@@ -374,6 +374,90 @@ t.test('what is due and holds by itself waits for no pass, and so for nobody els
   book.lanes([[moved]], 5);
   t.equal(book.state.queue.mark.passedAt, book.time, 'a pass was just made: the next is some way off');
   t.same(codesOf(book.pass(5), pvp), ['settled']);
+  t.end();
+});
+
+/** ALFA sells HKD to BETA for THB, and buys them back 100 s later. */
+const swap = (book: Book, signers: readonly string[] = [ALFA, BETA], amount = '100', more: Partial<Draft> = {}) => {
+  const legs = (from: string, to: string) => [book.leg(from, to, amount), book.leg(to, from, '400', 'THB')];
+  const far = { legs: legs(BETA, ALFA), notBefore: at(book, 100), settleBy: at(book, 200) };
+  return book.queue(ALFA, legs(ALFA, BETA), signers, { settleBy: at(book, 50), linked: [far], ...more });
+};
+
+t.test('linked parts: near legs, then far legs, under one digest', (t) => {
+  const book = funded();
+  const both = () => [ALFA, BETA].flatMap((party) => [book.balance(party), book.balance(party, 'THB')]);
+  const before = both();
+  const first = swap(book);
+  t.same(codes(book.block(first)), ['part_settled']);
+  t.same(both(), [90_000n, 140_000n, 110_000n, 60_000n]);
+  t.match(open(book, first), { linked: [], bound: { place: 0 }, since: book.time });
+  sameAfterRestart(t, book);
+  t.same(codes(book.block(first, name(book, 'consent', BETA, first))), ['already_consented'], 'a copy adds nothing');
+  t.same(codes(book.block(name(book, 'cancel', ALFA, first))), ['cancel_agreed'], 'nobody leaves alone now');
+  t.same(codes(book.pass(96_000)), []);
+  t.same(codes(book.pass(1_000)), ['settled']);
+  t.same(both(), before);
+  t.equal(open(book, first), undefined);
+  t.equal(book.state.queue.boundPlaces, 0);
+
+  const left = swap(book);
+  t.same(codes(book.block(left)), ['part_settled']);
+  const leave = [name(book, 'cancel', ALFA, left), name(book, 'cancel', BETA, left)];
+  t.same(codes(book.block(...leave)), ['cancel_agreed', 'cancelled', 'cancelled'], 'all together do');
+  t.not(both(), before, 'and what has settled stands');
+  t.end();
+});
+
+t.test(
+  'linked parts: until the first settles they are cancelled, and lapse, whole; then what has settled stands',
+  (t) => {
+    const book = funded();
+    const [cancelled, lapsed, half_] = [
+      swap(book, [ALFA, BETA], '5000'),
+      swap(book, [ALFA, BETA], '5000'),
+      swap(book, [ALFA]),
+    ];
+    t.same(codes(book.block(cancelled, lapsed, half_)), ['proposed', 'queued', 'queued']);
+    t.equal(book.state.queue.boundPlaces, 8, 'so many as the largest part');
+    t.same(codes(book.block(name(book, 'cancel', BETA, cancelled))), ['cancelled', 'cancelled']);
+    t.same(codesOf(book.block(name(book, 'consent', BETA, half_)), half_), ['part_settled']);
+    t.same(codesOf(book.pass(50_000), lapsed), ['lapsed']);
+    book.block(book.pay(BETA, GAMA, '1100'));
+    t.same(codes(book.pass(60_000)), [], 'BETA has spent what it is to give back');
+    t.same(book.state.queue.queued(), [half_.instruction.digest]);
+    sameAfterRestart(t, book);
+    t.same(codes(book.pass(100_000)), ['lapsed']);
+    t.equal(book.balance(ALFA), 90_000n);
+
+    const queued = swap(book, [ALFA, BETA], '950');
+    t.same(codes(book.block(queued)), ['queued']);
+    t.same(codes(book.block(book.pay(GAMA, ALFA, '100'))), ['settled', 'part_settled'], 'in a pass, too');
+    t.same(codes(book.lanes([[]], 97_000)), [], 'one receipt, and then no more until its time');
+    t.same(codes(book.pass(2_000)), ['settled']);
+    t.end();
+  },
+);
+
+t.test('linked parts: whoever pays in any must consent, may leave, and has its places', (t) => {
+  const book = funded();
+  // GAMA pays in the far part alone.
+  const far = { legs: [book.leg(GAMA, ALFA, '1')], notBefore: at(book, 100), settleBy: at(book, 200) };
+  const ask = () => book.queue(ALFA, [book.leg(ALFA, BETA, '1')], [ALFA], { settleBy: at(book, 50), linked: [far] });
+  const [settles, leaves] = [ask(), ask()];
+  t.same(codes(book.block(settles, leaves)), ['proposed', 'proposed']);
+  t.same(missingConsents(book.state, open(book, settles)!), [GAMA]);
+  t.same(codes(book.block(name(book, 'withdraw', GAMA, leaves))), ['withdrawn', 'withdrawn']);
+  t.same(codes(book.block(name(book, 'consent', GAMA, settles))), ['consented', 'part_settled']);
+  t.equal(book.state.queue.reserved(GAMA), 2);
+  t.same(codes(book.block(move(book, GAMA, settles, 'urgent'))), ['applied']);
+  suspend(book, GAMA);
+  const third = ask();
+  t.same(codes(book.block(third)), ['party_suspended'], 'of any part');
+  t.same(codes(book.block(book.pay(BETA, ALFA, '1'))), ['settled']);
+  const wrong = { ...far, legs: [book.leg(ALFA, GAMA, '0.001')] };
+  const precise = book.queue(ALFA, [book.leg(ALFA, BETA, '1')], [ALFA], { settleBy: at(book, 50), linked: [wrong] });
+  t.same(codes(book.block(precise)), ['party_suspended']);
   t.end();
 });
 
@@ -459,7 +543,7 @@ function sameAfterRestart(t: Test, book: Book): void {
     mark: queue.mark,
     queued: queue.queued(),
     scheduled: queue.nextScheduled(),
-    movements: [queue.boundMovements, queue.queuedMovements],
+    movements: [queue.boundPlaces, queue.queuedMovements],
     byParty: [ALFA, BETA, GAMA, HKMA, BOTH].map((party) => [
       queue.reserved(party),
       queue.boundBy(party, null, 99),
@@ -667,7 +751,7 @@ t.test('bounds: what one payer has bound, and what all have; a share stays for e
     'what settles at once needs no place',
   );
   for (const payer of payers.slice(1, 10)) t.equal(queuedOf(payer, each), each);
-  t.equal(book.state.queue.boundMovements, 10 * each * 64);
+  t.equal(book.state.queue.boundPlaces, 10 * each * 64);
   const left = Math.floor((QUEUE_MOVEMENTS_MAX - 10 * each * 64) / 64);
   const assured = Math.floor(QUEUE_MOVEMENTS_ASSURED / 64);
   t.equal(queuedOf(last, each), Math.max(left, assured), 'who comes last has its share');

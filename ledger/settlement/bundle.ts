@@ -1,24 +1,24 @@
 /** The legs of a settlement as one all-or-nothing bundle: their net effect, whether it holds, and its posting. */
 import { TAGS } from '../../protocol/hash.js';
 import { type AssetCode, assert, type Bic, type Hash, ZERO_HASH } from '../../protocol/types.js';
-import type { Account, BoundLeg, Settlement } from '../entries.js';
+import type { Account, Settlement } from '../entries.js';
 import { layout } from '../layout.js';
 import type { Posting } from '../posting.js';
 import type { State } from '../state.js';
-import { type Movement, outlineOf } from './outline.js';
+import { allLegs, type Movement, outlineOf } from './outline.js';
 
-export const isParty = (legs: readonly BoundLeg[], party: string): boolean =>
-  legs.some((leg) => leg.from === party || leg.to === party);
-
-/** Ends a settlement whose legs hold: all of them are posted. */
+/** Posts all legs of a settlement that hold. It ends with that, or waits for its next part. */
 export function settle(posting: Posting, settlement: Settlement): void {
   const { movements } = outlineOf(settlement);
-  const leaf = posting.end(settlement, 'settled');
+  const [next] = settlement.linked;
+  const leaf = next === undefined ? posting.end(settlement, 'settled') : posting.advance(settlement, next);
   for (const movement of movements) post(posting.state, settlement, movement, leaf);
 }
 
-export const hasSuspended = (state: State, { legs }: Settlement): boolean =>
-  legs.some((leg) => state.participant(leg.from)?.suspended === true || state.participant(leg.to)?.suspended === true);
+export const hasSuspended = (state: State, settlement: Settlement): boolean =>
+  allLegs(settlement).some(
+    (leg) => state.participant(leg.from)?.suspended === true || state.participant(leg.to)?.suspended === true,
+  );
 
 /** What an account has above its floor: zero, or minus the cap for the issuer's own. */
 export function availableIn(state: State, { name, party, asset }: Movement): bigint {

@@ -14,22 +14,32 @@ export interface Movement {
 type Moving = { -readonly [M in keyof Movement]: Movement[M] };
 
 export interface Outline {
-  /** In the order in which the legs first touch an account. */
+  /** Of the part that is next, in the order in which the legs first touch an account. */
   readonly movements: readonly Movement[];
-  /** Those that must consent: every debited party, the issuer too when it issues; in the order of the legs. */
+  /** Those that must consent, of all parts: every debited party, the issuer too when it issues; in the order of the legs. */
   readonly payers: readonly Bic[];
+  /** Movements of the part that has the most: so many places it takes in the queue. */
+  readonly places: number;
 }
 
+/** The legs of the part that is next and of those that follow it. */
+export const allLegs = ({ legs, linked }: Parts): readonly BoundLeg[] =>
+  linked.length === 0 ? legs : [...legs, ...linked.flatMap((part) => part.legs)];
+type Parts = Pick<Settlement, 'legs' | 'linked'>;
+
 // A settlement in the queue is looked at in each pass; its legs never change, and every copy of it has the same array of
-// them, so what they come to is kept beside that.
+// them, so what they come to is kept beside that. Of another part's legs other parts follow.
 const outlines = new WeakMap<readonly BoundLeg[], Outline>();
 
 /** What a settlement's legs come to. */
-export function outlineOf({ legs }: Pick<Settlement, 'legs'>): Outline {
-  const known = outlines.get(legs);
+export function outlineOf(settlement: Parts): Outline {
+  const known = outlines.get(settlement.legs);
   if (known !== undefined) return known;
-  const outline = { movements: movementsOf(legs), payers: requiredParties(legs) };
-  outlines.set(legs, outline);
+  const movements = movementsOf(settlement.legs);
+  const later = settlement.linked.map(({ legs }) => movementsOf(legs).length);
+  const places = Math.max(movements.length, ...later);
+  const outline = { movements, payers: requiredParties(allLegs(settlement)), places };
+  outlines.set(settlement.legs, outline);
   return outline;
 }
 
@@ -59,8 +69,12 @@ function move(movements: Moving[], party: Bic, asset: AssetCode, amount: bigint)
 }
 
 /** Whether a party is debited by a leg, and so must consent. */
-export const isPayer = (settlement: Pick<Settlement, 'legs'>, party: string): boolean =>
-  settlement.legs.some(({ from }) => from === party);
+export const isPayer = (settlement: Parts, party: string): boolean =>
+  allLegs(settlement).some(({ from }) => from === party);
+
+/** Whether a party stands in a leg. */
+export const isParty = (settlement: Parts, party: string): boolean =>
+  allLegs(settlement).some(({ from, to }) => from === party || to === party);
 
 /** Accounts that a settlement touches, at most: two for each leg. */
-export const movementsAtMost = ({ legs }: Pick<Settlement, 'legs'>): number => 2 * legs.length;
+export const movementsAtMost = (settlement: Parts): number => 2 * allLegs(settlement).length;

@@ -47,7 +47,7 @@ async function submit(node, payload, jwks) {
 const KINDS = `
 | kind | what it does | signed by |
 |---|---|---|
-| \`settle\` | moves all its legs or none, once every debited party has consented: at once (\`mode\` \`gross\`), or when it is time and the funds are there (\`queue\`) | the initiator, a party to a leg; the others sign too, or send \`consent\` |
+| \`settle\` | moves all its legs or none, once every debited party has consented: at once (\`mode\` \`gross\`), or when it is time and the funds are there (\`queue\`); parts that are \`linked\` follow, each once the one before has settled (an FX swap, a repo) | the initiator, a party to a leg; the others sign too, or send \`consent\` |
 | \`consent\`, \`withdraw\` | binds a party to a settlement (or an authority to a \`govern\`) named by its digest; leaves it while a consent is missing | that party |
 | \`cancel\` | leaves a settlement, alone until its \`cancelUntil\`; then, until its \`cutoff\`, it ends when all parties have sent one | a party to it |
 | \`reprioritise\` | says anew how urgent a queued settlement is among what the party pays | a debited party |

@@ -143,6 +143,7 @@ export const SCHEMAS = {
         cancelUntil: Type.String({ ...InstantText, description: 'until then each party leaves alone' }),
         cutoff: Type.String({ ...InstantText, description: 'until then all parties together cancel' }),
         settleBy: Type.String({ ...InstantText, description: 'unfunded then, it lapses' }),
+        linked: Type.Integer({ minimum: 0, description: 'parts that follow, each once the one before has settled' }),
         leaving: Type.Array(BicText, { description: 'parties that have agreed to cancel' }),
         lacking: Type.Array(Type.Object({ party: BicText, asset: AssetText, amount: OutputAmountText }), {
           description: 'what accounts lack for it to settle by itself; with others it may settle all the same',

@@ -98,6 +98,7 @@ class MemoryNode implements NodeService {
       position: after === undefined ? 1 : 51,
       stage: 'queued' as const,
       priority: 'high' as const,
+      linked: 0,
       leaving: [],
       lacking: [{ party: PARTY, asset: 'HKD', amount: '0.50' }],
       behind: [],

@@ -1,6 +1,6 @@
 /** Arguments from text. Each reader returns the value or throws commander's own error, which names the option and ends in a usage message. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { formatTime, parseTime } from '../../protocol/values.js';
+import { formatAmount, formatTime, parseTime } from '../../protocol/values.js';
 
 function matching(pattern: RegExp, wanted: string): (text: string) => string {
   return (text) => {
@@ -64,6 +64,17 @@ export function readLeg(text: string): LegText {
   }
   return { from: readBic(from), to: readBic(to), asset: readAsset(asset), amount: readAmount(amount) };
 }
+
+/** A leg's amount and another, exactly: the decimals of both. */
+export function sumOf(a: string, b: string): string {
+  const decimals = Math.max(decimalsOf(a), decimalsOf(b));
+  const minor = (text: string): bigint => {
+    const [whole = '', fraction = ''] = text.split('.');
+    return BigInt(whole + fraction.padEnd(decimals, '0'));
+  };
+  return formatAmount(minor(a) + minor(b), decimals);
+}
+const decimalsOf = (text: string): number => text.split('.')[1]?.length ?? 0;
 
 export const gatherLegs = (text: string, before: readonly LegText[] = []): readonly LegText[] => [
   ...before,

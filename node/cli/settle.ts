@@ -1,7 +1,7 @@
 /** The commands that move money: issuance, payments, payment versus payment, delivery versus payment; at once or through the queue. */
 import { type Command, Option } from 'commander';
 import { PRIORITIES, type Priority } from '../../protocol/payload.js';
-import { gatherLegs, type LegText, readAmount, readAsset, readBic, readLeg, readMoment } from './arguments.js';
+import { gatherLegs, type LegText, readAmount, readAsset, readBic, readLeg, readMoment, sumOf } from './arguments.js';
 import { failed, type Outcome, refusedBy } from './outcome.js';
 import type { Runner } from './runner.js';
 import { type Asked, instruct, openDesk, type SigningOptions, submitAs, withSigning } from './submit.js';
@@ -55,7 +55,86 @@ Example:
     --deliver HSBCHKHHXXX:BKKBTHBKXXX:HKGB2030:100 --against BKKBTHBKXXX:HSBCHKHHXXX:HKD:100000.00`,
     )
     .action(run(dvp));
+  linkedCommands(program, run);
 }
+
+/** The commands whose settlement has a second part, which is due once the first has settled. */
+function linkedCommands(program: Command, run: Runner): void {
+  withReturn(program.command('fx-swap'))
+    .description(
+      'an FX swap: legs now and legs back later, bound together; the far ones are due once the near have settled',
+    )
+    .requiredOption('--near <from:to:asset:amount>', 'a near leg; given once for each', gatherLegs)
+    .requiredOption('--far <from:to:asset:amount>', 'a far leg; given once for each', gatherLegs)
+    .addHelpText(
+      'after',
+      `
+Until the near legs settle it is cancelled, or lapses, whole. From then on the far legs stand, unless all parties cancel.
+
+Example:
+  causeway fx-swap --key hsbc.pem --key bkk.pem --settle-by 1h --return-from 30d --return-by 31d \\
+    --near HSBCHKHHXXX:BKKBTHBKXXX:HKD:1000000.00 --near BKKBTHBKXXX:HSBCHKHHXXX:THB:4150000.00 \\
+    --far BKKBTHBKXXX:HSBCHKHHXXX:HKD:1000000.00 --far HSBCHKHHXXX:BKKBTHBKXXX:THB:4140000.00`,
+    )
+    .action(run(fxSwap));
+  withReturn(program.command('repo'))
+    .description('a repo: cash against collateral now, the collateral against the cash and its interest later')
+    .requiredOption('--collateral <from:to:asset:amount>', 'what the borrower of cash gives', readLeg)
+    .requiredOption('--cash <from:to:asset:amount>', 'what the lender pays for it', readLeg)
+    .requiredOption('--interest <amount>', 'paid with the cash that goes back, in major units', readAmount)
+    .addHelpText(
+      'after',
+      `
+Example:
+  causeway repo --key hsbc.pem --key bkk.pem --settle-by 10m --return-from 8h --return-by 10h --interest 55.00 \\
+    --collateral HSBCHKHHXXX:BKKBTHBKXXX:HKGB2030:1000 --cash BKKBTHBKXXX:HSBCHKHHXXX:HKD:980000.00`,
+    )
+    .action(run(repo));
+}
+
+/** The first part waits for funds until `--settle-by`; the second has dates of its own. */
+const withReturn = (command: Command): Command =>
+  withTerms(command)
+    .requiredOption('--return-from <time>', 'when the second part settles at the earliest', readMoment)
+    .requiredOption('--return-by <time>', 'until when it does', readMoment);
+
+interface ReturnOptions {
+  readonly returnFrom: string;
+  readonly returnBy: string;
+}
+type LinkedOptions = SettleOptions & ReturnOptions;
+
+async function submitTwo(near: readonly LegText[], far: readonly LegText[], options: LinkedOptions): Promise<Outcome> {
+  const { returnFrom: notBefore, returnBy: settleBy, ...terms } = options;
+  return submitLegs(near, { ...terms, linked: [{ legs: [...far], notBefore, settleBy }] });
+}
+
+const fxSwap = ({
+  near,
+  far,
+  ...options
+}: LinkedOptions & { readonly near: readonly LegText[]; readonly far: readonly LegText[] }): Promise<Outcome> =>
+  submitTwo(near, far, options);
+
+interface RepoOptions extends LinkedOptions {
+  readonly collateral: LegText;
+  readonly cash: LegText;
+  readonly interest: string;
+}
+
+async function repo({ collateral, cash, interest, ...options }: RepoOptions): Promise<Outcome> {
+  if (!areOpposite(collateral, cash))
+    return failed(
+      'usage',
+      'usage',
+      'Who takes the collateral pays the cash to who gives it: the legs go opposite ways.',
+    );
+  const back = (leg: LegText): LegText => ({ ...leg, from: leg.to, to: leg.from });
+  const repaid = { ...back(cash), amount: sumOf(cash.amount, interest) };
+  return submitTwo([collateral, cash], [back(collateral), repaid], options);
+}
+
+const areOpposite = (one: LegText, other: LegText): boolean => one.from === other.to && one.to === other.from;
 
 /** What the options of a command say of its time in the queue. */
 interface TermOptions {
@@ -64,6 +143,7 @@ interface TermOptions {
   readonly cancelUntil?: string;
   readonly cutoff?: string;
   readonly priority?: Priority;
+  readonly linked?: readonly { readonly legs: LegText[]; readonly notBefore: string; readonly settleBy: string }[];
 }
 
 const withTerms = (command: Command): Command =>
@@ -80,11 +160,11 @@ const withTerms = (command: Command): Command =>
 
 /** Legs and terms as a `settle`, or which option goes only with another. */
 function settle(legs: readonly LegText[], terms: TermOptions): Asked | string {
-  const { settleBy, notBefore, cancelUntil, cutoff, priority } = terms;
+  const { settleBy, notBefore, cancelUntil, cutoff, priority, linked } = terms;
   const given = { legs: [...legs], ...(cancelUntil !== undefined && { cancelUntil }) };
   const common = { kind: 'settle' as const, ...given };
   if (settleBy === undefined) {
-    const alone = Object.entries({ 'not-before': notBefore, cutoff, priority }).find(
+    const alone = Object.entries({ 'not-before': notBefore, cutoff, priority, 'return-from': linked }).find(
       ([, value]) => value !== undefined,
     );
     return alone === undefined ? { ...common, mode: 'gross' } : `--${alone[0]} goes only with --settle-by.`;
@@ -96,6 +176,7 @@ function settle(legs: readonly LegText[], terms: TermOptions): Asked | string {
     ...(notBefore !== undefined && { notBefore }),
     ...(cutoff !== undefined && { cutoff }),
     ...(priority !== undefined && { priority }),
+    ...(linked !== undefined && { linked: [...linked] }),
   };
 }
 
@@ -117,7 +198,7 @@ async function dvp({
   against,
   ...options
 }: SettleOptions & { readonly deliver: LegText; readonly against: LegText }): Promise<Outcome> {
-  if (deliver.from !== against.to || deliver.to !== against.from)
+  if (!areOpposite(deliver, against))
     return failed('usage', 'usage', 'Who is delivered to pays who delivers: the two legs go opposite ways.');
   return submitLegs([deliver, against], options);
 }

@@ -95,7 +95,7 @@ async function follow(client: Client, digest: string, timeoutMs: number, more: o
     const answer = await client.waitFinal(digest, Math.max(0, Math.min(leftMs, ROUND_MS)));
     if (!answer.ok) return refusedBy(answer.problem);
     const { status, code, missing } = answer.value;
-    const waits = missing.length > 0 || code === 'scheduled' || code === 'queued';
+    const waits = missing.length > 0 || code === 'scheduled' || code === 'queued' || code === 'part_settled';
     if (status === 'final' || waits || leftMs <= ROUND_MS) return told({ ...more, ...answer.value, missing, code });
   }
 }
@@ -114,6 +114,7 @@ function waitingText(code: string | null, missing: readonly string[]): string {
   if (code === 'scheduled') return 'scheduled: bound, and waits for its time';
   if (code === 'queued')
     return 'queued: bound, and waits for funds, or for what is more urgent (`causeway queue list`)';
+  if (code === 'part_settled') return 'part_settled: one part has settled, and the next waits for its time';
   return `Not final yet${code === null ? '' : ` (${code})`}.`;
 }
 

@@ -80,6 +80,7 @@ function queuedView(state: State, payer: Bic, settlement: BoundSettlement, posit
     cancelUntil,
     cutoff,
     settleBy,
+    linked: settlement.linked.length,
     leaving: settlement.bound.leaving,
     lacking,
     behind: behind.map(({ party, asset }) => ({ party, asset })),

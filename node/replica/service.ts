@@ -137,10 +137,13 @@ export class Service implements NodeService {
     const open = settlement ?? (change?.digest === digest ? change : null);
     if (open === null) return null;
     const missing = settlement === undefined ? [] : missingConsents(state, settlement);
-    const code = settlement === undefined ? (change?.approved ? 'approved' : 'proposed') : state.standingOf(settlement);
+    const standing =
+      settlement === undefined ? (change?.approved ? 'approved' : 'proposed') : state.standingOf(settlement);
+    const { height, time, ...record } = state.record(open.initiator, open.id) ?? { code: null, height: 0, time: null };
+    // That a part has settled says more than that the next waits for its time.
+    const code = record.code === 'part_settled' && standing === 'scheduled' ? record.code : standing;
     // The receipt that said so, if there is one: none does when something joins the queue at its time; and a record may be
     // ahead of what is announced, or gone.
-    const { height, time, ...record } = state.record(open.initiator, open.id) ?? { code: null, height: 0, time: null };
     if (record.code !== code || height > header.height || height === 0)
       return { status: 'pending', code, height: null, time: null, missing };
     return { status: 'pending', code, height, time, missing };

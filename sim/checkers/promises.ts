@@ -134,8 +134,13 @@ export class Promises {
       return;
     }
     if (code !== undefined) {
+      // What is scheduled joins the queue at its time, without a receipt.
+      const isNow =
+        status.status !== 'unknown' && status.code === 'queued' && (code === 'scheduled' || code === 'part_settled');
       const isSame =
-        status.status !== 'unknown' && status.code === code && isOpenCode(code) === (status.status === 'pending');
+        status.status !== 'unknown' &&
+        (status.code === code || isNow) &&
+        isOpenCode(code) === (status.status === 'pending');
       if (!isSame) this.#report(`202: ${what}, came to ${code}; the node tells ${told}`);
       return;
     }

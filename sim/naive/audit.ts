@@ -32,7 +32,7 @@ interface Accounts {
 /** Before the payload in an item. */
 const LENGTH_BYTES = 4;
 const DAY_MS = 86_400_000;
-const OPEN: ReadonlySet<string> = new Set(['proposed', 'waiting', 'approved', 'scheduled', 'queued']);
+const OPEN: ReadonlySet<string> = new Set(['proposed', 'waiting', 'approved', 'scheduled', 'queued', 'part_settled']);
 
 export class Audit {
   readonly #reportTo: (violation: string) => void;
@@ -44,6 +44,8 @@ export class Audit {
   readonly #ids = new Map<string, { readonly digest: string; readonly time: number }>();
   readonly #assets = new Map<string, { readonly issuer: string; readonly decimals: number; cap: bigint }>();
   readonly #balances = new Map<string, bigint>();
+  /** By digest, how many parts of a settlement have settled. */
+  readonly #parts = new Map<string, number>();
   /** By account: what it held from a height on, ascending. */
   readonly #past = new Map<string, { readonly height: number; readonly balance: bigint }[]>();
   #isBroken = false;
@@ -73,7 +75,7 @@ export class Audit {
     const touched = new Map<string, string>();
     for (const receipt of receipts) {
       this.#once(receipt, height, time);
-      if (receipt.code === 'settled') this.#post(receipt.digest, height, touched);
+      if (receipt.code === 'settled' || receipt.code === 'part_settled') this.#post(receipt.digest, height, touched);
       if (receipt.code === 'applied') this.#define(receipt.digest);
     }
     // What settles together holds together: past the queue, accounts are within their bounds.
@@ -119,7 +121,12 @@ export class Audit {
       this.#report(`all or none: ${digest} settled at height ${height}, and is no settlement`);
       return;
     }
-    for (const { from, to, asset, amount } of payload.legs) {
+    const part = this.#parts.get(digest) ?? 0;
+    this.#parts.set(digest, part + 1);
+    const linked = payload.mode === 'queue' ? (payload.linked ?? []) : [];
+    const legs = [payload, ...linked][part]?.legs ?? [];
+    if (legs.length === 0) this.#report(`once: ${digest} settled more parts than it has, at height ${height}`);
+    for (const { from, to, asset, amount } of legs) {
       const minor = parseAmount(amount, this.#assets.get(asset)?.decimals ?? 0);
       if (minor === null) {
         this.#report(`all or none: ${digest} settled at height ${height} with ${amount} of ${asset}`);
@@ -129,7 +136,7 @@ export class Audit {
       touched.set(this.#move(to, asset, minor), digest);
     }
     if (payload.mode === 'queue') return;
-    for (const { from, to, asset } of payload.legs)
+    for (const { from, to, asset } of legs)
       for (const party of [from, to]) this.#bound(`${party}/${asset}`, digest, height);
   }
 

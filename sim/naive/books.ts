@@ -74,14 +74,24 @@ export interface OpenChange extends Asked {
 
 /** A settlement that has begun and not ended. */
 export interface OpenSettlement extends Asked {
-  readonly legs: readonly NaiveLeg[];
+  /** Of the part that is next to settle. */
+  legs: readonly NaiveLeg[];
+  /** The parts that follow. */
+  linked: readonly NaivePart[];
   readonly consentUntil: number;
   /** Keys that have signed it or a consent to it. */
   readonly consents: Set<Thumbprint>;
   /** Of mode `queue`. */
-  readonly terms: NaiveTerms | null;
+  terms: NaiveTerms | null;
   /** Once every required consent was there. */
   bound: NaiveBound | null;
+}
+
+/** A part of a settlement that is due once the one before has settled. */
+export interface NaivePart {
+  readonly legs: readonly NaiveLeg[];
+  readonly notBefore: number;
+  readonly settleBy: number;
 }
 
 export interface NaiveLiquidity {
@@ -159,7 +169,7 @@ export interface Turn {
   /** Digests of settlements registered in it. */
   readonly begun: Set<string>;
   /** What became bound in it and did not settle at once. */
-  readonly bound: OpenSettlement[];
+  readonly bound: { readonly settlement: OpenSettlement; readonly place: number }[];
 }
 
 export interface NaiveReceipt extends Asked {
@@ -213,6 +223,12 @@ export function booksOf(genesis: Genesis): Books {
 
 /** The name under which a raw Ed25519 key is registered. */
 export const kidOf = (rawKey: string): Thumbprint => thumbprint(jwkOf({ alg: 'Ed25519', key: fromHex(rawKey) }));
+
+/** Of what is to settle still. */
+export const allLegsOf = ({ legs, linked }: Pick<OpenSettlement, 'legs' | 'linked'>): NaiveLeg[] => [
+  ...legs,
+  ...linked.flatMap((part) => part.legs),
+];
 
 export const balanceOf = ({ balances }: Books, party: string, asset: string): bigint =>
   balances.get(`${party}/${asset}`) ?? 0n;

@@ -2,7 +2,7 @@
 import type { PayloadOf } from '../../protocol/payload.js';
 import { parseAmount } from '../../protocol/values.js';
 import { closeWaiting } from './answers.js';
-import { askedOf, type Books, type Item, isSuspended, type OpenSettlement, type Turn } from './books.js';
+import { allLegsOf, askedOf, type Books, type Item, isSuspended, type OpenSettlement, type Turn } from './books.js';
 import { conclude, hasEnded, remember, stir } from './memory.js';
 import { endOf, isDebited } from './queue.js';
 
@@ -24,8 +24,8 @@ export function cancel(books: Books, turn: Turn, item: Item, payload: PayloadOf<
 }
 
 function cancelled(turn: Turn, party: string, settlement: OpenSettlement): string {
-  const { legs, terms, bound } = settlement;
-  const parties = legs.flatMap(({ from, to }) => [from, to]);
+  const { terms, bound } = settlement;
+  const parties = allLegsOf(settlement).flatMap(({ from, to }) => [from, to]);
   if (turn.time > endOf(settlement)) return 'settlement_closed';
   if (!parties.includes(party)) return 'not_a_party';
   if (bound === null || terms === null || turn.time <= terms.cancelUntil) return 'cancelled';
@@ -62,7 +62,7 @@ export function reprioritise(books: Books, turn: Turn, item: Item, payload: Payl
   const refuse = (code: string): void => void conclude(books, turn, asked, code);
   if (isSuspended(books, initiator)) return refuse('party_suspended');
   if (settlement === undefined) return refuse(hasEnded(books, turn, digest) ? 'settlement_closed' : 'not_queued');
-  if (!settlement.legs.some(({ from }) => from === initiator)) return refuse('forbidden');
+  if (!allLegsOf(settlement).some(({ from }) => from === initiator)) return refuse('forbidden');
   if (turn.time > endOf(settlement)) return refuse('settlement_closed');
   if (settlement.bound === null) return refuse('not_queued');
   conclude(books, turn, asked, 'applied');

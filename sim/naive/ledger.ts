@@ -195,10 +195,10 @@ function runPhases(books: Books, turn: Turn, items: readonly Item[]): void {
     else change(books, turn, item);
   }
   pass(books, turn);
-  for (const { digest } of turn.bound) {
-    const settlement = books.open.get(digest);
-    if (settlement !== undefined)
-      conclude(books, turn, settlement, settlement.bound?.isQueued ? 'queued' : 'scheduled');
+  for (const { settlement, place } of turn.bound) {
+    // A part of it may have settled since, and another wait.
+    if (!books.open.has(settlement.digest) || settlement.bound?.place !== place) continue;
+    conclude(books, turn, settlement, settlement.bound.isQueued ? 'queued' : 'scheduled');
   }
   executeChange(books, turn, asked, isApproved);
 }

@@ -7,7 +7,15 @@ import {
   QUEUE_MOVEMENTS_MAX,
   QUEUE_MOVEMENTS_PER_PAYER_MAX,
 } from '../../protocol/limits.js';
-import { type Books, balanceOf, type NaiveTerms, type OpenSettlement, type Turn } from './books.js';
+import {
+  allLegsOf,
+  type Books,
+  balanceOf,
+  type NaivePart,
+  type NaiveTerms,
+  type OpenSettlement,
+  type Turn,
+} from './books.js';
 import { conclude, stir } from './memory.js';
 import { choose, type NaiveItem } from './netting.js';
 
@@ -47,11 +55,41 @@ const nameOf = ({ party, asset }: NaiveSum): string => `${party}/${asset}`;
 
 /** Settles, all legs in one. */
 export function post(books: Books, turn: Turn, settlement: OpenSettlement): void {
-  conclude(books, turn, settlement, 'settled');
-  for (const { party, asset, net } of sumsOf(settlement)) {
+  const sums = sumsOf(settlement);
+  const [next, ...rest] = settlement.linked;
+  if (next === undefined) conclude(books, turn, settlement, 'settled');
+  else {
+    goOn(books, turn, settlement, next, rest);
+    conclude(books, turn, settlement, 'part_settled');
+  }
+  for (const { party, asset, net } of sums) {
     books.balances.set(`${party}/${asset}`, balanceOf(books, party, asset) + net);
     if (net > 0n && isDebited(books, party, asset)) stir(books);
   }
+}
+
+/** The next part waits for its time in the place of one that has settled; all together may still leave. */
+function goOn(
+  books: Books,
+  turn: Turn,
+  settlement: OpenSettlement,
+  { legs, notBefore, settleBy }: NaivePart,
+  rest: readonly NaivePart[],
+): void {
+  const { terms, bound } = settlement;
+  const priority = terms?.priority ?? '';
+  const wasQueued = bound?.isQueued === true;
+  settlement.legs = legs;
+  settlement.linked = rest;
+  settlement.terms = { priority, notBefore, cancelUntil: turn.time, cutoff: settleBy, settleBy };
+  settlement.bound = {
+    place: books.queue.next,
+    moved: bound?.moved ?? new Map<string, string>(),
+    leaving: new Set(),
+    isQueued: false,
+  };
+  books.queue.next += 1;
+  if (wasQueued) stir(books);
 }
 
 const inQueue = ({ open }: Books): OpenSettlement[] =>
@@ -69,13 +107,17 @@ const TIERS = ['urgent', 'high', 'normal'];
 const tierOf = ({ terms, bound }: Pick<OpenSettlement, 'terms' | 'bound'>, party: string): number =>
   TIERS.indexOf(bound?.moved.get(party) ?? terms?.priority ?? '');
 
-const payersOf = ({ legs }: OpenSettlement): string[] => [...new Set(legs.map(({ from }) => from))];
+const payersOf = (settlement: OpenSettlement): string[] => [...new Set(allLegsOf(settlement).map(({ from }) => from))];
+
+/** Movements of the part that has the most. */
+const placesOf = ({ legs, linked }: OpenSettlement): number =>
+  Math.max(...[{ legs }, ...linked].map((part) => sumsOf(part).length));
 
 /** Movements of what is bound: of one payer, or of all. */
 const reserved = ({ open }: Books, payer: string | null): number =>
   [...open.values()]
     .filter((one) => one.bound !== null && (payer === null || payersOf(one).includes(payer)))
-    .reduce((sum, one) => sum + sumsOf(one).length, 0);
+    .reduce((sum, one) => sum + placesOf(one), 0);
 
 /** What stays in an account when something of that urgency settles. */
 function keptIn({ liquidity }: Books, sum: NaiveSum, tier: number): bigint {
@@ -102,18 +144,19 @@ function holdsAlone(books: Books, settlement: OpenSettlement): boolean {
 /** Every consent is there. */
 export function bind(books: Books, turn: Turn, settlement: OpenSettlement, terms: NaiveTerms): void {
   const isQueued = terms.notBefore <= turn.time;
-  if (isQueued && holdsAlone(books, settlement)) return post(books, turn, settlement);
-  const refusal = placeRefusal(books, turn, settlement);
+  const settles = isQueued && holdsAlone(books, settlement);
+  const refusal = settles && settlement.linked.length === 0 ? null : placeRefusal(books, turn, settlement);
   if (refusal !== null) return void conclude(books, turn, settlement, refusal);
+  if (settles) return post(books, turn, settlement);
   settlement.bound = { place: books.queue.next, moved: new Map(), leaving: new Set(), isQueued };
+  turn.bound.push({ settlement, place: books.queue.next });
   books.queue.next += 1;
-  turn.bound.push(settlement);
   if (isQueued) stir(books);
 }
 
 /** Whether its initiator may have it open beside those: so many, that touch so many accounts. */
 export function hasRoom(others: readonly OpenSettlement[], settlement: OpenSettlement): boolean {
-  const legs = [...others, settlement].reduce((sum, one) => sum + one.legs.length, 0);
+  const legs = [...others, settlement].reduce((sum, one) => sum + allLegsOf(one).length, 0);
   return others.length < OPEN_SETTLEMENTS_PER_PARTY_MAX && 2 * legs <= OPEN_MOVEMENTS_PER_PARTY_MAX;
 }
 
@@ -121,7 +164,7 @@ function placeRefusal(books: Books, turn: Turn, settlement: OpenSettlement): str
   const isFresh = ({ digest, bound }: OpenSettlement): boolean => turn.begun.has(digest) && bound === null;
   const others = [...books.open.values()].filter((one) => one.initiator === settlement.initiator && !isFresh(one));
   if (isFresh(settlement) && !hasRoom(others, settlement)) return 'too_many_open';
-  const movements = sumsOf(settlement).length;
+  const movements = placesOf(settlement);
   const isFull = reserved(books, null) + movements > QUEUE_MOVEMENTS_MAX;
   const most = isFull ? QUEUE_MOVEMENTS_ASSURED : QUEUE_MOVEMENTS_PER_PAYER_MAX;
   return payersOf(settlement).some((payer) => reserved(books, payer) + movements > most) ? 'queue_full' : null;

@@ -4,6 +4,7 @@ import type { PayloadOf } from '../../protocol/payload.js';
 import { assert, type Thumbprint } from '../../protocol/types.js';
 import { parseAmount } from '../../protocol/values.js';
 import {
+  allLegsOf,
   askedOf,
   type Books,
   hasSigned,
@@ -33,16 +34,25 @@ export function begin(books: Books, turn: Turn, item: Item, payload: PayloadOf<'
     conclude(books, turn, asked, refusal);
     return false;
   }
-  const legs = payload.legs.map(({ from, to, asset, amount }): NaiveLeg => {
-    const decimals = books.assets.get(asset)?.decimals as number;
-    return { from, to, asset, amount: parseAmount(amount, decimals) as bigint };
+  const amountsIn = (legs: PayloadOf<'settle'>['legs']): NaiveLeg[] =>
+    legs.map(({ from, to, asset, amount }) => {
+      const decimals = books.assets.get(asset)?.decimals as number;
+      return { from, to, asset, amount: parseAmount(amount, decimals) as bigint };
+    });
+  const linked = linkedOf(payload).map(({ legs }, at) => {
+    const { notBeforeMs: notBefore, settleByMs: settleBy } = read.dates.linked[
+      at
+    ] as (typeof read.dates.linked)[number];
+    return { legs: amountsIn(legs), notBefore, settleBy };
   });
+  const legs = amountsIn(payload.legs);
   turn.begun.add(asked.digest);
   const dates = { notBefore: notBeforeMs, cancelUntil: cancelUntilMs, cutoff: cutoffMs, settleBy: settleByMs };
   const terms = payload.mode === 'queue' ? { priority: payload.priority ?? 'normal', ...dates } : null;
   books.open.set(asked.digest, {
     ...asked,
     legs,
+    linked,
     consentUntil: consentUntilMs,
     consents: new Set(),
     terms,
@@ -51,12 +61,12 @@ export function begin(books: Books, turn: Turn, item: Item, payload: PayloadOf<'
   return true;
 }
 
-function refusalOf(
-  books: Books,
-  turn: Turn,
-  { initiator, legs }: PayloadOf<'settle'>,
-  consentUntil: number,
-): string | null {
+const linkedOf = (payload: PayloadOf<'settle'>): readonly { readonly legs: PayloadOf<'settle'>['legs'] }[] =>
+  payload.mode === 'queue' ? (payload.linked ?? []) : [];
+
+function refusalOf(books: Books, turn: Turn, payload: PayloadOf<'settle'>, consentUntil: number): string | null {
+  const { initiator } = payload;
+  const legs = [...payload.legs, ...linkedOf(payload).flatMap((part) => part.legs)];
   if (legs.some(({ asset }) => !books.assets.has(asset))) return 'unknown_asset';
   const parties = partiesOf(legs);
   if (parties.some((party) => !books.parties.has(party))) return 'unknown_party';
@@ -73,7 +83,7 @@ function refusalOf(
 /** Ends it at the wish of one of its parties, a suspended one too. */
 export function withdraw(books: Books, turn: Turn, waiter: Waiter, settlement: OpenSettlement): string {
   if (turn.time > endOf(settlement)) return conclude(books, turn, waiter, 'settlement_closed');
-  const isParty = partiesOf(settlement.legs).includes(waiter.initiator);
+  const isParty = partiesOf(allLegsOf(settlement)).includes(waiter.initiator);
   if (!isParty) return conclude(books, turn, waiter, 'not_a_party');
   if (settlement.bound !== null) return conclude(books, turn, waiter, 'already_bound');
   conclude(books, turn, waiter, 'withdrawn');
@@ -88,7 +98,8 @@ export function consent(books: Books, turn: Turn, waiter: Waiter, settlement: Op
 }
 
 function consentRefusal(books: Books, turn: Turn, { initiator }: Waiter, settlement: OpenSettlement): string | null {
-  const { legs, consents, bound } = settlement;
+  const { consents, bound } = settlement;
+  const legs = allLegsOf(settlement);
   if (isSuspended(books, initiator)) return 'party_suspended';
   if (turn.time > endOf(settlement)) return 'settlement_closed';
   if (!legs.some(({ from }) => from === initiator)) return 'consent_not_required';
@@ -101,7 +112,7 @@ export function sign(books: Books, turn: Turn, settlement: OpenSettlement, signe
   for (const kid of signed) {
     const key = books.keys.get(kid);
     const counts = key?.role === 'instruction' && !key.revoked && !isSuspended(books, key.party);
-    if (counts && settlement.legs.some(({ from }) => from === key.party)) settlement.consents.add(kid);
+    if (counts && allLegsOf(settlement).some(({ from }) => from === key.party)) settlement.consents.add(kid);
   }
   settleIfBound(books, turn, settlement);
 }
@@ -121,7 +132,8 @@ export function leaveOpen(books: Books, turn: Turn, begun: readonly string[]): v
 
 /** Counts the consents anew. With the last of them the settlement settles at once, or is queued, or is refused for good. */
 export function settleIfBound(books: Books, turn: Turn, settlement: OpenSettlement): void {
-  const { legs, consents, consentUntil, bound, terms } = settlement;
+  const { consents, consentUntil, bound, terms } = settlement;
+  const legs = allLegsOf(settlement);
   if (bound !== null || turn.time > consentUntil) return;
   if (!legs.every(({ from }) => hasSigned(books, turn, from, consents))) return;
   if (partiesOf(legs).some((party) => isSuspended(books, party)))

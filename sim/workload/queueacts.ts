@@ -69,6 +69,22 @@ const ring: Act = async (desk) => {
   );
 };
 
+/** Two legs now, and the same back in a moment: the second part is bound with the first, and due once that has settled. */
+const swap: Act = async (desk) => {
+  const [there, back] = exchange(desk);
+  const debited = [there.from, back.from];
+  const nearMs = desk.random.pick([2_000, 6_000]);
+  const later = { notBefore: desk.inMs(nearMs + 1), settleBy: desk.inMs(nearMs + desk.random.pick([4_000, 60_000])) };
+  const legs = [there, back].map(({ from, to, ...what }) => ({ ...what, from: to, to: from }));
+  const rolled = { legs: [there], notBefore: desk.inMs(120_000), settleBy: desk.inMs(200_000) };
+  const linked = desk.random.chance(800) ? [{ legs, ...later }] : [{ legs, ...later }, rolled];
+  const more = { settleBy: desk.inMs(nearMs), linked };
+  if (desk.random.chance(800)) return [await queue(desk, [there, back], debited, more)];
+  const jws = await queue(desk, [there, back], debited.slice(0, 1), more);
+  desk.proposed(jws, debited.slice(1));
+  return [jws];
+};
+
 /** An issuance past the cap waits for a higher one, or for what comes back. */
 const issueLater: Act = async (desk) => {
   const { authority, currency } = desk.random.pick(desk.jurisdictions);
@@ -136,6 +152,7 @@ export const QUEUE_ACTS: readonly Share[] = [
   [payLater, 3, 3, 6],
   [pvpLater, 3, 3, 6],
   [ring, 1, 1, 3],
+  [swap, 2, 2, 4],
   [issueLater, 1, 1, 1],
   [cancel, 1, 1, 4],
   [cancelTogether, 1, 1, 2],
