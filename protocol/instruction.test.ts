@@ -522,7 +522,7 @@ const rows: readonly Row[] = [
     'malformed_leg',
     '/linked/0/legs/0/to',
     'a leg to oneself',
-    queued({ linked: [part({ legs: [{ ...queue.legs[0], to: 'HSBCHKHHXXX' } as Json] })] }),
+    queued({ linked: [part({ legs: [{ ...queue.legs[0], to: 'HSBCHKHHXXX' }] })] }),
   ],
   [
     'dates_out_of_order',
