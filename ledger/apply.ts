@@ -4,6 +4,7 @@
  */
 import { unreachable } from '../protocol/types.js';
 import { asset } from './instructions/asset.js';
+import { calendar } from './instructions/calendar.js';
 import { cancel } from './instructions/cancel.js';
 import { consent, consentsThatWaited } from './instructions/consent.js';
 import { govern } from './instructions/govern.js';
@@ -106,6 +107,8 @@ function applyRest(posting: Posting, ordered: Ordered): void {
       return ready(posting, ordered, payload);
     case 'reprioritise':
       return reprioritise(posting, ordered, payload);
+    case 'calendar':
+      return calendar(posting, ordered, payload);
     case 'liquidity':
       return liquidity(posting, ordered, payload);
     case 'govern':

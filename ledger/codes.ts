@@ -29,6 +29,7 @@ export const RESULT_CODES = [
   'asset_fixed_member',
   'amount_precision',
   'amount_too_large',
+  'value_date_closed',
   'cap_below_circulating',
   'possession_unproven',
   'key_taken',
@@ -149,6 +150,7 @@ export const CODE_BYTES = {
   irrevocable: 54,
   queue_full: 55,
   part_settled: 56,
+  value_date_closed: 57,
 } as const satisfies Record<ResultCode, number>;
 
 const CODE_OF_BYTE = new Map<number, ResultCode>(RESULT_CODES.map((code) => [CODE_BYTES[code], code]));

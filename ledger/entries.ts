@@ -1,6 +1,7 @@
 /** The entries of the state, and the one encoding of each (SPEC, State). */
 import { DecodeError, fromUtf8, Reader, utf8 } from '../protocol/codec.js';
 import type { KeyAlg } from '../protocol/crypto.js';
+import type { Hours } from '../protocol/dates.js';
 import { AUTHORITIES_MAX } from '../protocol/genesis.js';
 import { DECIMALS_MAX, KEYS_PER_PARTY_MAX, LEGS_MAX, LINKED_MAX, VALIDATORS_MAX } from '../protocol/limits.js';
 import { PRIORITIES, type Priority } from '../protocol/payload.js';
@@ -150,6 +151,18 @@ export interface Liquidity {
   readonly high: AmountMinor;
 }
 
+/** A business day of an asset: days from 1970, and when settlement begins and ends. */
+export interface BusinessDay extends Hours {
+  readonly day: number;
+}
+/** What the authority has said of an asset's business days. */
+export interface Calendar {
+  /** Where the hours were taken from; for people. */
+  readonly zone: string;
+  /** Ascending. On any other day the asset does not settle by value date. */
+  readonly days: readonly BusinessDay[];
+}
+
 /** Where the queue as a whole stands. */
 export interface QueueMark {
   readonly nextPlace: number;
@@ -205,6 +218,8 @@ const CLASSES: readonly AssetClass[] = ['wcbdc', 'deposit', 'stablecoin', 'secur
 const ALGS: readonly KeyAlg[] = ['Ed25519', 'ES256'];
 const ROLES: readonly KeyRole[] = ['instruction', 'node'];
 const KEY_BYTES = { Ed25519: 32, ES256: 64 } as const satisfies Record<KeyAlg, number>;
+/** Days of one calendar: those that may be named, and some that are just over. */
+const CALENDAR_ENTRIES_MAX = 1_000;
 /** Of a settlement that is open: what is written of its place in the queue. */
 const STAGES = ['gross', 'queue', 'bound'] as const;
 const NAME_BYTES_MAX = 4 * 140;
@@ -241,6 +256,8 @@ export interface Entries {
   readonly queue: QueueMark;
   /** By account. */
   readonly liquidity: Liquidity;
+  /** By asset; those without one settle on any day. */
+  readonly calendars: Calendar;
 }
 export type TableName = keyof Entries;
 export type EntryOf<T extends TableName> = Entries[T];
@@ -405,6 +422,19 @@ const CODECS: { readonly [T in TableName]: EntryCodec<Entries[T]> } = {
         .i128(l.urgent)
         .i128(l.high),
     read: (r) => ({ isFifo: readFlag(r), urgent: r.i128() as AmountMinor, high: r.i128() as AmountMinor }),
+  },
+  calendars: {
+    prefix: 15,
+    write: (w, { zone, days }) =>
+      w.text(zone).list(days, (each, { day, openMs, closeMs }) => each.u32(day).u64(openMs).u64(closeMs)),
+    read: (r) => ({
+      zone: r.text(NAME_BYTES_MAX),
+      days: r.list(CALENDAR_ENTRIES_MAX, (each) => ({
+        day: each.u32(),
+        openMs: each.u64() as TimestampMs,
+        closeMs: each.u64() as TimestampMs,
+      })),
+    }),
   },
 };
 

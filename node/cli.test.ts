@@ -139,6 +139,9 @@ t.test('each wrong use has a status, a code and a sentence', async (t) => {
     inFolder('alone.toml'),
     'party = "HKMAHKHHXXX"\ngenesis = "genesis.json"\np2p = { listen = "/ip4/0.0.0.0/tcp/7000" }\n',
   );
+  const leg = (from: string, to: string): string => `BNK${from}HKHHXXX:BNK${to}HKHHXXX:HKD:1`;
+  const repo = ['repo', ...key, '--interest', '0.01', '--settle-by', '1h'];
+  const calendar = ['calendar', 'set', ...key, '--asset', 'HKD', '--from', '2026-12-26', '--to', '2026-12-27'];
   const nobody = ['--node', 'http://127.0.0.1:9'];
   const text = inFolder('text.txt');
   const genesis = join(net, 'genesis.json');
@@ -149,6 +152,37 @@ t.test('each wrong use has a status, a code and a sentence', async (t) => {
     [['pay'], 'usage', /usage: required option '--key <file>'/],
     [[...pay, '--amount', '1e6'], 'usage', /'1e6' is invalid.* decimal number in major units/],
     [[...pay, '--amount', '1,000.00'], 'usage', /major units without sign, separators/],
+    [[...pay, '--amount', '1', '--settle-by', 'soon'], 'usage', /a time in UTC, as .* or one from now/],
+    [[...pay, '--amount', '1', '--settle-by', '9999d'], 'usage', /or one from now, as 90s/],
+    [
+      [...pay, '--amount', '1', '--not-before', '1h'],
+      'usage',
+      /--not-before goes only with --settle-by or --value-date/,
+    ],
+    [[...pay, '--amount', '1', '--value-date', '2026-02-30'], 'usage', /a date, as 2026-01-05/],
+    [
+      [...pay, '--amount', '1', '--settle-by', '1h', '--priority', 'low'],
+      'usage',
+      /Allowed choices are urgent, high, normal/,
+    ],
+    [['dvp', ...key, '--deliver', leg('A', 'B'), '--against', leg('A', 'B')], 'usage', /the two legs go opposite ways/],
+    [[...repo, '--collateral', leg('A', 'B'), '--cash', leg('A', 'B')], 'usage', /the legs go opposite ways/],
+    [
+      [...repo, '--collateral', leg('A', 'B'), '--cash', leg('B', 'A')],
+      'usage',
+      /needs --return-from and --return-by, or/,
+    ],
+    [
+      [...calendar, '--zone', 'Asia/Atlantis', '--open', '08:00', '--close', '17:00'],
+      'usage',
+      /a zone of the IANA database/,
+    ],
+    [[...calendar, '--zone', 'UTC', '--open', '8:00', '--close', '17:00'], 'usage', /a time of day, as 08:30/],
+    [
+      [...calendar, '--zone', 'UTC', '--open', '08:00', '--close', '17:00'],
+      'usage',
+      /No day from --from to --to is open/,
+    ],
     [['balances', 'HSBC'], 'usage', /BIC of eleven characters/],
     [['status', 'abc'], 'usage', /digest, 64 lower-case hex digits/],
     [['status', '--node', 'localhost'], 'usage', /node's address, as http/],

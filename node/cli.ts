@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** `causeway`: the command line. Each command's help has an example; the exit statuses stand under the help of all. */
 import { Command, CommanderError } from 'commander';
+import { calendarCommands } from './cli/calendar.js';
 import { instructCommands } from './cli/instruct.js';
 import { keysCommands } from './cli/keys.js';
 import { networkCommands } from './cli/network.js';
@@ -31,6 +32,7 @@ nodeCommands(program);
 keysCommands(program, run);
 settleCommands(program, run);
 queueCommands(program, run);
+calendarCommands(program, run);
 instructCommands(program, run);
 readCommands(program, run);
 verifyCommands(program, run);

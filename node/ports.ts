@@ -250,6 +250,12 @@ export interface Page<T> {
   readonly entries: readonly T[];
   readonly next: string | null;
 }
+/** When an asset settles by value date; without days and a zone on every day. */
+export interface CalendarView {
+  readonly height: number;
+  readonly zone: string | null;
+  readonly days: readonly { readonly date: string; readonly openMs: TimestampMs; readonly closeMs: TimestampMs }[];
+}
 export interface AssetView {
   readonly asset: string;
   readonly class: string;
@@ -348,6 +354,8 @@ export interface NodeService {
   queue(party: string, after: string | undefined): Page<QueuedView> | null;
   /** What a party is asked to pay in and lacks a consent, likewise. */
   proposals(party: string, after: string | undefined): Page<ProposalView> | null;
+  /** The business days of an asset, or null of one that is not defined. */
+  calendar(asset: string): CalendarView | null;
   assets(): { readonly height: number; readonly assets: readonly AssetView[] };
   participants(): { readonly height: number; readonly participants: readonly ParticipantView[] };
   validators(): { readonly height: number; readonly epoch: number; readonly validators: readonly ValidatorView[] };

@@ -308,6 +308,19 @@ const queued = (changes: Readonly<Record<string, Json | undefined>>) =>
     ),
   );
 
+const onDay = (changes: Readonly<Record<string, Json | undefined>>) =>
+  queued({
+    notBefore: undefined,
+    settleBy: undefined,
+    cancelUntil: undefined,
+    cutoff: undefined,
+    valueDate: '2025-11-24',
+    ...changes,
+  });
+const DAY = { date: '2025-11-24', open: '2025-11-24T00:30:00Z', close: '2025-11-24T09:30:00Z' };
+const calendar = (days: readonly Partial<typeof DAY>[]) =>
+  general({ ...common, kind: 'calendar', asset: 'HKD', zone: 'UTC', days: days.map((day) => ({ ...DAY, ...day })) });
+
 const rows: readonly Row[] = [
   ['malformed_payload', '/change/validators', 'a set of nobody', governing()],
   [
@@ -523,6 +536,25 @@ const rows: readonly Row[] = [
     '/linked/0/legs/0/to',
     'a leg to oneself',
     queued({ linked: [part({ legs: [{ ...queue.legs[0], to: 'HSBCHKHHXXX' }] })] }),
+  ],
+  ['malformed_payload', '/valueDate', 'a value date and a time', queued({ valueDate: '2025-11-24' })],
+  ['malformed_time', '/valueDate', 'a value date of no month', onDay({ valueDate: '2025-13-01' })],
+  ['dates_out_of_order', '/valueDate', 'a value date that is over', onDay({ valueDate: '2025-11-21' })],
+  ['dates_out_of_order', '/valueDate', 'a value date too far', onDay({ valueDate: '2026-12-28' })],
+  ['malformed_payload', '/linked/0/settleBy', 'a part of no time at all', onDay({ linked: [{ legs: queue.legs }] })],
+  ['malformed_time', '/days/0/date', 'a day that is none', calendar([{ date: '2025-02-30' }])],
+  ['malformed_time', '/days/0/open', 'a time that is none', calendar([{ open: '2025-11-24T25:00:00Z' }])],
+  ['malformed_time', '/days/0/close', 'a time that is none', calendar([{ close: '2025-11-24T25:00:00Z' }])],
+  ['dates_out_of_order', '/days/1/date', 'a day twice', calendar([{}, {}])],
+  ['dates_out_of_order', '/days/0/date', 'more than 800 days on', calendar([{ date: '2028-02-01' }])],
+  ['dates_out_of_order', '/days/0/open', 'opens two days before', calendar([{ open: '2025-11-22T23:59:59Z' }])],
+  ['dates_out_of_order', '/days/0/close', 'closes when it opens', calendar([{ close: DAY.open }])],
+  ['dates_out_of_order', '/days/0/close', 'closes two days later', calendar([{ close: '2025-11-26T00:00:00Z' }])],
+  [
+    'malformed_payload',
+    '/days',
+    'no days',
+    general({ ...common, kind: 'calendar', asset: 'HKD', zone: 'UTC', days: [] }),
   ],
   [
     'dates_out_of_order',

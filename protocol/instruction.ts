@@ -8,7 +8,7 @@ import { fromBase64url, toBase64url } from './base64url.js';
 import { type Json, parseCanonical } from './canonical.js';
 import { decode, fromHex, type Reader, Writer } from './codec.js';
 import { judgeKey, jwkOf, type KeyAlg, rawKeyOf, thumbprint } from './crypto.js';
-import { notATime, readDates, type Validity } from './dates.js';
+import { judgeDays, notATime, readDates, type Validity } from './dates.js';
 import { TAGS, taggedHash } from './hash.js';
 import {
   checkSigners,
@@ -314,6 +314,10 @@ const CODE_OF_MEMBER: Readonly<Record<string, InstructionCode>> = {
   cancelUntil: 'malformed_time',
   cutoff: 'malformed_time',
   settleBy: 'malformed_time',
+  valueDate: 'malformed_time',
+  date: 'malformed_time',
+  open: 'malformed_time',
+  close: 'malformed_time',
   lei: 'malformed_lei',
   jwk: 'malformed_key',
   kty: 'malformed_key',
@@ -334,6 +338,8 @@ function checkKind(payload: Payload, validity: Validity): Checked {
   switch (payload.kind) {
     case 'settle':
       return checkSettle(payload, validity) ?? GOOD;
+    case 'calendar':
+      return judgeDays(payload, validity) ?? GOOD;
     case 'asset':
       if (parseAmount(payload.cap, payload.decimals) !== null) return GOOD;
       return refuse(

@@ -43,6 +43,9 @@ export const SYNC_BLOCKS_MAX = 256;
 
 /** How far past `expires` consents may still come: what nobody is bound to does not stay for long. */
 export const CONSENT_PAST_EXPIRES_MS_MAX = 24 * 60 * 60 * 1000;
+/** Business days that one `calendar` names, and how far past `issued` they may be. */
+export const CALENDAR_DAYS_MAX = 150;
+export const CALENDAR_AHEAD_MS_MAX = 800 * 24 * 60 * 60 * 1000;
 /** Parts of a settlement that follow its first, each once the one before has settled. */
 export const LINKED_MAX = 3;
 /** From `issued` to `settleBy` at most: forwards of a year, with some days to spare. */

@@ -3,7 +3,7 @@
  * A shape is judged without any state; what an instruction may do is judged by the ledger when it is ordered.
  */
 import { type Static, type TObject, type TProperties, Type } from 'typebox';
-import { DECIMALS_MAX, KEYS_PER_PARTY_MAX, LEGS_MAX, LINKED_MAX, VALIDATORS_MAX } from './limits.js';
+import { CALENDAR_DAYS_MAX, DECIMALS_MAX, KEYS_PER_PARTY_MAX, LEGS_MAX, LINKED_MAX, VALIDATORS_MAX } from './limits.js';
 
 const strict = <T extends TProperties>(properties: T, options: object = {}): TObject<T> =>
   Type.Object(properties, { additionalProperties: false, ...options });
@@ -69,6 +69,14 @@ const Legs = Type.Array(LegSchema, { minItems: 1, maxItems: LEGS_MAX });
 const Reference = Type.Optional(
   Type.String({ ...HashText, description: 'salted digest of what is kept off the ledger' }),
 );
+const DateText = Type.String({ pattern: '^[0-9]{4}-[0-9]{2}-[0-9]{2}$', description: 'ISO 8601 date' });
+const ValueDate = Type.Optional(
+  Type.String({
+    ...DateText,
+    description:
+      'the business day on which it settles, within the hours common to all assets of the legs; in the place of `notBefore` and `settleBy`',
+  }),
+);
 const timeOf = (description: string) => Type.String({ ...TimeText, description });
 
 const common = {
@@ -133,13 +141,15 @@ export const PAYLOAD_SCHEMAS = {
       cutoff: Type.Optional(
         timeOf('until then all parties together cancel, and from then on it is irrevocable; by default `cancelUntil`'),
       ),
-      settleBy: timeOf('unfunded then, it lapses'),
+      settleBy: Type.Optional(timeOf('unfunded then, it lapses; this or `valueDate` must be there')),
+      valueDate: ValueDate,
       linked: Type.Optional(
         Type.Array(
           strict({
             legs: Legs,
-            notBefore: timeOf('it settles then at the earliest: later than the part before may'),
-            settleBy: timeOf('unfunded then, it lapses, and what has settled before stands'),
+            notBefore: Type.Optional(timeOf('it settles then at the earliest: later than the part before may')),
+            settleBy: Type.Optional(timeOf('unfunded then, it lapses, and what has settled before stands')),
+            valueDate: ValueDate,
           }),
           {
             minItems: 1,
@@ -159,6 +169,23 @@ export const PAYLOAD_SCHEMAS = {
     kind: Type.Literal('reprioritise'),
     settlement: HashText,
     priority: PrioritySchema,
+  }),
+  calendar: strict({
+    ...common,
+    kind: Type.Literal('calendar'),
+    asset: AssetText,
+    zone: Type.String({
+      pattern: '^[A-Za-z0-9_+/(). -]{1,64}$',
+      description: 'where the hours were taken from, as `Asia/Hong_Kong (tzdata 2026a)`: for people',
+    }),
+    days: Type.Array(
+      strict({ date: DateText, open: timeOf('when settlement begins'), close: timeOf('when it ends') }),
+      {
+        minItems: 1,
+        maxItems: CALENDAR_DAYS_MAX,
+        description: 'business days, ascending: between the first and the last every other day is closed',
+      },
+    ),
   }),
   liquidity: strict({
     ...common,

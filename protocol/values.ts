@@ -26,6 +26,14 @@ export function parseTime(text: string): TimestampMs | null {
     milliseconds) as TimestampMs;
 }
 
+/** Days from 1970-01-01 of an ISO 8601 date that the calendar has, as `2026-01-05`; null for anything else. */
+export function parseDay(text: string): number | null {
+  const time = parseTime(`${text}T00:00:00Z`);
+  return time === null ? null : time / DAY_MS;
+}
+/** The ISO 8601 date of a day counted from 1970-01-01. */
+export const formatDay = (day: number): string => formatTime(day * DAY_MS).slice(0, 10);
+
 function digits(text: string, from: number, to: number): number {
   let value = 0;
   for (let at = from; at < to; at++) value = 10 * value + text.charCodeAt(at) - 48;

@@ -2,13 +2,14 @@
 import { readDates } from '../../protocol/dates.js';
 import type { Instruction } from '../../protocol/instruction.js';
 import type { Leg, PayloadOf } from '../../protocol/payload.js';
-import { type AmountMinor, type AssetCode, assert, type Bic, type TimestampMs } from '../../protocol/types.js';
+import type { AmountMinor, AssetCode, Bic, TimestampMs } from '../../protocol/types.js';
 import { parseAmount } from '../../protocol/values.js';
 import { RESULT_CODES, type ResultCode } from '../codes.js';
 import type { BoundLeg, Settlement } from '../entries.js';
 import { namedOf, type Ordered, type Posting } from '../posting.js';
 import { screen } from '../rights.js';
 import { addConsents, settleIfBound } from '../settlement/consent.js';
+import { commonHours } from '../settlement/hours.js';
 import { hasRoom } from '../settlement/room.js';
 import { resolveAll } from '../settlement/waiting.js';
 import type { State } from '../state.js';
@@ -64,8 +65,14 @@ function readSettlement(
   if (!isInitiators) refusals.push('not_a_party');
   if (refusals.length > 0) return refusals.reduce(higher);
   const [legs, ...later] = judged as [BoundLeg[], ...BoundLeg[][]];
-  const read = readDates(payload, instruction);
-  assert(read.ok, 'dates of a parsed instruction are in order');
+  const closed = { met: false };
+  const read = readDates(payload, instruction, (day, of) => {
+    const hours = commonHours(state, day, of);
+    closed.met ||= hours === null;
+    return hours;
+  });
+  // Without value dates what was parsed is in order.
+  if (closed.met || !read.ok) return 'value_date_closed';
   const { consentUntilMs, cancelUntilMs, cutoffMs, notBeforeMs, settleByMs, linked: dates } = read.dates;
   if (at.time > consentUntilMs) return 'lapsed';
   const terms =

@@ -10,7 +10,7 @@ import {
   TRIGGERS_PER_BLOCK_MAX,
 } from '../../protocol/limits.js';
 import type { Height, InstructionDigest, TimestampMs } from '../../protocol/types.js';
-import { formatTime } from '../../protocol/values.js';
+import { formatDay, formatTime } from '../../protocol/values.js';
 import { applyBlock, type Ordered } from '../apply.js';
 import {
   ALFA,
@@ -458,6 +458,131 @@ t.test('linked parts: whoever pays in any must consent, may leave, and has its p
   const wrong = { ...far, legs: [book.leg(ALFA, GAMA, '0.001')] };
   const precise = book.queue(ALFA, [book.leg(ALFA, BETA, '1')], [ALFA], { settleBy: at(book, 50), linked: [wrong] });
   t.same(codes(book.block(precise)), ['party_suspended']);
+  t.end();
+});
+
+const DAY = 24 * HOUR;
+/** The date so many days from the book's. */
+const dateAt = (book: Book, days: number): string => formatDay(Math.floor(book.time / DAY) + days);
+/** Business days of an asset, open from one hour to another, by UTC. */
+const hours = (book: Book, asset: string, days: readonly number[], from: number, to: number, by?: string) =>
+  book.order({
+    kind: 'calendar',
+    initiator: by ?? (asset === 'THB' ? BOTH : HKMA),
+    asset,
+    zone: 'UTC',
+    days: days.map((day) => {
+      const midnight = (Math.floor(book.time / DAY) + day) * DAY;
+      return {
+        date: dateAt(book, day),
+        open: formatTime(midnight + from * HOUR),
+        close: formatTime(midnight + to * HOUR),
+      };
+    }),
+  });
+const onDay = (book: Book, valueDate: string, more: Partial<Draft> = {}) =>
+  book.settle(ALFA, [book.leg(ALFA, BETA, '1'), book.leg(BETA, ALFA, '4', 'THB')], [ALFA, BETA], {
+    mode: 'queue',
+    valueDate,
+    ...more,
+  });
+
+t.test('a row for each code of calendars and value dates', (t) => {
+  const rows: readonly Row[] = [
+    { code: 'applied', says: 'business days', given: (b) => hours(b, 'HKD', [1, 2], 8, 17) },
+    { code: 'unknown_asset', says: 'of what is not defined', given: (b) => hours(b, 'USD', [1], 8, 17) },
+    { code: 'forbidden', says: 'by another authority', given: (b) => hours(b, 'HKD', [1], 8, 17, BOTH) },
+    { code: 'forbidden', says: 'by a bank', given: (b) => hours(b, 'HKD', [1], 8, 17, ALFA) },
+    { code: 'scheduled', says: 'without calendars, any day', given: (b) => onDay(b, dateAt(b, 1)) },
+    { code: 'settled', says: 'without calendars, today', given: (b) => onDay(b, dateAt(b, 0)) },
+    {
+      code: 'value_date_closed',
+      says: 'a holiday in one of two currencies',
+      given: (b) => (b.block(hours(b, 'HKD', [1, 3], 8, 17)), onDay(b, dateAt(b, 2))),
+    },
+    {
+      code: 'value_date_closed',
+      says: 'past what was published',
+      given: (b) => (b.block(hours(b, 'HKD', [1, 3], 8, 17)), onDay(b, dateAt(b, 4))),
+    },
+    {
+      code: 'value_date_closed',
+      says: 'hours that do not meet',
+      given: (b) => (b.block(hours(b, 'HKD', [1], 8, 12), hours(b, 'THB', [1], 12, 17)), onDay(b, dateAt(b, 1))),
+    },
+    { code: 'value_date_closed', says: 'yesterday', given: (b) => onDay(b, dateAt(b, -1)) },
+    {
+      code: 'value_date_closed',
+      says: 'a cut-off past the close',
+      given: (b) => {
+        b.block(hours(b, 'HKD', [1], 8, 12));
+        const late = formatTime((Math.floor(b.time / DAY) + 1) * DAY + 13 * HOUR);
+        return onDay(b, dateAt(b, 1), { cancelUntil: late });
+      },
+    },
+    {
+      code: 'value_date_closed',
+      says: 'a far leg on a holiday',
+      given: (b) => {
+        b.block(hours(b, 'THB', [1, 3], 8, 17));
+        const far = { legs: [b.leg(BETA, ALFA, '1', 'THB')], valueDate: dateAt(b, 2) };
+        return onDay(b, dateAt(b, 1), { linked: [far] });
+      },
+    },
+    {
+      code: 'scheduled',
+      says: 'near and far legs on business days of both',
+      given: (b) => {
+        b.block(hours(b, 'THB', [1, 3], 8, 17), hours(b, 'HKD', [1, 2, 3], 2, 10));
+        const far = { legs: [b.leg(BETA, ALFA, '1', 'THB')], valueDate: dateAt(b, 3) };
+        return onDay(b, dateAt(b, 1), { linked: [far] });
+      },
+    },
+  ];
+  for (const { code, says, given } of rows) {
+    const book = funded();
+    const ordered = given(book);
+    t.same(codesOf(book.block(ordered), ordered), [code], `${code}: ${says}`);
+    sameAfterRestart(t, book);
+    t.same(codes(book.block(ordered)), [], 'and once more it has no effect');
+  }
+  t.end();
+});
+
+t.test('a value date: it settles in the hours that all have in common, and keeps them', (t) => {
+  const book = funded();
+  book.block(hours(book, 'HKD', [1, 2, 3], 1, 9), hours(book, 'THB', [1, 3], 2, 10));
+  const [trade, unfunded_] = [
+    onDay(book, dateAt(book, 1)),
+    onDay(book, dateAt(book, 1), { legs: [book.leg(ALFA, BETA, '5000')] }),
+  ];
+  t.same(codes(book.block(trade, unfunded_)), ['scheduled', 'scheduled']);
+  const midnight = (Math.floor(book.time / DAY) + 1) * DAY;
+  // The authority makes it a holiday, too late for what was begun.
+  t.same(codes(book.block(hours(book, 'THB', [2, 3], 2, 10))), ['applied']);
+  t.same(
+    book.state.tables.calendars.get('THB')?.days.map(({ day }) => day - midnight / DAY),
+    [0, 1, 2],
+  );
+  t.same(codes(book.block(hours(book, 'THB', [0, 2], 3, 9))), ['applied']);
+  t.same(
+    book.state.tables.calendars
+      .get('THB')
+      ?.days.map(({ day, openMs }) => [day - midnight / DAY, (openMs % DAY) / HOUR]),
+    [
+      [-1, 3],
+      [1, 3],
+      [2, 2],
+    ],
+    'what it says of the days between takes the place of what it said',
+  );
+  t.same(codesOf(book.lanes([], midnight + 2 * HOUR - 1 - book.time), trade), []);
+  t.same(codesOf(book.lanes([], 1), trade), ['settled'], 'when the last of them opens');
+  t.same(codesOf(book.lanes([], midnight + 9 * HOUR - book.time), unfunded_), []);
+  t.same(codesOf(book.lanes([], 1), unfunded_), ['lapsed'], 'when the first of them has closed');
+  book.pass(20 * DAY);
+  book.block(hours(book, 'THB', [1], 3, 9));
+  t.equal(book.state.tables.calendars.get('THB')?.days.length, 1, 'days that are long over go');
   t.end();
 });
 

@@ -52,6 +52,7 @@ const KINDS = `
 | \`cancel\` | leaves a settlement, alone until its \`cancelUntil\`; then, until its \`cutoff\`, it ends when all parties have sent one | a party to it |
 | \`reprioritise\` | says anew how urgent a queued settlement is among what the party pays | a debited party |
 | \`liquidity\` | says of a party's account whether its queue is strictly in order, and what is kept there for what is more urgent | that party |
+| \`calendar\` | says on which days, and when on them, an asset settles by \`valueDate\` | the authority of the asset's jurisdiction |
 | \`asset\` | defines an asset, or changes its cap or name | its issuer, and its jurisdiction's authority |
 | \`participant\` | admits, suspends, reinstates a party | the jurisdiction's authority |
 | \`key\` | adds or revokes keys, sets how many must sign, registers the keys of its nodes | the party, or its authority |

@@ -100,18 +100,7 @@ export function createHandlers({ service, metrics, document, waitersMax = WAITER
       if (found === null) return refuse('unknown_party', `No party ${params.bic} is on the ledger.`);
       return { ok: true, value: { party: params.bic, ...found } };
     },
-    async getQueue({ params, query }) {
-      const found = service.queue(params.bic, query.after);
-      if (found === null) return refuse('unknown_party', `No party ${params.bic} is on the ledger.`);
-      const { height, entries, next } = found;
-      return { ok: true, value: { party: params.bic, height, entries: entries.map(queuedAnswer), next } };
-    },
-    async getProposals({ params, query }) {
-      const found = service.proposals(params.bic, query.after);
-      if (found === null) return refuse('unknown_party', `No party ${params.bic} is on the ledger.`);
-      const entries = found.entries.map((one) => ({ ...one, consentUntil: formatTime(one.consentUntil) }));
-      return { ok: true, value: { party: params.bic, height: found.height, entries, next: found.next } };
-    },
+    ...settlementHandlers(service),
     getAssets: async () => ({ ok: true, value: service.assets() }),
     getParticipants: async () => ({ ok: true, value: service.participants() }),
     getValidators: async () => ({ ok: true, value: service.validators() }),
@@ -144,6 +133,33 @@ export function createHandlers({ service, metrics, document, waitersMax = WAITER
 function refuse(code: ProblemCode, detail: string, pointer?: string): { ok: false; problem: Problem } {
   return { ok: false, problem: problem(code, detail, pointer === undefined ? {} : { pointer }) };
 }
+
+/** What waits to be settled, and when it may. */
+const settlementHandlers = (service: NodeService): Pick<Handlers, 'getQueue' | 'getProposals' | 'getCalendar'> => ({
+  async getQueue({ params, query }) {
+    const found = service.queue(params.bic, query.after);
+    if (found === null) return refuse('unknown_party', `No party ${params.bic} is on the ledger.`);
+    const { height, entries, next } = found;
+    return { ok: true, value: { party: params.bic, height, entries: entries.map(queuedAnswer), next } };
+  },
+  async getProposals({ params, query }) {
+    const found = service.proposals(params.bic, query.after);
+    if (found === null) return refuse('unknown_party', `No party ${params.bic} is on the ledger.`);
+    const entries = found.entries.map((one) => ({ ...one, consentUntil: formatTime(one.consentUntil) }));
+    return { ok: true, value: { party: params.bic, height: found.height, entries, next: found.next } };
+  },
+  async getCalendar({ params }) {
+    const found = service.calendar(params.asset);
+    if (found === null) return refuse('unknown_asset', `No asset ${params.asset} is on the ledger.`);
+    const { height, zone, days } = found;
+    const told = days.map(({ date, openMs, closeMs }) => ({
+      date,
+      open: formatTime(openMs),
+      close: formatTime(closeMs),
+    }));
+    return { ok: true, value: { asset: params.asset, height, zone, days: told } };
+  },
+});
 
 const queuedAnswer = (one: QueuedView): AnswerOf<'getQueue'>['entries'][number] => ({
   ...one,

@@ -15,6 +15,7 @@ export type TransportCode =
   | 'receipt_not_ready'
   | 'pruned'
   | 'unknown_party'
+  | 'unknown_asset'
   | 'unknown_block'
   | 'method_not_allowed'
   | 'request_timeout'
@@ -84,6 +85,7 @@ export const PROBLEMS = {
   unknown_instruction: { status: 404, title: 'The instruction is not known' },
   pruned: { status: 410, title: 'This node keeps no history that old' },
   receipt_not_ready: { status: 404, title: 'There is no receipt yet' },
+  unknown_asset: { status: 404, title: 'The asset is not known' },
   unknown_party: { status: 404, title: 'The party is not known' },
   unknown_block: { status: 404, title: 'The block is not known' },
   method_not_allowed: { status: 405, title: 'The path has no such method' },

@@ -44,6 +44,15 @@ const BIC = Type.Object(
   },
   strict,
 );
+const ASSET = Type.Object(
+  {
+    asset: Type.String({
+      pattern: '^[A-Z][A-Z0-9]{2,11}(\\.[A-Z0-9]{1,11})?$',
+      description: "an asset's code, as HKD",
+    }),
+  },
+  strict,
+);
 const HEIGHT = Type.Object(
   {
     height: Type.String({ pattern: '^(0|[1-9][0-9]{0,14})$', description: "a block's height, a whole decimal number" }),
@@ -155,6 +164,16 @@ export const ROUTES = {
     query: after('^[0-9a-f]{64}$', 'what an earlier page gave as `next`'),
     answer: 'Proposals',
     problems: ['unknown_party'],
+  },
+  getCalendar: {
+    ...read,
+    path: '/v1/assets/{asset}/calendar',
+    summary: 'The business days of an asset',
+    description:
+      'Days on which it settles by value date, and when on them. Any other day is closed; without a calendar (`zone` null) every day is open, all day by UTC.',
+    params: ASSET,
+    answer: 'Calendar',
+    problems: ['unknown_asset'],
   },
   getAssets: {
     ...read,

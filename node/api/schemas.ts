@@ -167,6 +167,14 @@ export const SCHEMAS = {
     ),
     next: NextText,
   }),
+  Calendar: Type.Object({
+    asset: AssetText,
+    height: HeightNumber,
+    zone: Type.Union([Type.String(), Type.Null()], {
+      description: 'where the hours were taken from; null without a calendar',
+    }),
+    days: Type.Array(Type.Object({ date: Type.String(), open: InstantText, close: InstantText })),
+  }),
   Assets: Type.Object({
     height: HeightNumber,
     assets: Type.Array(

@@ -113,6 +113,10 @@ class MemoryNode implements NodeService {
       next: null,
     };
   }
+  calendar(asset: string) {
+    if (asset !== 'HKD') return null;
+    return { height: 7, zone: 'Asia/Hong_Kong', days: [{ date: '2026-01-05', openMs: TIME, closeMs: TIME }] };
+  }
   assets() {
     const asset = {
       asset: 'HKD',
@@ -268,7 +272,11 @@ t.test('every route answers by its schema', async (t) => {
   for (const id of OPERATION_IDS) {
     const route = ROUTES[id];
     if (route.method === 'POST') continue;
-    const path = route.path.replace('{digest}', EXAMPLE_DIGEST).replace('{bic}', PARTY).replace('{height}', '7');
+    const path = route.path
+      .replace('{digest}', EXAMPLE_DIGEST)
+      .replace('{bic}', PARTY)
+      .replace('{height}', '7')
+      .replace('{asset}', 'HKD');
     const response = await fetch(`${url}${path}`);
     const text = await response.text();
     t.equal(response.status, route.status, path);
@@ -350,6 +358,7 @@ t.test('every kind of wrong request has its own answer', async (t) => {
     ],
     ['unknown receipt', 'unknown_instruction', get(`/v1/instructions/${OTHER_DIGEST}/receipt`)],
     ['unknown party', 'unknown_party', get('/v1/parties/AAAABBCCXXX/balances')],
+    ['the calendar of an unknown asset', 'unknown_asset', get('/v1/assets/USD/calendar')],
     ['the queue of an unknown party', 'unknown_party', get('/v1/parties/AAAABBCCXXX/queue')],
     ['proposals to an unknown party', 'unknown_party', get('/v1/parties/AAAABBCCXXX/proposals')],
     ['a cursor of no page', 'invalid_parameter', get(`/v1/parties/${PARTY}/queue?after=3.1`), /earlier page/],
@@ -596,6 +605,10 @@ t.test('the client, round trip', async (t) => {
   t.match(await client.getQueue({ bic: PARTY, after: '1.50.50' }), {
     ok: true,
     value: { next: null, entries: [{ position: 51 }] },
+  });
+  t.match(await client.getCalendar({ asset: 'HKD' }), {
+    ok: true,
+    value: { asset: 'HKD', zone: 'Asia/Hong_Kong', days: [{ date: '2026-01-05', open: '2026-01-05T09:30:00.000Z' }] },
   });
   t.match(await client.getProposals({ bic: PARTY }), {
     ok: true,

@@ -1,6 +1,6 @@
 /** Arguments from text. Each reader returns the value or throws commander's own error, which names the option and ends in a usage message. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { formatAmount, formatTime, parseTime } from '../../protocol/values.js';
+import { formatAmount, formatTime, parseDay, parseTime } from '../../protocol/values.js';
 
 function matching(pattern: RegExp, wanted: string): (text: string) => string {
   return (text) => {
@@ -37,12 +37,21 @@ export function readWhole(least: number, most: number): (text: string) => number
   };
 }
 
+export function readDate(text: string): string {
+  if (/^[0-9]{4}-[0-9]{2}-[0-9]{2}$/.test(text) && parseDay(text) !== null) return text;
+  throw new InvalidArgumentError('It must be a date, as 2026-01-05.');
+}
+
 const UNIT_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** Past any date that a payload may have, and short of the year 10000. */
+const FAR_MS = 1_000 * 86_400_000;
 
 /** A moment as RFC 3339 in UTC, or from now: `90s`, `10m`, `2h`, `1d`. */
 export function readMoment(text: string): string {
   const span = /^([1-9][0-9]{0,6})([smhd])$/.exec(text);
-  if (span !== null) return formatTime(Date.now() + Number(span[1]) * (UNIT_MS[span[2] as string] as number));
+  if (span !== null && Number(span[1]) * (UNIT_MS[span[2] as string] as number) < FAR_MS)
+    return formatTime(Date.now() + Number(span[1]) * (UNIT_MS[span[2] as string] as number));
   if (parseTime(text) !== null) return text;
   throw new InvalidArgumentError(
     'It must be a time in UTC, as 2026-01-05T09:30:00Z, or one from now, as 90s, 10m, 2h or 1d.',

@@ -1,7 +1,17 @@
 /** The commands that move money: issuance, payments, payment versus payment, delivery versus payment; at once or through the queue. */
 import { type Command, Option } from 'commander';
 import { PRIORITIES, type Priority } from '../../protocol/payload.js';
-import { gatherLegs, type LegText, readAmount, readAsset, readBic, readLeg, readMoment, sumOf } from './arguments.js';
+import {
+  gatherLegs,
+  type LegText,
+  readAmount,
+  readAsset,
+  readBic,
+  readDate,
+  readLeg,
+  readMoment,
+  sumOf,
+} from './arguments.js';
 import { failed, type Outcome, refusedBy } from './outcome.js';
 import type { Runner } from './runner.js';
 import { type Asked, instruct, openDesk, type SigningOptions, submitAs, withSigning } from './submit.js';
@@ -95,18 +105,24 @@ Example:
 /** The first part waits for funds until `--settle-by`; the second has dates of its own. */
 const withReturn = (command: Command): Command =>
   withTerms(command)
-    .requiredOption('--return-from <time>', 'when the second part settles at the earliest', readMoment)
-    .requiredOption('--return-by <time>', 'until when it does', readMoment);
+    .option('--return-from <time>', 'when the second part settles at the earliest', readMoment)
+    .option('--return-by <time>', 'until when it does', readMoment)
+    .option('--return-value-date <date>', 'on which business day it does, in the place of both', readDate);
 
 interface ReturnOptions {
-  readonly returnFrom: string;
-  readonly returnBy: string;
+  readonly returnFrom?: string;
+  readonly returnBy?: string;
+  readonly returnValueDate?: string;
 }
 type LinkedOptions = SettleOptions & ReturnOptions;
 
 async function submitTwo(near: readonly LegText[], far: readonly LegText[], options: LinkedOptions): Promise<Outcome> {
-  const { returnFrom: notBefore, returnBy: settleBy, ...terms } = options;
-  return submitLegs(near, { ...terms, linked: [{ legs: [...far], notBefore, settleBy }] });
+  const { returnFrom, returnBy, returnValueDate, ...terms } = options;
+  const hasDates = returnFrom !== undefined && returnBy !== undefined;
+  if (hasDates === (returnValueDate !== undefined) || (!hasDates && (returnFrom ?? returnBy) !== undefined))
+    return failed('usage', 'usage', 'The second part needs --return-from and --return-by, or --return-value-date.');
+  const time = hasDates ? { notBefore: returnFrom, settleBy: returnBy } : { valueDate: returnValueDate as string };
+  return submitLegs(near, { ...terms, linked: [{ legs: [...far], ...time }] });
 }
 
 const fxSwap = ({
@@ -139,11 +155,17 @@ const areOpposite = (one: LegText, other: LegText): boolean => one.from === othe
 /** What the options of a command say of its time in the queue. */
 interface TermOptions {
   readonly settleBy?: string;
+  readonly valueDate?: string;
   readonly notBefore?: string;
   readonly cancelUntil?: string;
   readonly cutoff?: string;
   readonly priority?: Priority;
-  readonly linked?: readonly { readonly legs: LegText[]; readonly notBefore: string; readonly settleBy: string }[];
+  readonly linked?: readonly {
+    readonly legs: LegText[];
+    readonly notBefore?: string;
+    readonly settleBy?: string;
+    readonly valueDate?: string;
+  }[];
 }
 
 const withTerms = (command: Command): Command =>
@@ -153,6 +175,7 @@ const withTerms = (command: Command): Command =>
       'wait in the queue for funds until then: a time in UTC, or from now as 10m, 2h, 1d; without it, now or never',
       readMoment,
     )
+    .option('--value-date <date>', 'settle on that business day of all currencies, or not at all', readDate)
     .option('--not-before <time>', 'settle then at the earliest', readMoment)
     .option('--cancel-until <time>', 'unmatched then it lapses, and until then each party leaves alone', readMoment)
     .option('--cutoff <time>', 'until then all parties together cancel', readMoment)
@@ -160,19 +183,22 @@ const withTerms = (command: Command): Command =>
 
 /** Legs and terms as a `settle`, or which option goes only with another. */
 function settle(legs: readonly LegText[], terms: TermOptions): Asked | string {
-  const { settleBy, notBefore, cancelUntil, cutoff, priority, linked } = terms;
+  const { settleBy, valueDate, notBefore, cancelUntil, cutoff, priority, linked } = terms;
   const given = { legs: [...legs], ...(cancelUntil !== undefined && { cancelUntil }) };
   const common = { kind: 'settle' as const, ...given };
-  if (settleBy === undefined) {
+  if (settleBy === undefined && valueDate === undefined) {
     const alone = Object.entries({ 'not-before': notBefore, cutoff, priority, 'return-from': linked }).find(
       ([, value]) => value !== undefined,
     );
-    return alone === undefined ? { ...common, mode: 'gross' } : `--${alone[0]} goes only with --settle-by.`;
+    return alone === undefined
+      ? { ...common, mode: 'gross' }
+      : `--${alone[0]} goes only with --settle-by or --value-date.`;
   }
   return {
     ...common,
     mode: 'queue',
-    settleBy,
+    ...(settleBy !== undefined && { settleBy }),
+    ...(valueDate !== undefined && { valueDate }),
     ...(notBefore !== undefined && { notBefore }),
     ...(cutoff !== undefined && { cutoff }),
     ...(priority !== undefined && { priority }),

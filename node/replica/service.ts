@@ -19,11 +19,12 @@ import {
   unreachable,
   type ValidatorIndex,
 } from '../../protocol/types.js';
-import { formatAmount } from '../../protocol/values.js';
+import { formatAmount, formatDay } from '../../protocol/values.js';
 import type {
   AssetView,
   BalanceView,
   BlockView,
+  CalendarView,
   Clock,
   InstructionStatus,
   NodeService,
@@ -278,6 +279,14 @@ export class Service implements NodeService {
     const { state } = this.#replica.chain.final;
     if (state.participant(party) === undefined) return null;
     return { height: this.#height, ...proposalsPage(state, party as Bic, after) };
+  }
+
+  calendar(asset: string): CalendarView | null {
+    const { state } = this.#replica.chain.final;
+    if (state.asset(asset) === undefined) return null;
+    const { zone, days } = state.tables.calendars.get(asset) ?? { zone: null, days: [] };
+    const told = days.map(({ day, openMs, closeMs }) => ({ date: formatDay(day), openMs, closeMs }));
+    return { height: this.#height, zone, days: told };
   }
 
   assets(): { readonly height: number; readonly assets: readonly AssetView[] } {

@@ -49,6 +49,7 @@ const NAMED: Readonly<Record<string, string>> = {
   record_mended: 'a damaged record came back from peers',
   blocks_pruned: 'a node had let go of old blocks',
   settled_from_queue: 'a settlement waited in the queue, and settled',
+  part_settled_from_queue: 'a part of a settlement waited in the queue, and settled',
   lapsed_from_queue: 'a settlement waited in the queue in vain',
   cancelled_from_queue: 'a settlement was cancelled in the queue',
   evidence: 'an honest node saw two votes of a liar that contradict each other',

@@ -114,7 +114,7 @@ export const LEDGER_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'ledger/instructions/withdraw.ts',
-        find: "if (!isParty(settlement.legs, party)) return 'not_a_party';",
+        find: "if (!isParty(settlement, party)) return 'not_a_party';",
         replace: "if (party.length === 0) return 'not_a_party';",
       },
     ],

@@ -94,6 +94,13 @@ export interface NaivePart {
   readonly settleBy: number;
 }
 
+/** Days from 1970, and when settlement begins and ends. */
+export interface NaiveDay {
+  readonly day: number;
+  readonly openMs: number;
+  readonly closeMs: number;
+}
+
 export interface NaiveLiquidity {
   readonly isFifo: boolean;
   readonly urgent: bigint;
@@ -142,6 +149,8 @@ export interface Books {
   readonly open: Map<string, OpenSettlement>;
   /** What parties said of their accounts, by account. */
   readonly liquidity: Map<string, NaiveLiquidity>;
+  /** Business days by asset. */
+  readonly calendars: Map<string, readonly NaiveDay[]>;
   readonly queue: { next: number; passedAt: number; stirred: boolean };
   /** In the order in which they came. */
   waiting: Waiter[];
@@ -209,6 +218,7 @@ export function booksOf(genesis: Genesis): Books {
     balances: new Map(),
     open: new Map(),
     liquidity: new Map(),
+    calendars: new Map(),
     queue: { next: 0, passedAt: 0, stirred: false },
     waiting: [],
     records: new Map(),

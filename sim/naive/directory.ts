@@ -4,7 +4,7 @@ import { minorUnitsOf } from '../../protocol/currencies.js';
 import { KEYS_PER_PARTY_MAX } from '../../protocol/limits.js';
 import type { PayloadOf } from '../../protocol/payload.js';
 import { type Thumbprint, unreachable } from '../../protocol/types.js';
-import { parseAmount } from '../../protocol/values.js';
+import { parseAmount, parseDay, parseTime } from '../../protocol/values.js';
 import {
   askedOf,
   authorityOf,
@@ -145,6 +145,30 @@ function changeAsset(books: Books, payload: PayloadOf<'asset'>): string | null {
   asset.cap = cap;
   if (isDebited(books, issuer, code)) stir(books);
   return null;
+}
+
+/** An authority publishes business days: every day from the first to the last is as it says. */
+export function publish(books: Books, turn: Turn, item: Item, payload: PayloadOf<'calendar'>): void {
+  const asked = askedOf(item);
+  remember(books, turn, asked, [item.instruction.expiresMs]);
+  const { asset: code, days } = payload;
+  const asset = books.assets.get(code);
+  if (asset === undefined) return void conclude(books, turn, asked, 'unknown_asset');
+  if (payload.initiator !== authorityOf(books, asset.jurisdiction))
+    return void conclude(books, turn, asked, 'forbidden');
+  conclude(books, turn, asked, 'applied');
+  const said = days.map(({ date, open, close }) => ({
+    day: parseDay(date) as number,
+    openMs: parseTime(open) as number,
+    closeMs: parseTime(close) as number,
+  }));
+  const [first, last] = [said[0]?.day ?? 0, said.at(-1)?.day ?? 0];
+  const kept = (books.calendars.get(code) ?? []).filter(({ day }) => day < first || day > last);
+  const since = Math.floor(turn.time / 86_400_000) - 7;
+  books.calendars.set(
+    code,
+    [...kept, ...said].filter(({ day }) => day >= since),
+  );
 }
 
 const capRefusal = ({ cap, decimals }: PayloadOf<'asset'>): string =>

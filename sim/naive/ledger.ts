@@ -20,7 +20,7 @@ import {
   type Turn,
 } from './books.js';
 import { addVoices, approve, ask, executeChange, sayReady, takeOver } from './change.js';
-import { change } from './directory.js';
+import { change, publish } from './directory.js';
 import { cancel, manage, reprioritise } from './leaving.js';
 import { conclude, HOUR_MS, noTrace, passedHours } from './memory.js';
 import { endOf, pass, release } from './queue.js';
@@ -147,7 +147,9 @@ const isFirst = ({ instruction: { payload } }: Item): boolean =>
   (payload.kind === 'participant' && payload.action === 'suspend');
 const isLast = (item: Item): boolean =>
   !isFirst(item) &&
-  ['asset', 'participant', 'key', 'ready', 'reprioritise', 'liquidity'].includes(item.instruction.payload.kind);
+  ['asset', 'participant', 'key', 'ready', 'reprioritise', 'liquidity', 'calendar'].includes(
+    item.instruction.payload.kind,
+  );
 
 function runPhases(books: Books, turn: Turn, items: readonly Item[]): void {
   for (const item of items.filter(isFirst)) if (noTrace(books, turn, item) === null) change(books, turn, item);
@@ -191,6 +193,7 @@ function runPhases(books: Books, turn: Turn, items: readonly Item[]): void {
     if (noTrace(books, turn, item) !== null) continue;
     if (payload.kind === 'ready') sayReady(books, turn, item, payload);
     else if (payload.kind === 'reprioritise') reprioritise(books, turn, item, payload);
+    else if (payload.kind === 'calendar') publish(books, turn, item, payload);
     else if (payload.kind === 'liquidity') manage(books, turn, item, payload);
     else change(books, turn, item);
   }

@@ -1,8 +1,8 @@
 /** Settlements of the naive ledger: begun, consented to, left, lapsed, settled (ledger/SPEC.md, Settlements). */
-import { readDates } from '../../protocol/dates.js';
-import type { PayloadOf } from '../../protocol/payload.js';
-import { assert, type Thumbprint } from '../../protocol/types.js';
-import { parseAmount } from '../../protocol/values.js';
+import { type Hours, readDates, wholeDay } from '../../protocol/dates.js';
+import type { Leg, PayloadOf } from '../../protocol/payload.js';
+import type { Thumbprint, TimestampMs } from '../../protocol/types.js';
+import { parseAmount, parseDay } from '../../protocol/values.js';
 import {
   allLegsOf,
   askedOf,
@@ -25,30 +25,30 @@ const partiesOf = (legs: readonly { readonly from: string; readonly to: string }
 export function begin(books: Books, turn: Turn, item: Item, payload: PayloadOf<'settle'>): boolean {
   const asked = askedOf(item);
   const { expiresMs } = item.instruction;
-  const read = readDates(payload, item.instruction);
-  assert(read.ok, 'dates were judged with the form');
-  const { consentUntilMs, cancelUntilMs, cutoffMs, notBeforeMs, settleByMs } = read.dates;
-  const refusal = refusalOf(books, turn, payload, consentUntilMs);
-  remember(books, turn, asked, refusal === null ? [consentUntilMs] : [expiresMs]);
-  if (refusal !== null) {
-    conclude(books, turn, asked, refusal);
+  const isClosed = valueDatesOf(payload).some(({ day, legs }) => hoursOf(books, day, legs) === null);
+  const read = readDates(payload, item.instruction, (day, legs) => hoursOf(books, day, legs));
+  const dates = isClosed || !read.ok ? null : read.dates;
+  const refusal = refusalOf(books, turn, payload, dates?.consentUntilMs ?? null);
+  if (refusal !== null || dates === null) {
+    remember(books, turn, asked, [expiresMs]);
+    conclude(books, turn, asked, refusal ?? 'value_date_closed');
     return false;
   }
+  const { consentUntilMs, cancelUntilMs, cutoffMs, notBeforeMs, settleByMs } = dates;
+  remember(books, turn, asked, [expiresMs, consentUntilMs]);
   const amountsIn = (legs: PayloadOf<'settle'>['legs']): NaiveLeg[] =>
     legs.map(({ from, to, asset, amount }) => {
       const decimals = books.assets.get(asset)?.decimals as number;
       return { from, to, asset, amount: parseAmount(amount, decimals) as bigint };
     });
   const linked = linkedOf(payload).map(({ legs }, at) => {
-    const { notBeforeMs: notBefore, settleByMs: settleBy } = read.dates.linked[
-      at
-    ] as (typeof read.dates.linked)[number];
-    return { legs: amountsIn(legs), notBefore, settleBy };
+    const part = dates.linked[at];
+    return { legs: amountsIn(legs), notBefore: part?.notBeforeMs ?? 0, settleBy: part?.settleByMs ?? 0 };
   });
   const legs = amountsIn(payload.legs);
   turn.begun.add(asked.digest);
-  const dates = { notBefore: notBeforeMs, cancelUntil: cancelUntilMs, cutoff: cutoffMs, settleBy: settleByMs };
-  const terms = payload.mode === 'queue' ? { priority: payload.priority ?? 'normal', ...dates } : null;
+  const times = { notBefore: notBeforeMs, cancelUntil: cancelUntilMs, cutoff: cutoffMs, settleBy: settleByMs };
+  const terms = payload.mode === 'queue' ? { priority: payload.priority ?? 'normal', ...times } : null;
   books.open.set(asked.digest, {
     ...asked,
     legs,
@@ -61,10 +61,35 @@ export function begin(books: Books, turn: Turn, item: Item, payload: PayloadOf<'
   return true;
 }
 
+/** Each value date that it names, with the legs that are to settle on it. */
+function valueDatesOf(
+  payload: PayloadOf<'settle'>,
+): { readonly day: number; readonly legs: PayloadOf<'settle'>['legs'] }[] {
+  if (payload.mode === 'gross') return [];
+  return [payload, ...(payload.linked ?? [])].flatMap(({ valueDate, legs }) =>
+    valueDate === undefined ? [] : [{ day: parseDay(valueDate) as number, legs }],
+  );
+}
+
+/** When all assets of some legs settle on a day; one without a calendar does all day. */
+function hoursOf({ calendars }: Books, day: number, legs: readonly Leg[]): Hours | null {
+  const known = legs.flatMap(({ asset }) => {
+    const calendar = calendars.get(asset);
+    return calendar === undefined ? [] : [calendar];
+  });
+  const days = known.map((calendar) => calendar.find((one) => one.day === day));
+  if (days.includes(undefined)) return null;
+  const hours = days.filter((one) => one !== undefined);
+  if (hours.length === 0) return wholeDay(day);
+  const openMs = Math.max(...hours.map((one) => one.openMs)) as TimestampMs;
+  const closeMs = Math.min(...hours.map((one) => one.closeMs)) as TimestampMs;
+  return openMs < closeMs ? { openMs, closeMs } : null;
+}
+
 const linkedOf = (payload: PayloadOf<'settle'>): readonly { readonly legs: PayloadOf<'settle'>['legs'] }[] =>
   payload.mode === 'queue' ? (payload.linked ?? []) : [];
 
-function refusalOf(books: Books, turn: Turn, payload: PayloadOf<'settle'>, consentUntil: number): string | null {
+function refusalOf(books: Books, turn: Turn, payload: PayloadOf<'settle'>, consentUntil: number | null): string | null {
   const { initiator } = payload;
   const legs = [...payload.legs, ...linkedOf(payload).flatMap((part) => part.legs)];
   if (legs.some(({ asset }) => !books.assets.has(asset))) return 'unknown_asset';
@@ -77,6 +102,7 @@ function refusalOf(books: Books, turn: Turn, payload: PayloadOf<'settle'>, conse
     (amount.split('.')[1] ?? '').length > decimalsOf(asset);
   if (legs.some(isTooPrecise)) return 'amount_precision';
   if (legs.some(({ asset, amount }) => parseAmount(amount, decimalsOf(asset)) === null)) return 'amount_too_large';
+  if (consentUntil === null) return 'value_date_closed';
   return turn.time > consentUntil ? 'lapsed' : null;
 }
 

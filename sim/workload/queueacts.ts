@@ -1,6 +1,7 @@
 /** What banks do with the queue: settlements that wait for funds or for their time, rings that none can settle alone, second thoughts. */
 import type { JwsJson } from '../../protocol/instruction.js';
 import { PRIORITIES } from '../../protocol/payload.js';
+import { formatDay, formatTime } from '../../protocol/values.js';
 import { type Act, exchange, payment, type Share } from './acts.js';
 import { type Desk, type LegFields, readJws } from './desk.js';
 
@@ -139,6 +140,42 @@ const liquidity: Act = async (desk) => {
   return [await desk.make({ kind: 'liquidity', initiator, asset, order, reserved }, [initiator])];
 };
 
+/** An authority says when its money settles by value date: some days, some hours, at times somebody else's money. */
+const calendar: Act = async (desk) => {
+  const [home, other] = desk.two(desk.jurisdictions);
+  const today = Math.floor(desk.nowMs / DAY_MS);
+  const days = [0, 1, 2, 3]
+    .filter(() => desk.random.chance(800))
+    .map((ahead) => {
+      const midnight = (today + ahead) * DAY_MS;
+      // Today it is open now, mostly: else nothing settles by value date within a run.
+      const openMs = ahead === 0 ? desk.nowMs - desk.random.between(0, 5_000) : midnight + 3_600_000;
+      const closeMs = ahead === 0 ? desk.nowMs + desk.random.between(1, 60_000) : midnight + 30_000_000;
+      return { date: formatDay(today + ahead), open: formatTime(openMs), close: formatTime(closeMs) };
+    });
+  const fields = { kind: 'calendar', asset: home.currency, zone: 'UTC', days };
+  const initiator = desk.random.chance(900) ? home.authority : other.authority;
+  return days.length === 0 ? payLater(desk) : [await desk.make({ ...fields, initiator }, [initiator])];
+};
+
+/** A trade by value date: a business day of both currencies, or not; an FX swap of two. */
+const byValueDate: Act = async (desk) => {
+  const legs = exchange(desk);
+  const today = Math.floor(desk.nowMs / DAY_MS);
+  const day = today + desk.random.pick([0, 0, 0, 1, 2, 9]);
+  const back = legs.map(({ from, to, ...what }) => ({ ...what, from: to, to: from }));
+  const linked = desk.random.chance(700) ? {} : { linked: [{ legs: back, valueDate: formatDay(day + 1) }] };
+  const more = { valueDate: formatDay(day), ...linked };
+  return [
+    await queue(
+      desk,
+      legs,
+      legs.map(({ from }) => from),
+      more,
+    ),
+  ];
+};
+
 /** What cannot be cancelled, moved, withdrawn or consented to: it is no settlement, never was, or is bound. */
 const amiss: Act = async (desk) => {
   const jws = desk.random.chance(500) ? desk.before() : desk.inQueue();
@@ -158,5 +195,7 @@ export const QUEUE_ACTS: readonly Share[] = [
   [cancelTogether, 1, 1, 2],
   [reprioritise, 1, 1, 4],
   [liquidity, 1, 1, 4],
+  [calendar, 1, 1, 3],
+  [byValueDate, 2, 2, 4],
   [amiss, 1, 1, 3],
 ];
