@@ -51,6 +51,8 @@ export const RESULT_CODES = [
   'unmatched',
   'withdrawn',
   'cancelled',
+  'part_lapsed',
+  'part_cancelled',
   'displaced',
   'consented',
   'cancel_agreed',
@@ -92,6 +94,7 @@ const EFFECTIVE: readonly ResultCode[] = [
   'ready',
   'withdrawn',
   'cancelled',
+  'part_cancelled',
   'cancel_agreed',
 ];
 /** Whether the code says that what was asked has happened. A final code that is not one of these is a refusal or a lapse. */
@@ -151,6 +154,8 @@ export const CODE_BYTES = {
   queue_full: 55,
   part_settled: 56,
   value_date_closed: 57,
+  part_lapsed: 58,
+  part_cancelled: 59,
 } as const satisfies Record<ResultCode, number>;
 
 const CODE_OF_BYTE = new Map<number, ResultCode>(RESULT_CODES.map((code) => [CODE_BYTES[code], code]));

@@ -121,6 +121,8 @@ export interface Settlement extends Named {
   readonly legs: readonly BoundLeg[];
   /** The parts that follow it, in their order. */
   readonly linked: readonly Part[];
+  /** How many have settled before it. */
+  readonly partsSettled: number;
   /** Consents count while block time is not past it. */
   readonly consentUntil: TimestampMs;
   /** The time of the block that registered it. */
@@ -335,7 +337,12 @@ const CODECS: { readonly [T in TableName]: EntryCodec<Entries[T]> } = {
     prefix: 6,
     write: (w, s) => {
       writeNamed(w, s);
-      w.list(s.legs, writeLeg).list(s.linked, writePart).u64(s.consentUntil).u64(s.since).list(s.consents, writeKid);
+      w.list(s.legs, writeLeg)
+        .list(s.linked, writePart)
+        .u8(s.partsSettled)
+        .u64(s.consentUntil)
+        .u64(s.since)
+        .list(s.consents, writeKid);
       w.u8(s.terms === null ? 0 : s.bound === null ? 1 : 2);
       if (s.terms !== null) writeTerms(w, s.terms);
       if (s.bound !== null) writeBound(w, s.bound);
@@ -345,6 +352,7 @@ const CODECS: { readonly [T in TableName]: EntryCodec<Entries[T]> } = {
         ...readNamed(r),
         legs: r.list(LEGS_MAX, readLeg),
         linked: r.list(LINKED_MAX, readPart),
+        partsSettled: r.u8(),
         consentUntil: r.u64() as TimestampMs,
         since: r.u64() as TimestampMs,
         consents: r.list(LEGS_MAX * KEYS_PER_PARTY_MAX, readKid),

@@ -26,6 +26,9 @@ export interface Ordered {
   readonly possessed: readonly Thumbprint[];
 }
 
+/** What an end is told as where a part has settled before: not all is where it was. */
+const AFTER_A_PART: Partial<Record<ResultCode, ResultCode>> = { lapsed: 'part_lapsed', cancelled: 'part_cancelled' };
+
 const FAR_MS = 4 * MEMORY_MS;
 const PERIOD_MS = 365 * MEMORY_MS;
 
@@ -53,6 +56,8 @@ export class Posting {
   readonly fresh = new Map<string, Settlement>();
   /** What became bound in this block and did not settle at once; its receipt is given when the block is done. */
   readonly bound: BoundSettlement[] = [];
+  /** Settlements of which a part has settled in this block: they have their receipt. */
+  readonly advanced = new Set<InstructionDigest>();
   /** What this block made of the open change; its receipt is given when the block is done, so that there is one. */
   news: 'proposed' | 'approved' | null = null;
 
@@ -83,6 +88,9 @@ export class Posting {
     const record = this.state.memory.record(initiator, id);
     // One whose time is over may be gone from the store, or not yet: nothing may hang on that.
     const known = record !== undefined && time <= record.until ? record : null;
+    // What waits or is open past its record's time may find its id another's: that one keeps it.
+    if (known !== null && known.digest !== digest && known.kind !== 'ready')
+      return Math.max(end, known.until) as TimestampMs;
     // What ends later has used its id all along.
     const since = named.since ?? (known?.digest === digest ? known.since : time);
     const until = Math.max(end, known?.until ?? 0) as TimestampMs;
@@ -146,17 +154,20 @@ export class Posting {
     const place = this.state.queue.takePlace();
     if (!this.fresh.delete(settlement.digest)) this.state.closeSettlement(settlement);
     // From now on nobody leaves alone, and all together as long as it stands.
-    const dates = { notBefore, cancelUntil: this.at.time, cutoff: settleBy, settleBy };
+    const cancelUntil = (this.at.time - 1) as TimestampMs;
+    const dates = { notBefore, cancelUntil, cutoff: settleBy, settleBy };
     const bound = { place, priorities: settlement.bound?.priorities ?? [], leaving: [] };
-    const linked = settlement.linked.slice(1);
-    this.state.open({ ...settlement, legs, linked, terms: { ...terms, ...dates }, bound });
+    const [linked, partsSettled] = [settlement.linked.slice(1), settlement.partsSettled + 1];
+    this.state.open({ ...settlement, legs, linked, partsSettled, terms: { ...terms, ...dates }, bound });
+    this.advanced.add(settlement.digest);
     return this.record(settlement, 'part_settled', this.horizon(this.at.time));
   }
 
   /** Ends an open settlement with `code`; answers its receipt's leaf. */
   end(settlement: Settlement, code: ResultCode): Hash {
     if (!this.fresh.delete(settlement.digest)) this.state.closeSettlement(settlement);
-    return this.record(settlement, code, this.horizon(this.at.time));
+    const told = settlement.partsSettled === 0 ? code : (AFTER_A_PART[code] ?? code);
+    return this.record(settlement, told, this.horizon(this.at.time));
   }
 
   /** Ends the open change with `code`. */

@@ -408,8 +408,8 @@ export class State {
     const digest = this.openIds.get(initiator + id);
     const open = digest === undefined ? undefined : this.openSettlement(digest);
     if (open === undefined) return record;
-    // What is open has its id for as long, also where its record's time is over.
-    const until = Math.max(record?.until ?? 0, endOf(open)) as TimestampMs;
+    // What is open has its id for as long, also where its record's time is over or its lapse is late.
+    const until = Number.MAX_SAFE_INTEGER as TimestampMs;
     if (record?.digest === digest) return { ...record, until } as IdRecord;
     return { ...open, code: this.standingOf(open), height: 0 as Height, time: open.since, until };
   }
@@ -473,7 +473,7 @@ export class State {
       this.schedule(lapse);
       this.queue.open(settlement);
     } else {
-      this.openIds.delete(initiator + id);
+      if (this.openIds.get(initiator + id) === digest) this.openIds.delete(initiator + id);
       this.unschedule(lapse);
       this.queue.close(settlement);
     }

@@ -37,13 +37,14 @@ function judgeProposed({ at: { time } }: Posting, settlement: Settlement, party:
   return isParty(settlement, party) ? 'cancelled' : 'not_a_party';
 }
 
-function judgeBound({ at: { time } }: Posting, settlement: BoundSettlement, party: Bic): ResultCode {
+function judgeBound({ at: { time }, advanced }: Posting, settlement: BoundSettlement, party: Bic): ResultCode {
   const { terms, bound } = settlement;
   if (time > terms.settleBy) return 'settlement_closed';
   if (!isParty(settlement, party)) return 'not_a_party';
   if (time <= terms.cancelUntil) return 'cancelled';
   if (bound.leaving.includes(party)) return 'already_consented';
-  if (time > terms.cutoff) return 'irrevocable';
+  // In the block in which a part has settled it has its receipt, and no other.
+  if (time > terms.cutoff || advanced.has(settlement.digest)) return 'irrevocable';
   const hasLeft = (other: Bic): boolean => other === party || bound.leaving.includes(other);
   return allLegs(settlement).every(({ from, to }) => hasLeft(from) && hasLeft(to)) ? 'cancelled' : 'cancel_agreed';
 }

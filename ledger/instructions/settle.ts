@@ -91,7 +91,7 @@ function readSettlement(
     settleBy: part.settleByMs,
   }));
   const common = { ...namedOf(instruction), consentUntil: consentUntilMs, since: at.time };
-  return { ...common, legs, linked, terms, bound: null, consents: [] };
+  return { ...common, legs, linked, partsSettled: 0, terms, bound: null, consents: [] };
 }
 
 /** How long what lacks a consent is remembered at least: while it is open its id is taken in any case. */

@@ -404,7 +404,7 @@ t.test('linked parts: near legs, then far legs, under one digest', (t) => {
   const left = swap(book);
   t.same(codes(book.block(left)), ['part_settled']);
   const leave = [name(book, 'cancel', ALFA, left), name(book, 'cancel', BETA, left)];
-  t.same(codes(book.block(...leave)), ['cancel_agreed', 'cancelled', 'cancelled'], 'all together do');
+  t.same(codes(book.block(...leave)), ['cancel_agreed', 'cancelled', 'part_cancelled'], 'all together do');
   t.not(both(), before, 'and what has settled stands');
   t.end();
 });
@@ -427,7 +427,7 @@ t.test(
     t.same(codes(book.pass(60_000)), [], 'BETA has spent what it is to give back');
     t.same(book.state.queue.queued(), [half_.instruction.digest]);
     sameAfterRestart(t, book);
-    t.same(codes(book.pass(100_000)), ['lapsed']);
+    t.same(codes(book.pass(100_000)), ['part_lapsed'], 'and it is told so');
     t.equal(book.balance(ALFA), 90_000n);
 
     const queued = swap(book, [ALFA, BETA], '950');
@@ -435,6 +435,57 @@ t.test(
     t.same(codes(book.block(book.pay(GAMA, ALFA, '100'))), ['settled', 'part_settled'], 'in a pass, too');
     t.same(codes(book.lanes([[]], 97_000)), [], 'one receipt, and then no more until its time');
     t.same(codes(book.pass(2_000)), ['settled']);
+    t.end();
+  },
+);
+
+t.test('linked parts: nobody leaves in the block in which a part settles', (t) => {
+  const book = funded();
+  const later = swap(book, [ALFA, BETA], '100', {
+    notBefore: at(book, 20),
+    cancelUntil: at(book, 5),
+    cutoff: at(book, 5),
+  });
+  t.same(codes(book.block(later)), ['scheduled']);
+  book.pass(10_000);
+  t.same(codes(book.block(name(book, 'cancel', BETA, later))), ['irrevocable']);
+  const all = [name(book, 'cancel', BETA, later), name(book, 'cancel', ALFA, later)];
+  t.same(
+    codes(book.lanes([all], 8_000)),
+    ['part_settled', 'irrevocable', 'irrevocable'],
+    'one receipt for it in a block',
+  );
+  const alone = name(book, 'cancel', BETA, later);
+  t.same(codes(book.lanes([[alone]], 1)), ['cancel_agreed'], 'and nobody alone in the next');
+  t.same(codes(book.block(name(book, 'cancel', ALFA, later))), ['cancelled', 'part_cancelled']);
+  t.end();
+});
+
+t.test(
+  'an id stays with what is open though its lapse is late, and with who has it when what waited ends late',
+  (t) => {
+    const book = funded();
+    const settleBy = at(book, 10 * 24 * 3600);
+    const many = Array.from({ length: TRIGGERS_PER_BLOCK_MAX + 20 }, () => unfunded(book, { settleBy }));
+    book.block(...many);
+    const [first, ...others] = many.map(({ instruction }) => instruction.payload.id);
+    t.ok(first !== undefined && others.length > 0);
+    book.lanes([], 10 * 24 * HOUR - 500);
+    book.lanes([], 1);
+    const left = many.filter((each) => open(book, each) !== undefined);
+    t.equal(left.length, 20, 'their lapse is late');
+    const again = (of: Ordered) =>
+      book.queue(GAMA, [book.leg(GAMA, BETA, '1')], [GAMA], { id: of.instruction.payload.id });
+    t.same(
+      codes(book.try([left.map(again)], 1)).filter((code) => code !== 'lapsed'),
+      [],
+      'their ids are still theirs',
+    );
+    book.lanes([], 1);
+    sameAfterRestart(t, book);
+    book.pass(25 * HOUR);
+    t.same(codes(book.block(again(left[0]!))), ['queued'], 'a day later they are free');
+    sameAfterRestart(t, book);
     t.end();
   },
 );

@@ -28,8 +28,11 @@ export function placeWithoutTrace(
   const { digest, payload, expiresMs } = instruction;
   const record = recordAgainst(state, time, payload);
   if (record?.digest === digest) return rememberedAs(record);
-  if (record !== undefined && record.since <= expiresMs && record.until >= expiresMs)
-    return { type: 'taken', height: record.height, time: record.time };
+  if (record !== undefined && record.since <= expiresMs && record.until >= expiresMs) {
+    // Of what has been open for long the ledger keeps no record, and so no height.
+    const isKept = record.height > 0;
+    return { type: 'taken', height: isKept ? record.height : height, time: isKept ? record.time : time };
+  }
   return { type: 'dropped', expires: expiresMs };
 }
 

@@ -18,6 +18,9 @@ interface Line {
 type OnFinal = Parameters<Checkers['onFinal']>;
 type OnSend = Parameters<Checkers['onSend']>;
 
+/** What becomes of what waited in the queue, as situations name it. */
+const FROM_QUEUE: ReadonlySet<string> = new Set(['settled', 'part_settled', 'lapsed', 'cancelled']);
+
 /** The checkers, which see all that is sent and made final, and so do we. */
 export class Recorder extends Checkers {
   readonly #lines: Line[] = [];
@@ -89,7 +92,7 @@ export class Recorder extends Checkers {
     if (this.#isFirst(`final/${header.height}`)) {
       for (const { digest, code } of receipts) {
         this.met(`outcome_${code}`);
-        if (this.#inQueue.has(digest)) this.met(`${code}_from_queue`);
+        if (this.#inQueue.has(digest) && FROM_QUEUE.has(code)) this.met(`${code}_from_queue`);
         if (code === 'queued' || code === 'scheduled') this.#inQueue.add(digest);
       }
       if (receipts.length === 0) this.met('empty_block');

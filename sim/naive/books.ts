@@ -78,6 +78,7 @@ export interface OpenSettlement extends Asked {
   legs: readonly NaiveLeg[];
   /** The parts that follow. */
   linked: readonly NaivePart[];
+  partsSettled: number;
   readonly consentUntil: number;
   /** Keys that have signed it or a consent to it. */
   readonly consents: Set<Thumbprint>;
@@ -177,6 +178,8 @@ export interface Turn {
   readonly receipts: NaiveReceipt[];
   /** Digests of settlements registered in it. */
   readonly begun: Set<string>;
+  /** Settlements of which a part has settled in it. */
+  readonly advanced: Set<string>;
   /** What became bound in it and did not settle at once. */
   readonly bound: { readonly settlement: OpenSettlement; readonly place: number }[];
 }

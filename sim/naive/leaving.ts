@@ -30,7 +30,7 @@ function cancelled(turn: Turn, party: string, settlement: OpenSettlement): strin
   if (!parties.includes(party)) return 'not_a_party';
   if (bound === null || terms === null || turn.time <= terms.cancelUntil) return 'cancelled';
   if (bound.leaving.has(party)) return 'already_consented';
-  if (turn.time > terms.cutoff) return 'irrevocable';
+  if (turn.time > terms.cutoff || turn.advanced.has(settlement.digest)) return 'irrevocable';
   return parties.every((other) => other === party || bound.leaving.has(other)) ? 'cancelled' : 'cancel_agreed';
 }
 

@@ -57,7 +57,7 @@ export class NaiveLedger {
     const { books } = this;
     if (restart !== undefined) takeOver(books, height, restart);
     const thresholds = new Map([...books.parties.values()].map(({ party, threshold }) => [party, threshold]));
-    const turn: Turn = { height, time, thresholds, receipts: [], begun: new Set(), bound: [] };
+    const turn: Turn = { height, time, thresholds, receipts: [], begun: new Set(), advanced: new Set(), bound: [] };
     const first = lanes.length === 0 ? 0 : height % lanes.length;
     const items = [...lanes.slice(first), ...lanes.slice(0, first)].flat().flatMap((bytes) => this.#item(bytes));
     runTriggers(books, turn);
@@ -71,7 +71,15 @@ export class NaiveLedger {
     const { books } = this;
     const { initiator: party, kind } = instruction.payload;
     const thresholds = new Map([[party, books.parties.get(party)?.threshold ?? Infinity]]);
-    const turn: Turn = { height: Infinity, time: 0, thresholds, receipts: [], begun: new Set(), bound: [] };
+    const turn: Turn = {
+      height: Infinity,
+      time: 0,
+      thresholds,
+      receipts: [],
+      begun: new Set(),
+      advanced: new Set(),
+      bound: [],
+    };
     const signed = this.#signed(instruction);
     return kind === 'ready'
       ? signed.some((kid) => isNodeKey(books, turn, party, kid))

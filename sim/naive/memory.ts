@@ -64,10 +64,15 @@ export function remember(books: Books, turn: Turn, asked: Asked, dates: readonly
 export function conclude(books: Books, turn: Turn, asked: Asked, code: string): string {
   const { digest, initiator, id, kind } = asked;
   const record = books.records.get(nameOf(asked));
-  assert(record !== undefined && record.digest === digest, 'what has a result is recorded');
+  assert(record !== undefined, 'what has a result is recorded');
   const until = Math.max(record.until, keptUntil(books, turn, []));
-  books.records.set(nameOf(asked), { digest, kind, until });
-  books.hours.add(Math.floor(until / HOUR_MS));
+  // What ends long after its record was forgotten may find its id another's.
+  if (record.digest === digest || record.kind === 'ready' || turn.time > record.until) {
+    books.records.set(nameOf(asked), { digest, kind, until });
+    books.hours.add(Math.floor(until / HOUR_MS));
+  }
+  const hasPart = (books.open.get(digest)?.partsSettled ?? 0) > 0;
+  const told = hasPart && (code === 'lapsed' || code === 'cancelled') ? `part_${code}` : code;
   if ((kind === 'settle' || kind === 'govern') && !OPEN.has(code)) {
     const wasQueued = books.open.get(digest)?.bound?.isQueued === true;
     books.open.delete(digest);
@@ -75,7 +80,7 @@ export function conclude(books: Books, turn: Turn, asked: Asked, code: string): 
     if (books.change?.digest === digest) books.change = null;
     books.ended.set(digest, until);
   }
-  turn.receipts.push({ digest, initiator, id, kind, code });
+  turn.receipts.push({ digest, initiator, id, kind, code: told });
   return code;
 }
 

@@ -81,7 +81,9 @@ function goOn(
   const wasQueued = bound?.isQueued === true;
   settlement.legs = legs;
   settlement.linked = rest;
-  settlement.terms = { priority, notBefore, cancelUntil: turn.time, cutoff: settleBy, settleBy };
+  settlement.terms = { priority, notBefore, cancelUntil: turn.time - 1, cutoff: settleBy, settleBy };
+  settlement.partsSettled += 1;
+  turn.advanced.add(settlement.digest);
   settlement.bound = {
     place: books.queue.next,
     moved: bound?.moved ?? new Map<string, string>(),

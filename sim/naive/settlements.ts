@@ -53,6 +53,7 @@ export function begin(books: Books, turn: Turn, item: Item, payload: PayloadOf<'
     ...asked,
     legs,
     linked,
+    partsSettled: 0,
     consentUntil: consentUntilMs,
     consents: new Set(),
     terms,
