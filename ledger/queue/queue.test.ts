@@ -470,7 +470,7 @@ t.test(
     book.block(...many);
     const [first, ...others] = many.map(({ instruction }) => instruction.payload.id);
     t.ok(first !== undefined && others.length > 0);
-    book.lanes([], 10 * 24 * HOUR - 500);
+    book.lanes([], 10 * 24 * HOUR - 1000);
     book.lanes([], 1);
     const left = many.filter((each) => open(book, each) !== undefined);
     t.equal(left.length, 20, 'their lapse is late');
