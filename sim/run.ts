@@ -310,9 +310,9 @@ class Stage {
     const rounds = isFar ? FAR_MENDING_ROUNDS : MENDING_ROUNDS;
     for (let round = 0; ; round++) {
       // Settling goes on from a snapshot and writes more records, which may be damaged too: all is read once more.
-      if (await this.#damage.read(digests)) {
+      if (await this.#damage.read(digests, this.#nodes)) {
         await this.#settle('what was left when records were mended');
-        if (await this.#damage.read(digests)) break;
+        if (await this.#damage.read(digests, this.#nodes)) break;
       }
       if (round === rounds) {
         this.violate(`unmended: a damaged record is not mended after ${rounds * MENDING_MS} ms`);

@@ -1,5 +1,7 @@
 /** Damage done to the disks of a run: what it was, whether it is mended, and reads that find it, as a node's use does in time. */
+import { Corrupt } from '../../node/replica/checked.js';
 import type { Service } from '../../node/replica/service.js';
+import { Reader } from '../../protocol/codec.js';
 import type { InstructionDigest } from '../../protocol/types.js';
 import type { Damage } from '../disk.js';
 import type { SimNode } from '../node.js';
@@ -35,8 +37,11 @@ export class DamageDone {
     return this.#done.length > 0;
   }
 
-  /** Reads what damaged nodes have stored; false when something could not be read. */
-  async read(digests: readonly InstructionDigest[]): Promise<boolean> {
+  /**
+   * Reads what damaged nodes have stored; false when something could not be read. A block that all others have let go of can
+   * come back from nobody: it goes when the next one is old enough.
+   */
+  async read(digests: readonly InstructionDigest[], nodes: readonly SimNode[]): Promise<boolean> {
     let isWhole = true;
     for (const node of new Set(this.#done.map((damage) => damage.node))) {
       const { running } = node;
@@ -51,11 +56,13 @@ export class DamageDone {
         if (i % stride === 0) await service.receipt(digest);
       });
       const last = running.replica.chain.final.header.height;
+      const others = nodes.filter((other) => other !== node && other.running !== null);
+      const floor = Math.min(...others.map((other) => other.running?.succession.upkeep.floor ?? 0));
       for (let height = 1; height <= last; height++) reads.push((service) => service.block(height));
       for (const read of reads) {
         isWhole = await read(running.service).then(
           () => isWhole,
-          () => false,
+          (error: unknown) => isWhole && isGone(error, floor),
         );
       }
     }
@@ -70,3 +77,9 @@ export class DamageDone {
     }).length;
   }
 }
+
+/** Whether what is damaged is of a block below the floor of everybody else. */
+const isGone = (error: unknown, floor: number): boolean =>
+  error instanceof Corrupt &&
+  (error.table === 'blocks' || error.table === 'receipts') &&
+  new Reader(error.key).u64() < floor;
