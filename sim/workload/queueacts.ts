@@ -140,6 +140,33 @@ const liquidity: Act = async (desk) => {
   return [await desk.make({ kind: 'liquidity', initiator, asset, order, reserved }, [initiator])];
 };
 
+/** A bank keeps something, or asks for strict order, and pays: what is large first, then what would pass it. */
+const keepAndPay: Act = async (desk) => {
+  const { from, to, asset } = payment(desk);
+  const reserved = { urgent: desk.amount(asset, 1, 9_000), high: '0' };
+  const order = desk.random.pick(['fifo', 'bypass']);
+  const set = await desk.make({ kind: 'liquidity', initiator: from, asset, order, reserved }, [from]);
+  const more = { settleBy: desk.inMs(20_000) };
+  const pay = (least: number, most: number, priority: string): Promise<JwsJson> =>
+    queue(desk, [{ from, to, asset, amount: desk.amount(asset, least, most) }], [from], { ...more, priority });
+  const [first, second] = desk.two(PRIORITIES);
+  return [set, await pay(12_000, 30_000, first), await pay(1, 6_000, first), await pay(1, 9_000, second)];
+};
+
+/** An exchange that lacks funds is urgent to one of the two; the other goes on paying. */
+const moveAndPay: Act = async (desk) => {
+  const [there, back] = exchange(desk);
+  const legs = [{ ...there, amount: desk.amount(there.asset, 20_000, 30_000) }, back];
+  const more = { settleBy: desk.inMs(20_000) };
+  const pvp = await queue(desk, legs, [there.from, back.from], more);
+  const small = [{ ...back, amount: desk.amount(back.asset, 1, 50) }];
+  return [
+    pvp,
+    await named(desk, 'reprioritise', there.from, pvp, { priority: desk.random.pick(['urgent', 'high']) }),
+    await queue(desk, small, [back.from], more),
+  ];
+};
+
 /** An authority says when its money settles by value date: some days, some hours, at times somebody else's money. */
 const calendar: Act = async (desk) => {
   const [home, other] = desk.two(desk.jurisdictions);
@@ -195,6 +222,8 @@ export const QUEUE_ACTS: readonly Share[] = [
   [cancelTogether, 1, 1, 2],
   [reprioritise, 1, 1, 4],
   [liquidity, 1, 1, 4],
+  [keepAndPay, 1, 1, 3],
+  [moveAndPay, 1, 1, 2],
   [calendar, 1, 1, 3],
   [byValueDate, 2, 2, 4],
   [amiss, 1, 1, 3],
