@@ -208,37 +208,49 @@ export interface BalanceView {
 }
 /** Entries of a page. */
 export const QUEUE_PAGE_ENTRIES_MAX = 50;
-/** A settlement that a party pays in, and that has not ended. Amounts are decimal texts. */
+export interface LegView {
+  readonly from: string;
+  readonly to: string;
+  readonly asset: string;
+  /** Decimal text. */
+  readonly amount: string;
+}
+/** A settlement that a party pays in, and that has not ended. */
 export interface OpenSettlementView {
   readonly digest: string;
   readonly initiator: string;
   readonly id: string;
-  readonly legs: readonly {
-    readonly from: string;
-    readonly to: string;
-    readonly asset: string;
-    readonly amount: string;
+  /** Of the part that is next to settle. */
+  readonly legs: readonly LegView[];
+  /** The parts that follow, each once the one before has settled. */
+  readonly linked: readonly {
+    readonly legs: readonly LegView[];
+    readonly notBefore: TimestampMs;
+    readonly settleBy: TimestampMs;
   }[];
+}
+/** When it settles, and until when it is left. */
+export interface TermsView {
+  readonly notBefore: TimestampMs;
+  readonly cancelUntil: TimestampMs;
+  readonly cutoff: TimestampMs;
+  readonly settleBy: TimestampMs;
 }
 /** One that lacks a consent. */
 export interface ProposalView extends OpenSettlementView {
   readonly missing: readonly string[];
   readonly consentUntil: TimestampMs;
+  /** Null of one that settles when the last consent is there. */
+  readonly terms: TermsView | null;
 }
 /** One that is bound. */
-export interface QueuedView extends OpenSettlementView {
+export interface QueuedView extends OpenSettlementView, TermsView {
   /** From 1: among what the party is bound to pay in, scheduled or in the queue, the most urgent first. */
   readonly position: number;
   readonly stage: 'scheduled' | 'queued';
   readonly priority: Priority;
-  readonly notBefore: TimestampMs;
-  readonly cancelUntil: TimestampMs;
-  readonly cutoff: TimestampMs;
-  readonly settleBy: TimestampMs;
   /** Parties that have agreed to cancel. */
   readonly leaving: readonly string[];
-  /** Parts that follow, each once the one before has settled. */
-  readonly linked: number;
   /** Accounts that lack so much for it alone. */
   readonly lacking: readonly { readonly party: string; readonly asset: string; readonly amount: string }[];
   /** Accounts in which something more urgent waits. */

@@ -47,19 +47,19 @@ type Read = { readonly ok: true; readonly dates: SettlementDates } | Refusal;
  * The dates of a settlement, those that are not given by default. Refuses with `malformed_time` what is no time, with
  * `malformed_payload` a part with neither or both of `settleBy` and `valueDate`, and with `dates_out_of_order` what breaks
  * issued < cancelUntil <= cutoff <= settleBy, notBefore < settleBy, the order of linked parts, or their bounds. The hours of
- * value dates are the ledger's to know: without them what depends on them is not judged.
+ * value dates are the ledger's to know: without them their order is not judged, but that they are not over, nor too far.
  */
 export function readDates(payload: PayloadOf<'settle'>, validity: Validity, hoursOf: HoursOf = anyHours): Read {
   return payload.mode === 'gross' ? readGross(payload, validity) : readQueue(payload, validity, hoursOf);
 }
 
 const DAY_MS = 86_400_000;
-/** From `open` on a date to `close` on it: what no calendar knows better. */
+/** A day from midnight to midnight by UTC: for assets without a calendar. */
 export const wholeDay = (day: number): Hours => ({
   openMs: (day * DAY_MS) as TimestampMs,
   closeMs: ((day + 1) * DAY_MS - 1) as TimestampMs,
 });
-/** Hours that break no order: none are known. */
+/** None are known: the ledger has the calendars. */
 const anyHours: HoursOf = () => null;
 
 /** What settles when it is bound has one date alone. */
@@ -100,7 +100,10 @@ function readQueue(payload: Queued, { issuedMs, expiresMs }: Validity, hoursOf: 
   if (cutoffMs < cancelUntilMs)
     return outOfOrder('cutoff', 'must not be earlier than cancelUntil, by default the earlier of expires and settleBy');
   if (isKnown && cutoffMs > settleByMs)
-    return outOfOrder(given.cutoff === undefined ? 'cancelUntil' : 'cutoff', 'must not be later than it settles');
+    return outOfOrder(
+      given.cutoff === undefined ? 'cancelUntil' : 'cutoff',
+      'must not be later than settleBy, or than its value date closes',
+    );
   if (notBeforeMs >= settleByMs) return outOfOrder('notBefore', 'must be earlier than settleBy');
   const linked = readLinked(payload.linked ?? [], first, last, hoursOf);
   if (!Array.isArray(linked)) return linked;
@@ -111,7 +114,7 @@ function readQueue(payload: Queued, { issuedMs, expiresMs }: Validity, hoursOf: 
 const WITHIN = `must be within ${SETTLE_WITHIN_MS_MAX / 86_400_000} days of issued`;
 const memberOf = ({ valueDate }: PartPayload): string => (valueDate === undefined ? 'settleBy' : 'valueDate');
 
-/** The time of a part; `isKnown` unless it is a value date whose hours are not known, which then has the whole day. */
+/** The time of a part; `isKnown` unless it is a value date whose hours are not known. */
 interface PartTime extends PartDates {
   readonly isKnown: boolean;
 }
@@ -124,7 +127,9 @@ function readPart(part: PartPayload, earliest: TimestampMs, at: string, hoursOf:
     const day = parseDay(valueDate);
     if (day === null) return refuse('malformed_time', `${at}/valueDate`, `${valueDate} is no date of the calendar`);
     const hours = hoursOf(day, part.legs);
-    const { openMs, closeMs } = hours ?? wholeDay(day);
+    // Anywhere on earth, and with hours past midnight: no more is known of it.
+    const { openMs } = hours ?? wholeDay(day - 1);
+    const { closeMs } = hours ?? wholeDay(day + 1);
     return { notBeforeMs: openMs, settleByMs: closeMs, isKnown: hours !== null };
   }
   if (settleBy === undefined) return refuse('malformed_payload', `${at}/settleBy`, 'settleBy or valueDate is missing');

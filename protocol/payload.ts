@@ -123,7 +123,7 @@ export const PAYLOAD_SCHEMAS = {
       kind: Type.Literal('settle'),
       mode: Type.Literal('gross', { description: 'settle at once when bound, or be refused' }),
       legs: Legs,
-      cancelUntil: Type.Optional(timeOf('unmatched then, it lapses; by default `expires`')),
+      cancelUntil: Type.Optional(timeOf('lacking a consent then, it lapses; by default `expires`')),
       reference: Reference,
     }),
     strict({
@@ -135,7 +135,7 @@ export const PAYLOAD_SCHEMAS = {
       notBefore: Type.Optional(timeOf('it settles then at the earliest; by default as soon as it is bound')),
       cancelUntil: Type.Optional(
         timeOf(
-          'unmatched then, it lapses, and until then each party cancels alone; by default `expires`, or `settleBy` if that is earlier',
+          'lacking a consent then, or 24 hours past `expires`, it lapses, and until then each party cancels alone; by default `expires`, or `settleBy` if that is earlier',
         ),
       ),
       cutoff: Type.Optional(
@@ -196,7 +196,7 @@ export const PAYLOAD_SCHEMAS = {
     }),
     reserved: strict(
       { urgent: AmountText, high: AmountText },
-      { description: 'kept for what is urgent, and for what is at least high: nothing less urgent takes it' },
+      { description: 'kept for what is urgent, and besides for what is at least high: nothing less urgent takes it' },
     ),
   }),
   asset: strict({

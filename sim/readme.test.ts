@@ -193,6 +193,7 @@ t.test('every other command is one that something runs', async (t) => {
     'npm run check': () => ci.includes('npm run --silent check'),
     'npm run demo -- --json': () => ci.includes('npm run --silent demo -- --json'),
     'npm run bench -- --json': () => ci.includes('npm run --silent bench -- --json'),
+    'npm run bench -- netting --json': () => ci.includes('npm run --silent bench -- netting --json'),
     '.ci/run': () => ci.startsWith('#!'),
     'docker compose --file deploy/compose.yaml up --build --detach': () =>
       /--file deploy\/compose\.yaml/.test(deployTest) && / up --detach/.test(deployTest),

@@ -2,7 +2,7 @@
 import { readDates } from '../../protocol/dates.js';
 import type { Instruction } from '../../protocol/instruction.js';
 import type { Leg, PayloadOf } from '../../protocol/payload.js';
-import type { AmountMinor, AssetCode, Bic, TimestampMs } from '../../protocol/types.js';
+import type { AmountMinor, AssetCode, Bic } from '../../protocol/types.js';
 import { parseAmount } from '../../protocol/values.js';
 import { RESULT_CODES, type ResultCode } from '../codes.js';
 import type { BoundLeg, Settlement } from '../entries.js';
@@ -22,7 +22,7 @@ export function register(posting: Posting, ordered: Ordered, payload: PayloadOf<
   if (typeof read !== 'string') {
     posting.fresh.set(read.digest, read);
     // Remembered at once, so that another payload under the same id later in this block finds it.
-    posting.remember(read, 'proposed', consentHorizon(posting, read));
+    posting.remember(read, 'proposed', posting.horizon(Math.max(instruction.expiresMs, read.consentUntil)));
     return;
   }
   posting.conclude(instruction, read);
@@ -48,7 +48,7 @@ export function openRest(posting: Posting): void {
     }
     posting.fresh.delete(settlement.digest);
     posting.state.open(settlement);
-    posting.record(settlement, 'proposed', consentHorizon(posting, settlement));
+    posting.record(settlement, 'proposed', posting.horizon(settlement.consentUntil));
   }
 }
 
@@ -93,9 +93,6 @@ function readSettlement(
   const common = { ...namedOf(instruction), consentUntil: consentUntilMs, since: at.time };
   return { ...common, legs, linked, partsSettled: 0, terms, bound: null, consents: [] };
 }
-
-/** How long what lacks a consent is remembered at least: while it is open its id is taken in any case. */
-const consentHorizon = (posting: Posting, { consentUntil }: Settlement): TimestampMs => posting.horizon(consentUntil);
 
 /** The legs with their amounts in minor units, or the refusal of the highest precedence that any of them meets. */
 function readLegs(state: State, legs: readonly Leg[]): BoundLeg[] | ResultCode {

@@ -405,7 +405,7 @@ t.test('linked parts: near legs, then far legs, under one digest', (t) => {
   t.same(codes(book.block(left)), ['part_settled']);
   const leave = [name(book, 'cancel', ALFA, left), name(book, 'cancel', BETA, left)];
   t.same(codes(book.block(...leave)), ['cancel_agreed', 'cancelled', 'part_cancelled'], 'all together do');
-  t.not(both(), before, 'and what has settled stands');
+  t.same(both(), [90_000n, 140_000n, 110_000n, 60_000n], 'and what has settled stands');
   t.end();
 });
 
@@ -506,9 +506,14 @@ t.test('linked parts: whoever pays in any must consent, may leave, and has its p
   const third = ask();
   t.same(codes(book.block(third)), ['party_suspended'], 'of any part');
   t.same(codes(book.block(book.pay(BETA, ALFA, '1'))), ['settled']);
-  const wrong = { ...far, legs: [book.leg(ALFA, GAMA, '0.001')] };
-  const precise = book.queue(ALFA, [book.leg(ALFA, BETA, '1')], [ALFA], { settleBy: at(book, 50), linked: [wrong] });
-  t.same(codes(book.block(precise)), ['party_suspended']);
+  for (const [code, amount] of [
+    ['amount_precision', '0.001'],
+    ['amount_too_large', '9'.repeat(29)],
+  ] as const) {
+    const wrong = { ...far, legs: [book.leg(BETA, ALFA, amount)] };
+    const more = { settleBy: at(book, 50), linked: [wrong] };
+    t.same(codes(book.block(book.queue(ALFA, [book.leg(ALFA, BETA, '1')], [ALFA, BETA], more))), [code], 'in any part');
+  }
   t.end();
 });
 
@@ -577,6 +582,14 @@ t.test('a row for each code of calendars and value dates', (t) => {
       given: (b) => {
         b.block(hours(b, 'THB', [1, 3], 8, 17));
         const far = { legs: [b.leg(BETA, ALFA, '1', 'THB')], valueDate: dateAt(b, 2) };
+        return onDay(b, dateAt(b, 1), { linked: [far] });
+      },
+    },
+    {
+      code: 'value_date_closed',
+      says: 'a far value date before the near one',
+      given: (b) => {
+        const far = { legs: [b.leg(BETA, ALFA, '1', 'THB')], valueDate: dateAt(b, 1) };
         return onDay(b, dateAt(b, 1), { linked: [far] });
       },
     },
@@ -926,9 +939,17 @@ t.test('bounds: what one payer has bound, and what all have; a share stays for e
     ['settled', 'settled'],
     'what settles at once needs no place',
   );
+  // What settles at once, with a part to follow, does: that one is to wait.
+  const far = { legs: [book.leg(first, BETA, '1')], notBefore: at(book, 100), settleBy: at(book, 200) };
+  const followed = book.queue(first, [book.leg(first, ALFA, '5')], [first], { settleBy: at(book, 50), linked: [far] });
+  const fills = Array.from({ length: (QUEUE_MOVEMENTS_PER_PAYER_MAX % 64) / 2 }, () =>
+    book.queue(first, [book.leg(first, ALFA, '5000')]),
+  );
+  book.block(...fills);
+  t.same(codes(book.block(book.pay(HKMA, first, '5'), followed)), ['settled', 'queue_full']);
   for (const payer of payers.slice(1, 10)) t.equal(queuedOf(payer, each), each);
-  t.equal(book.state.queue.boundPlaces, 10 * each * 64);
-  const left = Math.floor((QUEUE_MOVEMENTS_MAX - 10 * each * 64) / 64);
+  t.equal(book.state.queue.boundPlaces, 10 * each * 64 + 2 * fills.length);
+  const left = Math.floor((QUEUE_MOVEMENTS_MAX - 10 * each * 64 - 2 * fills.length) / 64);
   const assured = Math.floor(QUEUE_MOVEMENTS_ASSURED / 64);
   t.equal(queuedOf(last, each), Math.max(left, assured), 'who comes last has its share');
   t.equal(queuedOf(ALFA, 1), 1, 'and so has everybody');

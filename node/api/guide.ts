@@ -1,10 +1,13 @@
 /** The prose at the head of the OpenAPI document: all that a bank's developer needs besides a JOSE library. */
 import { isOpen, RESULT_CODES } from '../../ledger/codes.js';
 import {
+  CONSENT_PAST_EXPIRES_MS_MAX,
   INSTRUCTION_JSON_BYTES_MAX,
   ISSUED_AHEAD_MS_MAX,
   LEGS_MAX,
+  LINKED_MAX,
   PAYLOAD_BYTES_MAX,
+  SETTLE_WITHIN_MS_MAX,
   SIGNATURES_MAX,
   VALIDITY_MS_MAX,
 } from '../../protocol/limits.js';
@@ -78,9 +81,18 @@ that a quorum of validators has certified.
    (\`causeway+json\`). There is no unprotected header. At most ${SIGNATURES_MAX} signatures, one for each key.
 5. **Submit** it with POST, at most ${INSTRUCTION_JSON_BYTES_MAX} bytes. 202 means: durable on this node. Its outcome is read under its digest.
 
-A settlement has at most ${LEGS_MAX} legs. Payment versus payment is one \`settle\` with two legs, signed by both banks: either
+A settlement has at most ${LEGS_MAX} legs, over all its parts. Payment versus payment is one \`settle\` with two legs, signed by both banks: either
 both signatures are on it, or one bank submits it and the other sends the same payload with its own signature, or a
 \`consent\` that names its digest.
+
+### When a settlement settles
+In mode \`gross\` at once, when every debited party has consented, or never. In mode \`queue\` when it is time and the funds are
+there: from \`notBefore\` (by default at once) to \`settleBy\`, or on a \`valueDate\` that is a business day of every currency. What
+only holds together with others settles with them, in one block. Its dates are in this order: issued < \`cancelUntil\` ≤ \`cutoff\`
+≤ \`settleBy\`, at most ${SETTLE_WITHIN_MS_MAX / 86_400_000} days after \`issued\`. Consents count until \`cancelUntil\` (by default \`expires\`), and at most
+${CONSENT_PAST_EXPIRES_MS_MAX / 3_600_000} hours past \`expires\`. Before every consent is there, \`withdraw\` or \`cancel\` ends it; after that \`cancel\` alone does: of one
+party until \`cancelUntil\`, of all together until \`cutoff\`, and then nothing. \`linked\` names up to ${LINKED_MAX} further parts, with legs and
+dates of their own: one consent covers them all, and each is due once the one before has settled (code \`part_settled\`).
 
 One signature may also cover many instructions: it is then over the canonical JSON
 \`{"count":N,"network":"…","root":"…"}\` with \`typ\` \`causeway-list+json\`, where root is a Merkle tree (RFC 9162, section

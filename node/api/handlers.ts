@@ -5,7 +5,7 @@
 import { parseInstruction } from '../../protocol/instruction.js';
 import { type InstructionDigest, unreachable } from '../../protocol/types.js';
 import { formatTime } from '../../protocol/values.js';
-import type { InstructionStatus, Metrics, NodeService, QueuedView } from '../ports.js';
+import type { InstructionStatus, Metrics, NodeService, ProposalView, QueuedView, TermsView } from '../ports.js';
 import { type Problem, type ProblemCode, problem } from './problem.js';
 import { type AnswerOf, type OperationId, type ParamsOf, type QueryOf, WAIT_MS_MAX } from './routes.js';
 
@@ -145,7 +145,7 @@ const settlementHandlers = (service: NodeService): Pick<Handlers, 'getQueue' | '
   async getProposals({ params, query }) {
     const found = service.proposals(params.bic, query.after);
     if (found === null) return refuse('unknown_party', `No party ${params.bic} is on the ledger.`);
-    const entries = found.entries.map((one) => ({ ...one, consentUntil: formatTime(one.consentUntil) }));
+    const entries = found.entries.map(proposalAnswer);
     return { ok: true, value: { party: params.bic, height: found.height, entries, next: found.next } };
   },
   async getCalendar({ params }) {
@@ -161,12 +161,30 @@ const settlementHandlers = (service: NodeService): Pick<Handlers, 'getQueue' | '
   },
 });
 
-const queuedAnswer = (one: QueuedView): AnswerOf<'getQueue'>['entries'][number] => ({
+const queuedAnswer = ({ linked, ...one }: QueuedView): AnswerOf<'getQueue'>['entries'][number] => ({
   ...one,
-  notBefore: formatTime(one.notBefore),
-  cancelUntil: formatTime(one.cancelUntil),
-  cutoff: formatTime(one.cutoff),
-  settleBy: formatTime(one.settleBy),
+  ...termsAnswer(one),
+  linked: linked.map(partAnswer),
+});
+
+const proposalAnswer = ({ linked, terms, ...one }: ProposalView): AnswerOf<'getProposals'>['entries'][number] => ({
+  ...one,
+  consentUntil: formatTime(one.consentUntil),
+  terms: terms === null ? null : termsAnswer(terms),
+  linked: linked.map(partAnswer),
+});
+
+const termsAnswer = ({ notBefore, cancelUntil, cutoff, settleBy }: TermsView) => ({
+  notBefore: formatTime(notBefore),
+  cancelUntil: formatTime(cancelUntil),
+  cutoff: formatTime(cutoff),
+  settleBy: formatTime(settleBy),
+});
+
+const partAnswer = ({ legs, notBefore, settleBy }: QueuedView['linked'][number]) => ({
+  legs,
+  notBefore: formatTime(notBefore),
+  settleBy: formatTime(settleBy),
 });
 
 const unknownInstruction = (digest: string): { ok: false; problem: Problem } =>

@@ -70,11 +70,23 @@ const ChangeSchema = Type.Object({
 });
 
 const LegsSchema = Type.Array(Type.Object({ from: BicText, to: BicText, asset: AssetText, amount: OutputAmountText }));
+const TermsSchema = {
+  notBefore: InstantText,
+  cancelUntil: Type.String({ ...InstantText, description: 'until then each party leaves alone' }),
+  cutoff: Type.String({
+    ...InstantText,
+    description: 'until then all parties together cancel; then it is irrevocable',
+  }),
+  settleBy: Type.String({ ...InstantText, description: 'unfunded then, it lapses' }),
+};
 const openSettlement = {
   digest: HashText,
   initiator: BicText,
   id: Type.String(),
   legs: LegsSchema,
+  linked: Type.Array(Type.Object({ legs: LegsSchema, notBefore: InstantText, settleBy: InstantText }), {
+    description: 'parts that follow, each once the one before has settled',
+  }),
 };
 const NextText = Type.Union([Type.String(), Type.Null()], {
   description: '`after` of the next page; null on the last',
@@ -139,11 +151,7 @@ export const SCHEMAS = {
           description: 'waits for `notBefore`; stands in the queue',
         }),
         priority: PrioritySchema,
-        notBefore: InstantText,
-        cancelUntil: Type.String({ ...InstantText, description: 'until then each party leaves alone' }),
-        cutoff: Type.String({ ...InstantText, description: 'until then all parties together cancel' }),
-        settleBy: Type.String({ ...InstantText, description: 'unfunded then, it lapses' }),
-        linked: Type.Integer({ minimum: 0, description: 'parts that follow, each once the one before has settled' }),
+        ...TermsSchema,
         leaving: Type.Array(BicText, { description: 'parties that have agreed to cancel' }),
         lacking: Type.Array(Type.Object({ party: BicText, asset: AssetText, amount: OutputAmountText }), {
           description: 'what accounts lack for it to settle by itself; with others it may settle all the same',
@@ -163,6 +171,9 @@ export const SCHEMAS = {
         ...openSettlement,
         missing: Type.Array(BicText, { description: 'whose consent it lacks' }),
         consentUntil: Type.String({ ...InstantText, description: 'until then consents count' }),
+        terms: Type.Union([Type.Object(TermsSchema), Type.Null()], {
+          description: 'null of one that settles when the last consent is there (mode `gross`)',
+        }),
       }),
     ),
     next: NextText,

@@ -45,6 +45,7 @@ const OPEN = {
   initiator: PARTY,
   id: '3f0c2a54-7d1e-4c0b-9b57-2a6a1d3c8e90',
   legs: [{ from: PARTY, to: 'BKTHTHBKXXX', asset: 'HKD', amount: '1.00' }],
+  linked: [{ legs: [], notBefore: TIME, settleBy: TIME }],
 };
 
 /** A node in memory: what is submitted stays pending until `settle`. */
@@ -98,7 +99,6 @@ class MemoryNode implements NodeService {
       position: after === undefined ? 1 : 51,
       stage: 'queued' as const,
       priority: 'high' as const,
-      linked: 0,
       leaving: [],
       lacking: [{ party: PARTY, asset: 'HKD', amount: '0.50' }],
       behind: [],
@@ -109,7 +109,7 @@ class MemoryNode implements NodeService {
     if (party !== PARTY) return null;
     return {
       height: 7,
-      entries: after === undefined ? [{ ...OPEN, missing: [PARTY], consentUntil: TIME }] : [],
+      entries: after === undefined ? [{ ...OPEN, missing: [PARTY], consentUntil: TIME, terms: null }] : [],
       next: null,
     };
   }
@@ -612,7 +612,10 @@ t.test('the client, round trip', async (t) => {
   });
   t.match(await client.getProposals({ bic: PARTY }), {
     ok: true,
-    value: { entries: [{ missing: [PARTY] }], next: null },
+    value: {
+      entries: [{ missing: [PARTY], terms: null, linked: [{ settleBy: '2026-01-05T09:30:00.000Z' }] }],
+      next: null,
+    },
   });
   t.match(await client.getProposals({ bic: PARTY, after: HASH }), { ok: true, value: { entries: [] } });
   t.match(await client.getBlock({ height: '7' }), {

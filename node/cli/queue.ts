@@ -71,6 +71,7 @@ const pageOf = (bic: string, after: string | undefined): { readonly bic: string;
 
 type Queue = Extract<Awaited<ReturnType<Client['getQueue']>>, { ok: true }>['value'];
 type Entry = Queue['entries'][number];
+type Proposal = Extract<Awaited<ReturnType<Client['getProposals']>>, { ok: true }>['value']['entries'][number];
 
 async function list(bic: string, { node, after }: PageOptions): Promise<Outcome> {
   const answer = await createClient(node).getQueue(pageOf(bic, after));
@@ -89,7 +90,7 @@ function waitsFor({ stage, notBefore, lacking, behind }: Entry): string {
   if (stage === 'scheduled') return `its time: ${notBefore}`;
   const lacks = lacking.map(({ party, asset, amount }) => `${amount} ${asset} more of ${party}`);
   const waits = behind.map(({ party, asset }) => `what is more urgent in ${asset} of ${party}`);
-  return [...lacks, ...waits].join('\n') || 'the next pass';
+  return [...lacks, ...waits].join('\n') || 'the next pass, or what is before it in strict order';
 }
 
 async function proposals(bic: string, { node, after }: PageOptions): Promise<Outcome> {
@@ -98,19 +99,29 @@ async function proposals(bic: string, { node, after }: PageOptions): Promise<Out
   const { entries, height, next } = answer.value;
   if (entries.length === 0)
     return done(answer.value, `Nothing that ${bic} pays in lacks a consent at height ${height}.`);
-  const table = tableOf(['initiator', 'legs', 'lacks the consent of', 'until']);
+  const table = tableOf(['initiator', 'legs', 'settles', 'lacks the consent of', 'until']);
   for (const entry of entries)
     table.push(
-      [entry.initiator, legsText(entry), entry.missing.join('\n'), entry.consentUntil],
-      digestRow(entry.digest, 4),
+      [entry.initiator, legsText(entry), settlesText(entry), entry.missing.join('\n'), entry.consentUntil],
+      digestRow(entry.digest, 5),
     );
   return done(answer.value, pageText(`${bic} at height ${height}`, table, next));
 }
 
+const settlesText = ({ terms }: Proposal): string =>
+  terms === null
+    ? 'at once'
+    : `from ${terms.notBefore}\nby ${terms.settleBy}\nleft alone until ${terms.cancelUntil}\ntogether until ${terms.cutoff}`;
+
 const tableOf = (head: string[]): Table.Table => new Table({ head, style: { head: [], border: [] } });
 /** A digest is as wide as a table: it has a row of its own, to be copied from. */
 const digestRow = (content: string, colSpan: number) => [{ content, colSpan }];
-const legsText = ({ legs }: Pick<Entry, 'legs'>): string =>
+const legsText = ({ legs, linked }: Pick<Entry, 'legs' | 'linked'>): string =>
+  [
+    linesOf(legs),
+    ...linked.map((part) => `then, from ${part.notBefore} to ${part.settleBy}:\n${linesOf(part.legs)}`),
+  ].join('\n');
+const linesOf = (legs: Entry['legs']): string =>
   legs.map(({ from, to, asset, amount }) => `${from} > ${to} ${amount} ${asset}`).join('\n');
 const pageText = (head: string, table: Table.Table, next: string | null): string =>
   [head, table.toString(), ...(next === null ? [] : [`There is more: --after ${next}`])].join('\n');

@@ -172,18 +172,24 @@ const withTerms = (command: Command): Command =>
   withSigning(command)
     .option(
       '--settle-by <time>',
-      'wait in the queue for funds until then: a time in UTC, or from now as 10m, 2h, 1d; without it, now or never',
+      'wait in the queue for funds until then: a time in UTC, or from now as 10m, 2h, 1d; without it or --value-date, settle at once or be refused',
       readMoment,
     )
     .option('--value-date <date>', 'settle on that business day of all currencies, or not at all', readDate)
     .option('--not-before <time>', 'settle then at the earliest', readMoment)
-    .option('--cancel-until <time>', 'unmatched then it lapses, and until then each party leaves alone', readMoment)
-    .option('--cutoff <time>', 'until then all parties together cancel', readMoment)
+    .option(
+      '--cancel-until <time>',
+      'lacking a consent then it lapses, and until then each party leaves alone',
+      readMoment,
+    )
+    .option('--cutoff <time>', 'until then all parties together cancel, and from then on it is irrevocable', readMoment)
     .addOption(new Option('--priority <priority>', 'how urgent it is in the queue').choices(PRIORITIES));
 
 /** Legs and terms as a `settle`, or which option goes only with another. */
 function settle(legs: readonly LegText[], terms: TermOptions): Asked | string {
   const { settleBy, valueDate, notBefore, cancelUntil, cutoff, priority, linked } = terms;
+  if (valueDate !== undefined && (settleBy ?? notBefore) !== undefined)
+    return '--value-date goes without --settle-by and --not-before.';
   const given = { legs: [...legs], ...(cancelUntil !== undefined && { cancelUntil }) };
   const common = { kind: 'settle' as const, ...given };
   if (settleBy === undefined && valueDate === undefined) {

@@ -7,13 +7,17 @@ export const zoneText = (zone: string): string => `${zone} (tzdata ${process.ver
 
 export const isZone = (zone: string): boolean => {
   try {
-    return new Intl.DateTimeFormat('en', { timeZone: zone }).resolvedOptions().timeZone !== '';
+    // It throws for what is no zone.
+    return new Intl.DateTimeFormat('en', { timeZone: zone }).resolvedOptions().timeZone.length > 0;
   } catch {
     return false;
   }
 };
 
-/** The moment at which clocks of a zone show a time of day, `hh:mm`, on a date. A time that is skipped is the one after the gap. */
+/**
+ * The moment at which clocks of a zone show a time of day, `hh:mm`, on a date. Where they change, a time that they skip is
+ * taken by the offset before or after it, and one that they show twice is either: no payment system opens then.
+ */
 export function momentIn(zone: string, date: string, time: string): number {
   const wanted = Date.parse(`${date}T${time}:00Z`);
   // The offset at a guess, and again at what that gives: they differ where the clocks change in between.

@@ -1,5 +1,5 @@
 /** What a party has in the queue and is asked to consent to, as the last final state has it, a page at a time. */
-import type { BoundSettlement, Settlement } from '../../ledger/entries.js';
+import type { BoundLeg, BoundSettlement, QueueTerms, Settlement } from '../../ledger/entries.js';
 import { tierOf } from '../../ledger/queue/book.js';
 import { keptFrom } from '../../ledger/queue/pass.js';
 import { availableIn } from '../../ledger/settlement/bundle.js';
@@ -10,11 +10,13 @@ import { PRIORITIES, type Priority } from '../../protocol/payload.js';
 import { assert, type Bic } from '../../protocol/types.js';
 import { formatAmount } from '../../protocol/values.js';
 import {
+  type LegView,
   type OpenSettlementView,
   type Page,
   type ProposalView,
   QUEUE_PAGE_ENTRIES_MAX,
   type QueuedView,
+  type TermsView,
 } from '../ports.js';
 
 type Entries<T> = Omit<Page<T>, 'height'>;
@@ -50,19 +52,33 @@ export function proposalsPage(state: State, party: Bic, after = ''): Entries<Pro
   const entries = digests.slice(0, QUEUE_PAGE_ENTRIES_MAX).map((digest) => {
     const settlement = state.openSettlement(digest);
     assert(settlement !== undefined, 'what is proposed is open');
-    const { consentUntil } = settlement;
-    return { ...openView(state, settlement), missing: missingConsents(state, settlement), consentUntil };
+    const { consentUntil, terms } = settlement;
+    const missing = missingConsents(state, settlement);
+    return { ...openView(state, settlement), missing, consentUntil, terms: terms === null ? null : termsView(terms) };
   });
   return { entries, next: digests.length > entries.length ? (entries.at(-1)?.digest ?? null) : null };
 }
 
-function openView(state: State, { digest, initiator, id, legs }: Settlement): OpenSettlementView {
-  const told = legs.map(({ from, to, asset, amount }) => ({ from, to, asset, amount: format(state, asset, amount) }));
-  return { digest, initiator, id, legs: told };
+function openView(state: State, { digest, initiator, id, legs, linked }: Settlement): OpenSettlementView {
+  const later = linked.map(({ notBefore, settleBy, ...part }) => ({
+    legs: legViews(state, part.legs),
+    notBefore,
+    settleBy,
+  }));
+  return { digest, initiator, id, legs: legViews(state, legs), linked: later };
 }
 
+const legViews = (state: State, legs: readonly BoundLeg[]): LegView[] =>
+  legs.map(({ from, to, asset, amount }) => ({ from, to, asset, amount: format(state, asset, amount) }));
+
+const termsView = ({ notBefore, cancelUntil, cutoff, settleBy }: QueueTerms): TermsView => ({
+  notBefore,
+  cancelUntil,
+  cutoff,
+  settleBy,
+});
+
 function queuedView(state: State, payer: Bic, settlement: BoundSettlement, position: number): QueuedView {
-  const { notBefore, cancelUntil, cutoff, settleBy } = settlement.terms;
   const paid = outlineOf(settlement).movements.filter(({ net }) => net < 0n);
   const lacking = paid.flatMap((movement) => {
     const { name, party, asset, net } = movement;
@@ -76,11 +92,7 @@ function queuedView(state: State, payer: Bic, settlement: BoundSettlement, posit
     position,
     stage: state.queue.isQueued(settlement) ? 'queued' : 'scheduled',
     priority: PRIORITIES[tierOf(settlement, payer)] as Priority,
-    notBefore,
-    cancelUntil,
-    cutoff,
-    settleBy,
-    linked: settlement.linked.length,
+    ...termsView(settlement.terms),
     leaving: settlement.bound.leaving,
     lacking,
     behind: behind.map(({ party, asset }) => ({ party, asset })),

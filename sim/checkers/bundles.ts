@@ -14,13 +14,15 @@ const DIGEST_AT = 1;
 interface Sample {
   readonly digest: InstructionDigest;
   readonly height: number;
+  readonly epoch: number;
   readonly time: number;
   /** The nodes that gave it. */
   readonly given: Set<number>;
 }
 
-const has = async ({ running }: Watched, height: number): Promise<boolean> =>
-  (await running?.service.block(height)) != null;
+/** The epoch of a block, if the node has it. */
+const epochOf = async ({ running }: Watched, height: number): Promise<number | null> =>
+  (await running?.service.block(height))?.epoch ?? null;
 
 export class Bundles {
   readonly #report: Report;
@@ -42,14 +44,14 @@ export class Bundles {
   /** The first that is told of a height. */
   onFinal({
     block: {
-      header: { height, time },
+      header: { height, epoch, time },
     },
     executed,
   }: Committed): void {
     for (const { digest } of executed.receipts) {
       this.#seen += 1;
       if (this.#seen % this.#stride !== 0) continue;
-      this.#samples.push({ digest, height, time, given: new Set() });
+      this.#samples.push({ digest, height, epoch, time, given: new Set() });
       if (this.#samples.length < 2 * SAMPLES_MAX) continue;
       this.#samples = this.#samples.filter((_, at) => at % 2 === 0);
       this.#stride *= 2;
@@ -76,14 +78,16 @@ export class Bundles {
   /** Every node that has the block still gives one. What was given before needs nobody: it holds as it did. */
   async atEnd(nodes: readonly Watched[]): Promise<void> {
     for (const node of nodes) {
-      for (const { digest, height, time, given } of this.#samples) {
+      for (const { digest, height, epoch, time, given } of this.#samples) {
         const bundle = await node.running?.service.receipt(digest);
         if (bundle === undefined) continue;
         if (bundle !== null) this.#verify(node.self, digest, bundle);
         else if (given.has(node.self) && !mayForget(node, time, this.#options)) {
           const status = await node.running?.service.status(digest);
-          // What it gave was of an open result; the last one is in a block that a snapshot led it past.
-          const isElsewhere = status?.status === 'final' && status.height > height && !(await has(node, status.height));
+          // What it gave was of an open result; the last one is in a block that a snapshot led it past, or of an epoch whose
+          // set it has not heard the statements of.
+          const isLater = status?.status === 'final' && status.height > height;
+          const isElsewhere = isLater && (await epochOf(node, status.height)) !== epoch;
           if (status?.status !== 'pruned' && !isElsewhere)
             this.#report(`bundle: node ${node.self} no longer proves ${digest}`);
         }
