@@ -51,6 +51,8 @@ const name = (book: Book, kind: 'cancel' | 'withdraw' | 'consent', by: string, {
   book.order({ kind, initiator: by, settlement: instruction.digest });
 const move = (book: Book, by: string, { instruction }: Ordered, priority: string) =>
   book.order({ kind: 'reprioritise', initiator: by, settlement: instruction.digest, priority });
+const keep = (book: Book, order: 'fifo' | 'bypass', urgent = '0', high = '0', by: string = ALFA, asset = 'HKD') =>
+  book.order({ kind: 'liquidity', initiator: by, asset, order, reserved: { urgent, high } });
 const open = (book: Book, { instruction }: Ordered) => book.state.openSettlement(instruction.digest);
 
 interface Row {
@@ -377,6 +379,40 @@ t.test('what is due and holds by itself waits for no pass, and so for nobody els
   t.end();
 });
 
+t.test('what is due is let through by time, then by place', (t) => {
+  const book = funded();
+  const after = (seconds: number) =>
+    book.queue(ALFA, [book.leg(ALFA, GAMA, '600')], [ALFA], { notBefore: at(book, seconds) });
+  const late = after(60);
+  // Against the order of their digests, which must not count.
+  const early = [30, 30, 30].map(after).sort((a, b) => (a.instruction.digest < b.instruction.digest ? 1 : -1));
+  book.block(late, ...early);
+  t.same(codesOf(book.pass(90_000), early[0]!), ['settled'], 'the earliest time, and of these the first');
+  const rest = [late, ...early.slice(1)].map(({ instruction }) => instruction.digest);
+  t.same(book.state.queue.queued(), rest, 'the others stand by place');
+  t.end();
+});
+
+t.test('what is due passes nothing in strict order: it waits for a pass, which goes by place', (t) => {
+  const book = funded();
+  const parties = Array.from({ length: 63 }, (_, i) => bic(`b${String(i).padStart(3, '0')}`));
+  for (const party of parties) book.block(book.admit(party));
+  book.block(keep(book, 'fifo', '0', '0', ALFA, 'THB'));
+  const after = (seconds: number) =>
+    book.queue(ALFA, [book.leg(ALFA, BETA, '1', 'THB')], [ALFA], { notBefore: at(book, seconds) });
+  const early = after(60);
+  const unfunded = book.queue(ALFA, [book.leg(ALFA, BETA, '5000', 'THB')]);
+  const late = after(60);
+  const others = Array.from({ length: 150 }, () => wide(book, parties, GAMA));
+  book.block(early, unfunded, late, ...others);
+  book.pass(58_990);
+  book.lanes([[move(book, GAMA, others[0]!, 'urgent')]], 5);
+  t.same(codes(book.pass(5)), [], 'the next pass is some way off');
+  t.same(codesOf(book.pass(200), early), ['settled']);
+  t.not(open(book, late), undefined, 'it came after what is unfunded');
+  t.end();
+});
+
 /** ALFA sells HKD to BETA for THB, and buys them back 100 s later. */
 const swap = (book: Book, signers: readonly string[] = [ALFA, BETA], amount = '100', more: Partial<Draft> = {}) => {
   const legs = (from: string, to: string) => [book.leg(from, to, amount), book.leg(to, from, '400', 'THB')];
@@ -438,6 +474,21 @@ t.test(
     t.end();
   },
 );
+
+t.test('linked parts: a priority given to one part is the next one’s too', (t) => {
+  const book = funded();
+  const later = swap(book, [ALFA, BETA], '100', { notBefore: at(book, 20) });
+  book.block(later);
+  t.same(codes(book.block(move(book, ALFA, later, 'urgent'))), ['applied']);
+  t.same(codes(book.pass(30_000)), ['part_settled']);
+  book.block(book.pay(ALFA, GAMA, '1300', 'THB'));
+  t.same(codes(book.pass(70_000)), [], 'ALFA lacks what it is to give back');
+  t.same(book.state.queue.queued(), [later.instruction.digest]);
+  const less = (priority: string) => book.queue(ALFA, [book.leg(ALFA, GAMA, '1', 'THB')], [ALFA], { priority });
+  t.same(codes(book.block(less('high'))), ['queued']);
+  t.same(codes(book.block(less('urgent'))), ['settled'], 'it is urgent still');
+  t.end();
+});
 
 t.test('linked parts: nobody leaves in the block in which a part settles', (t) => {
   const book = funded();
@@ -650,8 +701,6 @@ t.test('a value date: it settles in the hours that all have in common, and keeps
   t.end();
 });
 
-const keep = (book: Book, order: 'fifo' | 'bypass', urgent = '0', high = '0', by: string = ALFA, asset = 'HKD') =>
-  book.order({ kind: 'liquidity', initiator: by, asset, order, reserved: { urgent, high } });
 const LIQUIDITY_ROWS: readonly Row[] = [
   { code: 'applied', says: 'strict order', given: (b) => keep(b, 'fifo') },
   { code: 'unknown_asset', says: 'of what is not defined', given: (b) => keep(b, 'fifo', '0', '0', ALFA, 'USD') },
