@@ -3,7 +3,7 @@ import { CALENDAR_AHEAD_MS_MAX, CONSENT_PAST_EXPIRES_MS_MAX, SETTLE_WITHIN_MS_MA
 import type { Leg, PayloadOf } from './payload.js';
 import { type Refusal, refuse } from './refusal.js';
 import type { TimestampMs } from './types.js';
-import { parseDay, parseTime } from './values.js';
+import { DAY_MS, parseDay, parseTime } from './values.js';
 
 /** When a payload may be ordered. */
 export interface Validity {
@@ -53,7 +53,6 @@ export function readDates(payload: PayloadOf<'settle'>, validity: Validity, hour
   return payload.mode === 'gross' ? readGross(payload, validity) : readQueue(payload, validity, hoursOf);
 }
 
-const DAY_MS = 86_400_000;
 /** A day from midnight to midnight by UTC: for assets without a calendar. */
 export const wholeDay = (day: number): Hours => ({
   openMs: (day * DAY_MS) as TimestampMs,

@@ -4,7 +4,7 @@ import type { AmountMinor, TimestampMs } from './types.js';
 
 const TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,3})?Z$/;
 const AMOUNT = /^(0|[1-9][0-9]{0,28})(?:\.([0-9]{1,18}))?$/;
-const DAY_MS = 86_400_000;
+export const DAY_MS = 86_400_000;
 
 /**
  * Milliseconds of an RFC 3339 time in UTC: upper-case T and Z, at most three decimals, a date that the calendar has,

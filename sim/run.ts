@@ -4,6 +4,7 @@ import type { Genesis } from '../protocol/genesis.js';
 import { hashOf } from '../protocol/hash.js';
 import type { JwsJson } from '../protocol/instruction.js';
 import { type Hash, type PeerKey, unreachable, type ValidatorSet } from '../protocol/types.js';
+import { DAY_MS } from '../protocol/values.js';
 import type { Liar, Seat } from './byzantine/liar.js';
 import { newLiar } from './byzantine/lies.js';
 import { Twins } from './byzantine/twins.js';
@@ -34,7 +35,6 @@ export interface RunResult {
   readonly trace: readonly string[];
 }
 
-const DAY_MS = 24 * 60 * 60 * 1000;
 /** Virtual time past which a network without faults is no more waited for: the checkers speak long before. */
 const SETTLE_MS = 180_000;
 const SETTLE_STEP_MS = 500;

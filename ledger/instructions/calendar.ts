@@ -1,7 +1,7 @@
 /** `calendar`: an authority says on which days, and when on them, an asset of its jurisdiction settles by value date. */
 import type { PayloadOf } from '../../protocol/payload.js';
 import { assert } from '../../protocol/types.js';
-import { parseDay, parseTime } from '../../protocol/values.js';
+import { DAY_MS, parseDay, parseTime } from '../../protocol/values.js';
 import type { ResultCode } from '../codes.js';
 import type { BusinessDay } from '../entries.js';
 import type { Ordered, Posting } from '../posting.js';
@@ -10,7 +10,6 @@ import type { State } from '../state.js';
 
 /** Days that are over are kept for so long. */
 const KEPT_DAYS = 7;
-const DAY_MS = 86_400_000;
 
 /**
  * Takes the place of what was said of the days from the first to the last that it names. What has been begun keeps the

@@ -1,6 +1,6 @@
 /** Business days from local hours: the zone database of this machine makes moments of them, and the ledger is told those. */
 
-const DAY_MS = 86_400_000;
+import { DAY_MS } from '../../protocol/values.js';
 
 /** The zone's name with the version of the database that its hours are taken from. */
 export const zoneText = (zone: string): string => `${zone} (tzdata ${process.versions['tz'] ?? 'unknown'})`;

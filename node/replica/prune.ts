@@ -6,6 +6,7 @@
  */
 import { decode, toHex, Writer } from '../../protocol/codec.js';
 import { assert, type BlockHeader, type Height, type InstructionDigest } from '../../protocol/types.js';
+import { DAY_MS } from '../../protocol/values.js';
 import type { Operation, Store } from '../ports.js';
 import { Corrupt, soundEntries, unlessDamaged } from './checked.js';
 import { type BlockRecord, getBlock, getPlace, type Place } from './records.js';
@@ -16,7 +17,6 @@ export interface Retention {
   readonly days: number;
 }
 
-const DAY_MS = 24 * 60 * 60 * 1000;
 /** What waits ends within two days of its order, and what is asked of it must be found; what is open longer is in the state. */
 const DAYS_MIN = 3;
 /** Blocks, batches and entries of the index that one slice looks at. */

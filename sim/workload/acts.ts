@@ -7,14 +7,13 @@ import { cosignInstruction, signInstruction } from '../../node/api/signing.js';
 import { fromHex } from '../../protocol/codec.js';
 import { ed25519Thumbprint, type JwsJson } from '../../protocol/instruction.js';
 import { AMOUNT_MINOR_MAX, KEYS_PER_PARTY_MAX } from '../../protocol/limits.js';
-import { formatAmount } from '../../protocol/values.js';
+import { DAY_MS, formatAmount } from '../../protocol/values.js';
 import type { SimKey } from '../crypto.js';
 import { type Desk, type LegFields, readJws } from './desk.js';
 import { partyKey } from './parties.js';
 
 export type Act = (desk: Desk) => Promise<readonly JwsJson[]>;
 
-const DAY_MS = 86_400_000;
 const SETTLE = { kind: 'settle', mode: 'gross' } as const;
 
 const settle = (
