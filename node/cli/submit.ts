@@ -12,6 +12,7 @@ export interface SigningOptions {
   /** Key files. */
   readonly key: readonly string[];
   readonly wait: boolean;
+  /** In seconds. */
   readonly timeout: number;
 }
 
@@ -22,7 +23,7 @@ export const withSigning = (command: Command): Command =>
   withNode(command)
     .requiredOption('--key <file>', 'key file that signs; again for each further key', gather)
     .option('--no-wait', 'do not wait until it is final')
-    .option('--timeout <seconds>', 'how long to wait', (text) => 1_000 * readWhole(1, TIMEOUT_S_MAX)(text), 60_000);
+    .option('--timeout <seconds>', 'how long to wait', readWhole(1, TIMEOUT_S_MAX), 60);
 
 /** A node, its network, and keys with the parties they are registered for. */
 export interface Desk {
@@ -83,7 +84,7 @@ async function submit(desk: Desk, fields: PayloadFields, { wait, timeout }: Sign
   const submitted = await desk.client.submit(await signInstruction(built, desk.keys));
   if (!submitted.ok) return refusedBy(submitted.problem);
   if (!wait) return done({ digest, id: payload.id, status: 'pending' }, `The node has it: ${digest}`);
-  return follow(desk.client, digest, timeout, { id: payload.id });
+  return follow(desk.client, digest, 1_000 * timeout, { id: payload.id });
 }
 
 /** How long a request waits at most, so that a settlement that waits for a consent or for funds is told soon. */

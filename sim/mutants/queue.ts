@@ -4,6 +4,8 @@ import type { Edit, Mutant } from './mutant.js';
 const inNetting = (find: string, replace: string): Edit => ({ file: 'ledger/queue/netting.ts', find, replace });
 const inPass = (find: string, replace: string): Edit => ({ file: 'ledger/queue/pass.ts', find, replace });
 const inBook = (find: string, replace: string): Edit => ({ file: 'ledger/queue/book.ts', find, replace });
+const inPosting = (find: string, replace: string): Edit => ({ file: 'ledger/posting.ts', find, replace });
+const inHours = (find: string, replace: string): Edit => ({ file: 'ledger/settlement/hours.ts', find, replace });
 const inCancel = (find: string, replace: string): Edit => ({ file: 'ledger/instructions/cancel.ts', find, replace });
 
 export const QUEUE_MUTANTS: readonly Mutant[] = [
@@ -83,5 +85,46 @@ export const QUEUE_MUTANTS: readonly Mutant[] = [
         replace: '',
       },
     ],
+  },
+  {
+    name: 'order_lost_when_due',
+    breaks: 'what is due, or bound, passes nothing as urgent in strict order',
+    edits: [inPass('isBehind(settlement, movement, liquidity.isFifo)', 'isBehind(settlement, movement, false)')],
+  },
+  {
+    name: 'part_left_alone',
+    breaks: 'once a part has settled no party leaves alone',
+    edits: [inPosting('const cancelUntil = (this.at.time - 1) as TimestampMs;', 'const cancelUntil = settleBy;')],
+  },
+  {
+    name: 'part_lost',
+    breaks: 'each part follows the one before it',
+    edits: [inPosting('settlement.linked.slice(1)', 'settlement.linked.slice(2)')],
+  },
+  {
+    name: 'part_told_as_the_whole',
+    breaks: 'what ends after a part has settled is told as that',
+    edits: [inPosting('settlement.partsSettled === 0 ? code', 'settlement.partsSettled >= 0 ? code')],
+  },
+  {
+    name: 'payers_of_the_first_part',
+    breaks: 'nobody pays in any part without having consented',
+    edits: [
+      {
+        file: 'ledger/settlement/outline.ts',
+        find: 'requiredParties(allLegs(settlement))',
+        replace: 'requiredParties(settlement.legs)',
+      },
+    ],
+  },
+  {
+    name: 'hours_of_one_asset',
+    breaks: 'a value date has the hours that all assets of its legs have in common',
+    edits: [inHours('common = common === null ? own : meeting(common, own);', 'common = own;')],
+  },
+  {
+    name: 'holiday_ignored',
+    breaks: 'a value date is a business day of all assets of its legs',
+    edits: [inHours('if (own === undefined) return null;', 'if (own === undefined) continue;')],
   },
 ];

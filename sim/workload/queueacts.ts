@@ -1,11 +1,10 @@
 /** What banks do with the queue: settlements that wait for funds or for their time, rings that none can settle alone, second thoughts. */
 import type { JwsJson } from '../../protocol/instruction.js';
 import { PRIORITIES } from '../../protocol/payload.js';
-import { formatDay, formatTime } from '../../protocol/values.js';
+import { DAY_MS, formatDay, formatTime } from '../../protocol/values.js';
 import { type Act, exchange, payment, type Share } from './acts.js';
 import { type Desk, type LegFields, readJws } from './desk.js';
 
-const DAY_MS = 86_400_000;
 /** Past `issued`, whatever the clock of who signs. */
 const SOON_MS = 1_100;
 
@@ -70,18 +69,22 @@ const ring: Act = async (desk) => {
   );
 };
 
-/** Two legs now, and the same back in a moment: the second part is bound with the first, and due once that has settled. */
+/**
+ * Two legs now, or one of them, a loan, and the same back in a moment: the second part is bound with the first, also by
+ * who pays in it alone, and due once that has settled.
+ */
 const swap: Act = async (desk) => {
   const [there, back] = exchange(desk);
   const debited = [there.from, back.from];
   const nearMs = desk.random.pick([2_000, 6_000]);
   const later = { notBefore: desk.inMs(nearMs + 1), settleBy: desk.inMs(nearMs + desk.random.pick([4_000, 60_000])) };
-  const legs = [there, back].map(({ from, to, ...what }) => ({ ...what, from: to, to: from }));
+  const near = desk.random.chance(700) ? [there, back] : [there];
+  const legs = near.map(({ from, to, ...what }) => ({ ...what, from: to, to: from }));
   const rolled = { legs: [there], notBefore: desk.inMs(120_000), settleBy: desk.inMs(200_000) };
   const linked = desk.random.chance(800) ? [{ legs, ...later }] : [{ legs, ...later }, rolled];
   const more = { settleBy: desk.inMs(nearMs), linked };
-  if (desk.random.chance(800)) return [await queue(desk, [there, back], debited, more)];
-  const jws = await queue(desk, [there, back], debited.slice(0, 1), more);
+  if (desk.random.chance(800)) return [await queue(desk, near, debited, more)];
+  const jws = await queue(desk, near, debited.slice(0, 1), more);
   desk.proposed(jws, debited.slice(1));
   return [jws];
 };
