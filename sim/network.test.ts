@@ -425,6 +425,15 @@ async function untilProven({ client }: Member, digest: string): Promise<void> {
   }
 }
 
+/** The change is final in the block that ends the epoch; the next one is opened by what its members then state. */
+async function untilInEpoch({ client }: Member, epoch: number): Promise<void> {
+  const until = performance.now() + FINAL_MS_MAX;
+  while (need(await client.getStatus()).epoch !== epoch) {
+    if (performance.now() > until) throw new Error(`not in epoch ${epoch}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
 t.test('under load a standby takes the place of a validator, and votes', async (t) => {
   const standby = await network.guest({ name: 'hk-standby', party: hk.party, jurisdiction: 'HK', standby: true });
   await registerNode(cn, standby, [authorityOf(network, 'HK')]);
@@ -443,6 +452,7 @@ t.test('under load a standby takes the place of a validator, and votes', async (
   const govern = ['govern', 'validators', '--add', member, ...authorities, '--node', cn.url, '--json'];
   t.match(parsed(await runCli(...govern)), { status: 0, said: { status: 'final', code: 'applied' } });
   t.comment(`applied ${Math.round(performance.now() - sentMs)} ms after the command began`);
+  await untilInEpoch(cn, 1);
   t.match(need(await cn.client.getStatus()), { role: 'validator', votes: true, unfit: null, change: null, epoch: 1 });
   const set = need(await cn.client.getValidators());
   t.match(set, { epoch: 1, validators: [{ party: hk.party }, { self: true }, {}, {}] });
