@@ -110,7 +110,7 @@ function readQueue(payload: Queued, { issuedMs, expiresMs }: Validity, hoursOf: 
   return { ok: true, dates: { consentUntilMs, cancelUntilMs, cutoffMs, notBeforeMs, settleByMs, linked } };
 }
 
-const WITHIN = `must be within ${SETTLE_WITHIN_MS_MAX / 86_400_000} days of issued`;
+const WITHIN = `must be within ${SETTLE_WITHIN_MS_MAX / DAY_MS} days of issued`;
 const memberOf = ({ valueDate }: PartPayload): string => (valueDate === undefined ? 'settleBy' : 'valueDate');
 
 /** The time of a part; `isKnown` unless it is a value date whose hours are not known. */

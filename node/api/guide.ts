@@ -11,6 +11,7 @@ import {
   SIGNATURES_MAX,
   VALIDITY_MS_MAX,
 } from '../../protocol/limits.js';
+import { DAY_MS } from '../../protocol/values.js';
 import { PROBLEMS } from './problem.js';
 
 /** Signs a payload with `jose` and submits it; a test runs it as it stands here. */
@@ -89,7 +90,7 @@ both signatures are on it, or one bank submits it and the other sends the same p
 In mode \`gross\` at once, when every debited party has consented, or never. In mode \`queue\` when it is time and the funds are
 there: from \`notBefore\` (by default at once) to \`settleBy\`, or on a \`valueDate\` that is a business day of every currency. What
 only holds together with others settles with them, in one block. Its dates are in this order: issued < \`cancelUntil\` ≤ \`cutoff\`
-≤ \`settleBy\`, at most ${SETTLE_WITHIN_MS_MAX / 86_400_000} days after \`issued\`. Consents count until \`cancelUntil\` (by default \`expires\`), and at most
+≤ \`settleBy\`, at most ${SETTLE_WITHIN_MS_MAX / DAY_MS} days after \`issued\`. Consents count until \`cancelUntil\` (by default \`expires\`), and at most
 ${CONSENT_PAST_EXPIRES_MS_MAX / 3_600_000} hours past \`expires\`. Before every consent is there, \`withdraw\` or \`cancel\` ends it; after that \`cancel\` alone does: of one
 party until \`cancelUntil\`, of all together until \`cutoff\`, and then nothing. \`linked\` names up to ${LINKED_MAX} further parts, with legs and
 dates of their own: one consent covers them all, and each is due once the one before has settled (code \`part_settled\`).

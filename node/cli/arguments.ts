@@ -1,6 +1,6 @@
 /** Arguments from text. Each reader returns the value or throws commander's own error, which names the option and ends in a usage message. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { formatAmount, formatTime, parseDay, parseTime } from '../../protocol/values.js';
+import { DAY_MS, formatAmount, formatTime, parseDay, parseTime } from '../../protocol/values.js';
 
 function matching(pattern: RegExp, wanted: string): (text: string) => string {
   return (text) => {
@@ -42,10 +42,10 @@ export function readDate(text: string): string {
   throw new InvalidArgumentError('It must be a date, as 2026-01-05.');
 }
 
-const UNIT_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const UNIT_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: DAY_MS };
 
 /** Past any date that a payload may have, and short of the year 10000. */
-const FAR_MS = 1_000 * 86_400_000;
+const FAR_MS = 1_000 * DAY_MS;
 
 /** A moment as RFC 3339 in UTC, or from now: `90s`, `10m`, `2h`, `1d`. */
 export function readMoment(text: string): string {

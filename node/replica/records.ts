@@ -39,7 +39,8 @@ import {
 import type { Operation, Store } from '../ports.js';
 import { type Corrupt, soundEntries } from './checked.js';
 
-const FORMAT = 1;
+/** 2: the state has a queue, and a settlement its parts and dates. */
+const FORMAT = 2;
 const HEADER_BYTES_MAX = 8192;
 const CERTIFICATE_BYTES_MAX = 16 * 1024;
 /** More closing blocks than any run of views makes. */
@@ -77,7 +78,7 @@ export function getFinal(store: Pick<Store, 'get'>): FinalPointer | null {
   if (bytes === undefined) return null;
   const pointer = decode(bytes, (reader) => {
     const format = reader.u8();
-    assert(format === FORMAT, `the data folder is of format ${FORMAT}`);
+    assert(format === FORMAT, `the data folder is of format ${format}, and this program's is ${FORMAT}`);
     return {
       network: reader.hash() as NetworkId,
       epoch: reader.u64() as Epoch,

@@ -389,3 +389,15 @@ t.test('pruning: old blocks go with their receipts, batches and in the end their
   t.equal(state.root, ledger.book.state.root);
   t.equal(recordBytes(store, (pruner.floor - 1) as Height), null, 'a peer is given what is here');
 });
+
+t.test('a data folder of another format is refused with both named', (t) => {
+  const pointer = { epoch: 0, height: 1, view: 1, block: NETWORK, root: NETWORK, network: NETWORK };
+  const { value } = putFinal(pointer as never) as { readonly value: Uint8Array };
+  const [format] = value as unknown as [number];
+  const older = value.with(0, format - 1);
+  t.throws(
+    () => getFinal({ get: () => older }),
+    new RegExp(`is of format ${format - 1}, and this program's is ${format}`),
+  );
+  t.end();
+});

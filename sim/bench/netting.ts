@@ -26,7 +26,12 @@ import {
 import { Random } from '../random.js';
 
 const [BANKS, CURRENCIES] = [100, 10];
-const SIZES = [1_000, 10_000, 100_000] as const;
+/** How long a queue is, and what an account holds at most: so that about as large a part of each has to go, one by one. */
+const QUEUES = [
+  { settlements: 1_000, fundsMax: 850 },
+  { settlements: 10_000, fundsMax: 1_800 },
+  { settlements: 100_000, fundsMax: 2_100 },
+] as const;
 /** Enough that the compiler has done its work in the last ones. */
 const RUNS = 20;
 
@@ -52,15 +57,12 @@ export interface NettingFigures {
 }
 
 /** A queue of PvP between banks that hold a fraction of what they owe. */
-function scarceQueue(settlements: number, random: Random): Queue {
-  const count = BANKS * CURRENCIES;
+function scarceQueue({ settlements, fundsMax }: (typeof QUEUES)[number], random: Random): Queue {
   const known = new Map<number, number>();
   const funds: bigint[] = [];
   const [starts, accounts, nets, tiers]: [number[], number[], bigint[], number[]] = [[0], [], [], []];
-  // What an account owes in excess of what it is owed grows with the root of how many it stands in.
-  const most = Math.ceil(600 * Math.sqrt((2 * settlements) / count));
   const touch = (account: number, net: bigint, tier: number): void => {
-    if (!known.has(account)) known.set(account, funds.push(BigInt(random.between(0, most))) - 1);
+    if (!known.has(account)) known.set(account, funds.push(BigInt(random.between(0, fundsMax))) - 1);
     accounts.push(known.get(account) as number);
     nets.push(net);
     tiers.push(tier);
@@ -81,8 +83,9 @@ function scarceQueue(settlements: number, random: Random): Queue {
   return { funds, ordered: funds.map(() => false), starts, accounts, nets, tiers, kept: nets.map(() => 0n) };
 }
 
-function measurePass(settlements: number): PassFigures {
-  const queue = scarceQueue(settlements, new Random(settlements));
+function measurePass(size: (typeof QUEUES)[number]): PassFigures {
+  const { settlements } = size;
+  const queue = scarceQueue(size, new Random(settlements));
   const times: number[] = [];
   let settled = 0;
   for (let run = 0; run < RUNS; run++) {
@@ -222,8 +225,8 @@ function pvp(random: Random, banks: number, nowMs: number): Ordered {
 }
 
 export function benchNetting(sizes: readonly [number, number], say: (line: string) => void): NettingFigures {
-  const passes = SIZES.map((size) => {
-    say(`a pass over ${size} settlements`);
+  const passes = QUEUES.map((size) => {
+    say(`a pass over ${size.settlements} settlements`);
     return measurePass(size);
   });
   const ledgers = sizes.map((size) => {
