@@ -19,9 +19,6 @@ import {
 import { type Movement, outlineOf } from '../settlement/outline.js';
 import { Table } from '../table.js';
 
-/** How many settlements in the queue debit an account, by tier. */
-type Tally = readonly number[];
-
 /** How urgent a settlement is in what a party pays, as its place among PRIORITIES: a lower tier goes first. */
 export const tierOf = ({ terms, bound }: BoundSettlement, party: Bic): number =>
   PRIORITIES.indexOf(bound.priorities.find((given) => given.party === party)?.priority ?? terms.priority);
@@ -29,6 +26,9 @@ export const tierOf = ({ terms, bound }: BoundSettlement, party: Bic): number =>
 const atPlace = ({ bound, digest }: BoundSettlement): string => `${ascendingText(bound.place)} ${digest}`;
 const atTime = (settlement: BoundSettlement): string =>
   `${ascendingText(settlement.terms.notBefore)} ${atPlace(settlement)}`;
+/** How urgent, then its place: what goes before others in an account comes before them as a text. */
+const inAccount = (settlement: BoundSettlement, party: Bic): string =>
+  `${tierOf(settlement, party)} ${atPlace(settlement)}`;
 const digestIn = (text: string): InstructionDigest => text.slice(text.lastIndexOf(' ') + 1) as InstructionDigest;
 
 const NOT_YET: QueueMark = {
@@ -64,33 +64,33 @@ const NOTHING: Standing = {
 export class QueueBook {
   /** The state's own entry of the queue. */
   readonly #marks: Table<QueueMark>;
-  /** By account. */
-  readonly #tallies: Table<Tally>;
+  /** What of the queue debits an account, by account: the most urgent first, then by place. */
+  readonly #debits: Table<OrderedSet>;
   /** Places of what a party is bound to pay in. */
   readonly #reserved: Table<number>;
   #standing: Standing;
 
-  private constructor(marks: Table<QueueMark>, tallies: Table<Tally>, reserved: Table<number>, standing: Standing) {
+  private constructor(marks: Table<QueueMark>, debits: Table<OrderedSet>, reserved: Table<number>, standing: Standing) {
     this.#marks = marks;
-    this.#tallies = tallies;
+    this.#debits = debits;
     this.#reserved = reserved;
     this.#standing = standing;
   }
 
   static over(marks: Table<QueueMark>): QueueBook {
-    const [tallies, reserved] = [Table.over(new Map<string, Tally>()), Table.over(new Map<string, number>())];
-    return new QueueBook(marks, tallies, reserved, NOTHING);
+    const [debits, reserved] = [Table.over(new Map<string, OrderedSet>()), Table.over(new Map<string, number>())];
+    return new QueueBook(marks, debits, reserved, NOTHING);
   }
   /** A layer over this one, with the next layer of the state's entry. */
   child(marks: Table<QueueMark>): QueueBook {
-    return new QueueBook(marks, this.#tallies.child(), this.#reserved.child(), this.#standing);
+    return new QueueBook(marks, this.#debits.child(), this.#reserved.child(), this.#standing);
   }
   freeze(): void {
-    this.#tallies.freeze();
+    this.#debits.freeze();
     this.#reserved.freeze();
   }
   fold(): void {
-    this.#tallies.fold();
+    this.#debits.fold();
     this.#reserved.fold();
   }
 
@@ -185,17 +185,16 @@ export class QueueBook {
     this.#count(settlement, 1);
   }
 
-  /** Counts a settlement of the queue in the accounts that it debits. */
+  /** Takes a settlement of the queue into the accounts that it debits, or out of them. */
   #count(settlement: BoundSettlement, by: 1 | -1): void {
     const { movements } = outlineOf(settlement);
     this.#put({ queuedMovements: this.queuedMovements + by * movements.length });
     for (const { name, party, net } of movements) {
       if (net >= 0n) continue;
-      const own = tierOf(settlement, party);
-      const before = this.#tallies.get(name);
-      const tally = PRIORITIES.map((_, tier) => (before?.[tier] ?? 0) + (tier === own ? by : 0));
-      if (tally.every((count) => count === 0)) this.#tallies.delete(name);
-      else this.#tallies.set(name, tally);
+      const put = by === 1 ? enter : strike;
+      const debits = put(this.#debits.get(name) ?? EMPTY_SET, inAccount(settlement, party));
+      if (debits === EMPTY_SET) this.#debits.delete(name);
+      else this.#debits.set(name, debits);
     }
   }
 
@@ -206,7 +205,7 @@ export class QueueBook {
       const reserved = this.reserved(payer) + by * places;
       if (reserved === 0) this.#reserved.delete(payer);
       else this.#reserved.set(payer, reserved);
-      const text = `${payer} ${tierOf(settlement, payer)} ${atPlace(settlement)}`;
+      const text = `${payer} ${inAccount(settlement, payer)}`;
       bound = by === 1 ? enter(bound, text) : strike(bound, text);
     }
     this.#put({ bound, boundPlaces: this.boundPlaces + by * places });
@@ -225,13 +224,13 @@ export class QueueBook {
 
   /** Whether anything in the queue debits an account. */
   isDebited(account: string): boolean {
-    return this.#tallies.get(account) !== undefined;
+    return this.#debits.get(account) !== undefined;
   }
 
-  /** Whether something in the queue goes before a new settlement in an account: what is more urgent or, in strict order, as urgent. */
+  /** Whether something in the queue goes before a settlement in an account: what is more urgent or, in strict order, as urgent and earlier. */
   isBehind(settlement: BoundSettlement, { name, party }: Movement, isFifo: boolean): boolean {
-    const tiers = tierOf(settlement, party) + (isFifo ? 1 : 0);
-    return (this.#tallies.get(name) ?? []).slice(0, tiers).some((count) => count > 0);
+    const head = first(this.#debits.get(name) ?? EMPTY_SET);
+    return head !== null && head < (isFifo ? inAccount(settlement, party) : `${tierOf(settlement, party)}`);
   }
 
   /** The queue by place. */

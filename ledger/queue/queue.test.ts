@@ -393,7 +393,7 @@ t.test('what is due is let through by time, then by place', (t) => {
   t.end();
 });
 
-t.test('what is due passes nothing in strict order: it waits for a pass, which goes by place', (t) => {
+t.test('what is due goes by its place in strict order: before what came later, behind what came earlier', (t) => {
   const book = funded();
   const parties = Array.from({ length: 63 }, (_, i) => bic(`b${String(i).padStart(3, '0')}`));
   for (const party of parties) book.block(book.admit(party));
@@ -407,8 +407,9 @@ t.test('what is due passes nothing in strict order: it waits for a pass, which g
   book.block(early, unfunded, late, ...others);
   book.pass(58_990);
   book.lanes([[move(book, GAMA, others[0]!, 'urgent')]], 5);
-  t.same(codes(book.pass(5)), [], 'the next pass is some way off');
-  t.same(codesOf(book.pass(200), early), ['settled']);
+  t.same(codes(book.pass(5)), ['settled'], 'the next pass is some way off');
+  t.equal(open(book, early), undefined);
+  t.same(codes(book.pass(200)), [], 'nor does a pass let the other through');
   t.not(open(book, late), undefined, 'it came after what is unfunded');
   t.end();
 });

@@ -157,7 +157,8 @@ export const SCHEMAS = {
           description: 'what accounts lack for it to settle by itself; with others it may settle all the same',
         }),
         behind: Type.Array(Type.Object({ party: BicText, asset: AssetText }), {
-          description: 'accounts that it debits, in which something more urgent waits',
+          description:
+            'accounts that it debits, in which something waits that goes before it: more urgent or, in strict order, earlier',
         }),
       }),
     ),

@@ -89,7 +89,7 @@ async function list(bic: string, { node, after }: PageOptions): Promise<Outcome>
 function waitsFor({ stage, notBefore, lacking, behind }: Entry): string {
   if (stage === 'scheduled') return `its time: ${notBefore}`;
   const lacks = lacking.map(({ party, asset, amount }) => `${amount} ${asset} more of ${party}`);
-  const waits = behind.map(({ party, asset }) => `what is more urgent in ${asset} of ${party}`);
+  const waits = behind.map(({ party, asset }) => `what goes before it in ${asset} of ${party}`);
   return [...lacks, ...waits].join('\n') || 'the next pass, or what is before it in strict order';
 }
 

@@ -68,6 +68,18 @@ t.test('each entry says what it waits for', (t) => {
     'who else pays has a place of its own',
   );
   t.same(queuePage(book.state, ALFA).entries, [], 'who is only paid has none');
+  const reserved = { urgent: '0', high: '0' };
+  book.block(book.order({ kind: 'liquidity', initiator: BETA, asset: 'THB', order: 'fifo', reserved }));
+  const [first, second] = [
+    book.queue(BETA, [book.leg(BETA, ALFA, '1', 'THB')]),
+    book.queue(BETA, [book.leg(BETA, ALFA, '1', 'THB')]),
+  ];
+  book.block(first, second);
+  t.same(
+    queuePage(book.state, BETA).entries.map(({ behind }) => behind.map(({ asset }) => asset)),
+    [['HKD'], ['THB'], ['THB']],
+    'in strict order also what is earlier is before it; the first of all has nothing before it there',
+  );
   t.same(proposalsPage(book.state, GAMA).entries, []);
 
   const half = book.queue(ALFA, [book.leg(ALFA, GAMA, '1'), book.leg(GAMA, ALFA, '1', 'THB')]);

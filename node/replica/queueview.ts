@@ -86,7 +86,9 @@ function queuedView(state: State, payer: Bic, settlement: BoundSettlement, posit
     const left = availableIn(state, movement) + net - kept;
     return left >= 0n ? [] : [{ party, asset, amount: format(state, asset, -left) }];
   });
-  const behind = paid.filter((movement) => state.queue.isBehind(settlement, movement, false));
+  const behind = paid.filter((movement) =>
+    state.queue.isBehind(settlement, movement, state.liquidity(movement.name).isFifo),
+  );
   return {
     ...openView(state, settlement),
     position,

@@ -32,7 +32,7 @@ export const QUEUE_MUTANTS: readonly Mutant[] = [
   {
     name: 'passed_when_bound',
     breaks: 'a new settlement does not pass what is more urgent and waits',
-    edits: [inBook('some((count) => count > 0)', 'some((count) => count > 1_000)')],
+    edits: [inBook('return head !== null && head <', "return head === '' && head <")],
   },
   {
     name: 'priority_of_one_for_all',

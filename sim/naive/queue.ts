@@ -138,7 +138,8 @@ function holdsAlone(books: Books, settlement: OpenSettlement): boolean {
     const isFifo = books.liquidity.get(nameOf(own))?.isFifo === true;
     return !inQueue(books).some((other) => {
       const pays = sumsOf(other).some((sum) => sum.party === party && sum.asset === asset && sum.net < 0n);
-      return pays && (isFifo ? tierOf(other, party) <= tier : tierOf(other, party) < tier);
+      const isEarlier = (other.bound?.place ?? 0) < (settlement.bound?.place ?? books.queue.next);
+      return pays && (tierOf(other, party) < tier || (isFifo && tierOf(other, party) === tier && isEarlier));
     });
   });
 }
