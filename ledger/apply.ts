@@ -16,6 +16,7 @@ import { reprioritise } from './instructions/reprioritise.js';
 import { consentBySignature, openRest, register } from './instructions/settle.js';
 import { withdraw, withdrawalsThatWaited } from './instructions/withdraw.js';
 import { type Applied, type At, type Ordered, Posting } from './posting.js';
+import { Offered, offer } from './queue/offer.js';
 import { pass, release, tellBound } from './queue/pass.js';
 import { runTriggers } from './settlement/triggers.js';
 import type { State } from './state.js';
@@ -45,6 +46,7 @@ export function applyBlock(parent: State, at: At, lanes: readonly (readonly (Ord
   openRest(posting);
   for (const each of ordered) if (!isCurb(each)) applyRest(posting, each);
   pass(posting);
+  applyOffers(posting, ordered);
   tellBound(posting);
   // Last of all, wherever it stands in the lanes: the old set has settled everything else that its last block orders.
   concludeChange(posting);
@@ -94,6 +96,15 @@ function applyConsent(posting: Posting, ordered: Ordered): void {
   if (payload.kind === 'consent') consent(posting, ordered, payload);
 }
 
+/** After the pass: what remains of each, in their order. */
+function applyOffers(posting: Posting, all: readonly Ordered[]): void {
+  const offered = new Offered();
+  for (const ordered of all) {
+    const { payload } = ordered.instruction;
+    if (payload.kind === 'offer') offer(posting, ordered, payload, offered);
+  }
+}
+
 function applyRest(posting: Posting, ordered: Ordered): void {
   const { payload } = ordered.instruction;
   switch (payload.kind) {
@@ -116,7 +127,8 @@ function applyRest(posting: Posting, ordered: Ordered): void {
     case 'consent':
     case 'withdraw':
     case 'cancel':
-      // Done in the phases before.
+    case 'offer':
+      // Done in the phases before, or after.
       return;
     default:
       unreachable(payload);

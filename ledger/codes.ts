@@ -39,6 +39,7 @@ export const RESULT_CODES = [
   'threshold_out_of_reach',
   'lapsed',
   'too_many_open',
+  'too_many_offers',
   'queue_full',
   'insufficient_funds',
   'cap_exceeded',
@@ -53,11 +54,13 @@ export const RESULT_CODES = [
   'cancelled',
   'part_lapsed',
   'part_cancelled',
+  'not_used',
   'displaced',
   'consented',
   'cancel_agreed',
   'ready',
   'applied',
+  'used',
   'settled',
 ] as const;
 export type ResultCode = (typeof RESULT_CODES)[number];
@@ -90,6 +93,7 @@ export const finalityOf = (code: ResultCode): Finality => (isOpen(code) ? 'open'
 const EFFECTIVE: readonly ResultCode[] = [
   'settled',
   'applied',
+  'used',
   'consented',
   'ready',
   'withdrawn',
@@ -156,6 +160,9 @@ export const CODE_BYTES = {
   value_date_closed: 57,
   part_lapsed: 58,
   part_cancelled: 59,
+  used: 60,
+  not_used: 61,
+  too_many_offers: 62,
 } as const satisfies Record<ResultCode, number>;
 
 const CODE_OF_BYTE = new Map<number, ResultCode>(RESULT_CODES.map((code) => [CODE_BYTES[code], code]));

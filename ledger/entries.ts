@@ -3,7 +3,14 @@ import { DecodeError, fromUtf8, Reader, utf8 } from '../protocol/codec.js';
 import type { KeyAlg } from '../protocol/crypto.js';
 import type { Hours } from '../protocol/dates.js';
 import { AUTHORITIES_MAX } from '../protocol/genesis.js';
-import { DECIMALS_MAX, KEYS_PER_PARTY_MAX, LEGS_MAX, LINKED_MAX, VALIDATORS_MAX } from '../protocol/limits.js';
+import {
+  DECIMALS_MAX,
+  KEYS_PER_PARTY_MAX,
+  LEGS_MAX,
+  LIMITS_PER_ACCOUNT_MAX,
+  LINKED_MAX,
+  VALIDATORS_MAX,
+} from '../protocol/limits.js';
 import { PRIORITIES, type Priority } from '../protocol/payload.js';
 import type {
   AmountMinor,
@@ -39,6 +46,8 @@ export interface Participant {
   /** Whether it is the authority of its jurisdiction. */
   readonly authority: boolean;
   readonly suspended: boolean;
+  /** Whether its offers are judged (SPEC, Offers), though it runs no validator. */
+  readonly solver: boolean;
   /** How many of its keys must sign for it. */
   readonly threshold: number;
   /** Its keys that are not revoked, in order of registration. */
@@ -153,6 +162,18 @@ export interface Liquidity {
   readonly high: AmountMinor;
 }
 
+/** A net sender limit: the most that may be sent, net, since it was set, and what has been. Minor units. */
+export interface NetSent {
+  readonly most: AmountMinor;
+  /** Below zero where more was received. */
+  readonly sent: bigint;
+}
+/** A party's net sender limits in one of its accounts: of what it sends in all, and to single counterparties. */
+export interface Limits {
+  readonly multilateral: NetSent | null;
+  readonly bilateral: readonly (NetSent & { readonly to: Bic })[];
+}
+
 /** A business day of an asset: days from 1970, and when settlement begins and ends. */
 export interface BusinessDay extends Hours {
   readonly day: number;
@@ -260,6 +281,8 @@ export interface Entries {
   readonly liquidity: Liquidity;
   /** By asset; those without one settle on any day. */
   readonly calendars: Calendar;
+  /** By account; those that have any. */
+  readonly limits: Limits;
 }
 export type TableName = keyof Entries;
 export type EntryOf<T extends TableName> = Entries[T];
@@ -277,7 +300,8 @@ const CODECS: { readonly [T in TableName]: EntryCodec<Entries[T]> } = {
         .text(p.lei)
         .text(p.jurisdiction)
         .u8(p.authority ? 1 : 0)
-        .u8(p.suspended ? 1 : 0);
+        .u8(p.suspended ? 1 : 0)
+        .u8(p.solver ? 1 : 0);
       w.u8(p.threshold).list(p.kids, writeKid);
     },
     read: (r, name) => ({
@@ -287,6 +311,7 @@ const CODECS: { readonly [T in TableName]: EntryCodec<Entries[T]> } = {
       jurisdiction: r.text(2) as Jurisdiction,
       authority: readFlag(r),
       suspended: readFlag(r),
+      solver: readFlag(r),
       threshold: r.u8(),
       kids: r.list(KEYS_PER_PARTY_MAX, readKid),
     }),
@@ -444,6 +469,18 @@ const CODECS: { readonly [T in TableName]: EntryCodec<Entries[T]> } = {
       })),
     }),
   },
+  limits: {
+    prefix: 16,
+    write: (w, { multilateral, bilateral }) => {
+      w.list(multilateral === null ? [] : [multilateral], writeNetSent);
+      w.list(bilateral, (each, limit) => writeNetSent(each.ascii(limit.to), limit));
+    },
+    read: (r) => {
+      const [multilateral = null] = r.list(1, readNetSent);
+      const bilateral = r.list(LIMITS_PER_ACCOUNT_MAX, (each) => ({ to: readBic(each), ...readNetSent(each) }));
+      return { multilateral, bilateral };
+    },
+  },
 };
 
 export const TABLE_NAMES = Object.keys(CODECS) as readonly TableName[];
@@ -529,6 +566,11 @@ function readBound(reader: Reader): Bound {
     leaving: reader.list(2 * LEGS_MAX, readBic),
   };
 }
+
+function writeNetSent(to: Layout, { most, sent }: NetSent): void {
+  to.i128(most).i128(sent);
+}
+const readNetSent = (reader: Reader): NetSent => ({ most: reader.i128() as AmountMinor, sent: reader.i128() });
 
 function writeMember(to: Layout, { party, voteKey, networkKey }: Validator): void {
   to.ascii(party).hash(voteKey).hash(networkKey);

@@ -167,6 +167,7 @@ export class State {
         jurisdiction,
         authority: true,
         suspended: false,
+        solver: false,
         threshold,
         kids,
       });

@@ -271,6 +271,8 @@ t.test('every command has help with an example, and the statuses stand under the
     'queue proposals',
     'queue reprioritise',
     'liquidity',
+    'offer',
+    'party solver',
     'calendar set',
     'calendar show',
     'party admit',

@@ -253,7 +253,14 @@ export interface QueuedView extends OpenSettlementView, TermsView {
   readonly leaving: readonly string[];
   /** Accounts that lack so much for it alone. */
   readonly lacking: readonly { readonly party: string; readonly asset: string; readonly amount: string }[];
-  /** Accounts in which something more urgent waits. */
+  /** Net sender limits that it alone would go past, by so much; `to` is null where the limit is of all that is sent. */
+  readonly limited: readonly {
+    readonly party: string;
+    readonly asset: string;
+    readonly to: string | null;
+    readonly amount: string;
+  }[];
+  /** Accounts that it debits and in which something waits that goes before it. */
   readonly behind: readonly { readonly party: string; readonly asset: string }[];
 }
 /** A page of a list; `next` asks for the one after it. */
@@ -285,6 +292,7 @@ export interface ParticipantView {
   readonly jurisdiction: string;
   readonly authority: boolean;
   readonly suspended: boolean;
+  readonly solver: boolean;
   readonly threshold: number;
   readonly keys: readonly { readonly kid: string; readonly jwk: Jwk }[];
 }

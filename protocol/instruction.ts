@@ -308,6 +308,7 @@ const CODE_OF_MEMBER: Readonly<Record<string, InstructionCode>> = {
   cap: 'malformed_amount',
   urgent: 'malformed_amount',
   high: 'malformed_amount',
+  multilateral: 'malformed_amount',
   issued: 'malformed_time',
   expires: 'malformed_time',
   notBefore: 'malformed_time',
@@ -355,16 +356,30 @@ function checkKind(payload: Payload, validity: Validity): Checked {
         : GOOD;
     case 'govern':
       return checkMembers(payload);
+    case 'liquidity':
+      return checkLimits(payload) ?? GOOD;
     case 'consent':
     case 'withdraw':
     case 'cancel':
     case 'reprioritise':
-    case 'liquidity':
+    case 'offer':
     case 'ready':
       return GOOD;
     default:
       return unreachable(payload);
   }
+}
+
+function checkLimits({ initiator, limits }: PayloadOf<'liquidity'>): Refusal | null {
+  let before = '';
+  for (const [at, { to }] of (limits?.bilateral ?? []).entries()) {
+    const pointer = `/limits/bilateral/${at}/to`;
+    if (to === initiator) return refuse('malformed_party', pointer, 'must be another party');
+    if (to <= before)
+      return refuse('malformed_party', pointer, 'must come after the one before it: ascending, each once');
+    before = to;
+  }
+  return null;
 }
 
 function checkSettle(payload: PayloadOf<'settle'>, validity: Validity): Refusal | null {

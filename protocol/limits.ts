@@ -66,6 +66,13 @@ export const QUEUE_MOVEMENTS_PER_PAYER_MAX = 10_000;
 export const QUEUE_MOVEMENTS_ASSURED = 1_000;
 /** Movements for each millisecond of block time between two passes: a pass is to take about a tenth of a core at most. */
 export const PASS_MOVEMENTS_PER_MS = 70;
+/** Settlements that one offer names. */
+export const OFFER_SETTLEMENTS_MAX = 200;
+/** Offers of one party that a block judges, and movements of what all of them name: some tens of milliseconds of a core. */
+export const OFFERS_PER_PARTY_MAX = 10;
+export const OFFERED_MOVEMENTS_PER_BLOCK_MAX = 20_000;
+/** Counterparties to which a party limits what it sends, net, from one account. */
+export const LIMITS_PER_ACCOUNT_MAX = 64;
 /** Triggers (lapses) that run in one block. */
 export const TRIGGERS_PER_BLOCK_MAX = 1_000;
 /** Consents and withdrawals waiting for a settlement not yet ordered, per party. */

@@ -3,7 +3,16 @@
  * A shape is judged without any state; what an instruction may do is judged by the ledger when it is ordered.
  */
 import { type Static, type TObject, type TProperties, Type } from 'typebox';
-import { CALENDAR_DAYS_MAX, DECIMALS_MAX, KEYS_PER_PARTY_MAX, LEGS_MAX, LINKED_MAX, VALIDATORS_MAX } from './limits.js';
+import {
+  CALENDAR_DAYS_MAX,
+  DECIMALS_MAX,
+  KEYS_PER_PARTY_MAX,
+  LEGS_MAX,
+  LIMITS_PER_ACCOUNT_MAX,
+  LINKED_MAX,
+  OFFER_SETTLEMENTS_MAX,
+  VALIDATORS_MAX,
+} from './limits.js';
 
 const strict = <T extends TProperties>(properties: T, options: object = {}): TObject<T> =>
   Type.Object(properties, { additionalProperties: false, ...options });
@@ -198,6 +207,34 @@ export const PAYLOAD_SCHEMAS = {
       { urgent: AmountText, high: AmountText },
       { description: 'kept for what is urgent, and besides for what is at least high: nothing less urgent takes it' },
     ),
+    limits: Type.Optional(
+      strict(
+        {
+          multilateral: Type.Optional(AmountText),
+          bilateral: Type.Optional(
+            Type.Array(strict({ to: BicText, amount: AmountText }), {
+              minItems: 1,
+              maxItems: LIMITS_PER_ACCOUNT_MAX,
+              description: 'to single counterparties, ascending',
+            }),
+          ),
+        },
+        {
+          description:
+            'net sender limits: how much more than it receives the party sends through the queue, in all or to a counterparty, counted anew from here',
+        },
+      ),
+    ),
+  }),
+  offer: strict({
+    ...common,
+    kind: Type.Literal('offer'),
+    settlements: Type.Array(HashText, {
+      minItems: 1,
+      maxItems: OFFER_SETTLEMENTS_MAX,
+      uniqueItems: true,
+      description: 'digests of what can settle together, found by any method',
+    }),
   }),
   asset: strict({
     ...common,
@@ -236,6 +273,13 @@ export const PAYLOAD_SCHEMAS = {
       kind: Type.Literal('participant'),
       action: Type.Union([Type.Literal('suspend'), Type.Literal('reinstate')]),
       party: BicText,
+    }),
+    strict({
+      ...common,
+      kind: Type.Literal('participant'),
+      action: Type.Literal('solver'),
+      party: BicText,
+      solver: Type.Boolean({ description: 'whether its offers of what can settle together are judged' }),
     }),
   ]),
   key: Type.Union([

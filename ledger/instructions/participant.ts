@@ -1,4 +1,4 @@
-/** `participant`: a jurisdiction's authority admits, suspends and reinstates. */
+/** `participant`: a jurisdiction's authority admits, suspends, reinstates, and says who is a solver. */
 import type { PayloadOf } from '../../protocol/payload.js';
 import type { Bic, Jurisdiction } from '../../protocol/types.js';
 import type { ResultCode } from '../codes.js';
@@ -16,7 +16,9 @@ export function participant(posting: Posting, ordered: Ordered, payload: Partici
   const refusal =
     payload.action === 'admit'
       ? admit(state, ordered, payload)
-      : setSuspended(state, payload, payload.action === 'suspend');
+      : payload.action === 'solver'
+        ? setSolver(state, payload)
+        : setSuspended(state, payload, payload.action === 'suspend');
   posting.conclude(instruction, refusal ?? 'applied');
 }
 
@@ -40,6 +42,7 @@ function admit(
     jurisdiction: payload.jurisdiction as Jurisdiction,
     authority: false,
     suspended: false,
+    solver: false,
     threshold,
     kids,
   });
@@ -49,12 +52,20 @@ function admit(
 /** What is so already is not refused. An authority is not suspended: it could not be reinstated by its own jurisdiction. */
 function setSuspended(
   state: State,
-  payload: Exclude<ParticipantPayload, { action: 'admit' }>,
+  payload: Extract<ParticipantPayload, { action: 'suspend' | 'reinstate' }>,
   suspended: boolean,
 ): ResultCode | null {
   const standing = state.participant(payload.party);
   if (standing === undefined) return 'unknown_party';
   if (standing.authority || authorityFor(state, standing) !== payload.initiator) return 'forbidden';
   state.tables.participants.set(standing.party, { ...standing, suspended });
+  return null;
+}
+
+function setSolver(state: State, payload: Extract<ParticipantPayload, { action: 'solver' }>): ResultCode | null {
+  const standing = state.participant(payload.party);
+  if (standing === undefined) return 'unknown_party';
+  if (authorityFor(state, standing) !== payload.initiator) return 'forbidden';
+  state.tables.participants.set(standing.party, { ...standing, solver: payload.solver });
   return null;
 }

@@ -227,10 +227,22 @@ export class QueueBook {
     return this.#debits.get(account) !== undefined;
   }
 
-  /** Whether something in the queue goes before a settlement in an account: what is more urgent or, in strict order, as urgent and earlier. */
-  isBehind(settlement: BoundSettlement, { name, party }: Movement, isFifo: boolean): boolean {
-    const head = first(this.#debits.get(name) ?? EMPTY_SET);
-    return head !== null && head < (isFifo ? inAccount(settlement, party) : `${tierOf(settlement, party)}`);
+  /**
+   * What in the queue goes before a settlement in an account: what is more urgent or, in strict order, as urgent and
+   * earlier. In its order, at most so many.
+   */
+  before(
+    settlement: BoundSettlement,
+    { name, party }: Movement,
+    isFifo: boolean,
+    most: number,
+  ): readonly InstructionDigest[] {
+    const own = isFifo ? inAccount(settlement, party) : `${tierOf(settlement, party)}`;
+    const heads = textsOf(this.#debits.get(name) ?? EMPTY_SET, '', '', most);
+    return heads.filter((head) => head < own).map(digestIn);
+  }
+  isBehind(settlement: BoundSettlement, movement: Movement, isFifo: boolean): boolean {
+    return this.before(settlement, movement, isFifo, 1).length > 0;
   }
 
   /** The queue by place. */

@@ -13,6 +13,8 @@ export interface Queue {
   readonly funds: readonly bigint[];
   /** Accounts in which nothing passes what is as urgent and has an earlier place (strict FIFO). */
   readonly ordered: readonly boolean[];
+  /** Limits of accounts: they hold back as accounts do, and in them nothing goes before anything. */
+  readonly limiting: readonly boolean[];
   /** The movements of item i are those from starts[i] up to starts[i + 1]. */
   readonly starts: readonly number[];
   readonly accounts: readonly number[];
@@ -33,6 +35,7 @@ export interface Selection {
 /** What an account pays in the queue: its debits from the most to the least urgent, and of one urgency by place. */
 interface Debits {
   readonly isOrdered: boolean;
+  readonly isLimit: boolean;
   readonly movements: number[];
   /** All from here on are out. */
   end: number;
@@ -61,13 +64,16 @@ class Selecting {
 
   constructor(queue: Queue) {
     this.#queue = queue;
-    const { funds, ordered, starts, accounts, nets } = queue;
+    const { funds, ordered, limiting, starts, accounts, nets } = queue;
     this.#itemOf = new Int32Array(nets.length);
     this.#positions = new Int32Array(nets.length);
     this.#isIn = new Uint8Array(starts.length - 1).fill(1);
     this.#sums = [...funds];
     this.#short = new LeastFirst(funds.length);
-    this.#debits = ordered.map((isOrdered) => ({ isOrdered, movements: [], end: 0, head: 0, amounts: null }));
+    this.#debits = ordered.map((isOrdered, account) => {
+      const isLimit = limiting[account] as boolean;
+      return { isOrdered, isLimit, movements: [], end: 0, head: 0, amounts: null };
+    });
     for (let item = 0; item + 1 < starts.length; item++) {
       for (let at = starts[item] as number; at < (starts[item + 1] as number); at++) {
         const [account, net] = [accounts[at] as number, nets[at] as bigint];
@@ -99,7 +105,8 @@ class Selecting {
       const debits = this.#debits[account] as Debits;
       const last = this.#lastIn(debits);
       if (last === undefined) {
-        assert((this.#sums[account] as bigint) >= 0n, 'what nothing debits is not below its floor');
+        const isWithin = (this.#sums[account] as bigint) >= 0n;
+        assert(isWithin || debits.isLimit, 'what nothing debits is not below its floor');
         continue;
       }
       const lacking = (this.#queue.kept[last] as bigint) - (this.#sums[account] as bigint);
@@ -159,7 +166,8 @@ class Selecting {
   }
 
   /** Whether one that debits an account does not settle before another that waits there. */
-  #mustWaitFor({ isOrdered }: Debits, movement: number, other: number): boolean {
+  #mustWaitFor({ isOrdered, isLimit }: Debits, movement: number, other: number): boolean {
+    if (isLimit) return false;
     const { tiers } = this.#queue;
     const [own, others] = [tiers[movement] as number, tiers[other] as number];
     return others < own || (isOrdered && others === own && other < movement);

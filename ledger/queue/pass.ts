@@ -8,6 +8,7 @@ import { outlineOf } from '../settlement/outline.js';
 import { hasRoom } from '../settlement/room.js';
 import type { State } from '../state.js';
 import { tierOf } from './book.js';
+import { limitClaims } from './limits.js';
 import { type Queue, select } from './netting.js';
 
 /**
@@ -56,6 +57,8 @@ const boundAt = (settlement: Settlement & { readonly terms: QueueTerms }, place:
 /** Whether a settlement holds by itself, takes nothing that is kept, and passes nothing that it must not. */
 function holdsAlone(state: State, settlement: BoundSettlement): boolean {
   return outlineOf(settlement).movements.every((movement) => {
+    const claims = limitClaims(state, settlement.legs, movement);
+    if (claims.some(({ net, headroom }) => net < 0n && headroom + net < 0n)) return false;
     if (movement.net >= 0n) return true;
     const liquidity = state.liquidity(movement.name);
     const kept = keptFrom(liquidity, tierOf(settlement, movement.party));
@@ -96,11 +99,10 @@ export function pass(posting: Posting): void {
   state.queue.passed(at.time, chosen.length > 0);
 }
 
-/** The queue in the numbers that netting works on. */
+/** The queue in the numbers that netting works on: accounts, and with each the limits that its owner has set. */
 function queueOf(state: State, settlements: readonly BoundSettlement[]): Queue {
   const known = new Map<string, number>();
-  const funds: bigint[] = [];
-  const ordered: boolean[] = [];
+  const [funds, ordered, limiting]: [bigint[], boolean[], boolean[]] = [[], [], []];
   const [starts, accounts, nets, tiers, kept]: [number[], number[], bigint[], number[], bigint[]] = [
     [0],
     [],
@@ -108,25 +110,36 @@ function queueOf(state: State, settlements: readonly BoundSettlement[]): Queue {
     [],
     [],
   ];
+  const numberOf = (name: string, isLimit: boolean, isFifo: boolean, available: () => bigint): number => {
+    const number = known.get(name) ?? funds.length;
+    if (number < funds.length) return number;
+    known.set(name, number);
+    funds.push(available());
+    ordered.push(isFifo);
+    limiting.push(isLimit);
+    return number;
+  };
   for (const settlement of settlements) {
     for (const movement of outlineOf(settlement).movements) {
-      if (movement.net === 0n) continue;
       const { name, party, net } = movement;
-      let account = known.get(name);
-      if (account === undefined) {
-        account = funds.push(availableIn(state, movement)) - 1;
-        known.set(name, account);
-        ordered.push(state.liquidity(name).isFifo);
+      const liquidity = state.liquidity(name);
+      const tier = tierOf(settlement, party);
+      if (net !== 0n) {
+        accounts.push(numberOf(name, false, liquidity.isFifo, () => availableIn(state, movement)));
+        nets.push(net);
+        tiers.push(tier);
+        kept.push(keptFrom(liquidity, tier));
       }
-      const tier = net < 0n ? tierOf(settlement, party) : 0;
-      accounts.push(account);
-      nets.push(net);
-      tiers.push(tier);
-      kept.push(keptFrom(state.liquidity(name), tier));
+      for (const claim of limitClaims(state, settlement.legs, movement)) {
+        accounts.push(numberOf(claim.name, true, liquidity.isFifo, () => claim.headroom));
+        nets.push(claim.net);
+        tiers.push(tier);
+        kept.push(0n);
+      }
     }
     starts.push(nets.length);
   }
-  return { funds, ordered, starts, accounts, nets, tiers, kept };
+  return { funds, ordered, limiting, starts, accounts, nets, tiers, kept };
 }
 
 /** What was bound in this block and is still open has its receipt now, `scheduled` or `queued`: it has one in a block. */

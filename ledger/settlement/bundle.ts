@@ -4,6 +4,7 @@ import { type AssetCode, assert, type Bic, type Hash, ZERO_HASH } from '../../pr
 import type { Account, Settlement } from '../entries.js';
 import { layout } from '../layout.js';
 import type { Posting } from '../posting.js';
+import { countInLimits } from '../queue/limits.js';
 import type { State } from '../state.js';
 import { allLegs, type Movement, outlineOf } from './outline.js';
 
@@ -12,7 +13,10 @@ export function settle(posting: Posting, settlement: Settlement): void {
   const { movements } = outlineOf(settlement);
   const [next] = settlement.linked;
   const leaf = next === undefined ? posting.end(settlement, 'settled') : posting.advance(settlement, next);
-  for (const movement of movements) post(posting.state, settlement, movement, leaf);
+  for (const movement of movements) {
+    post(posting.state, settlement, movement, leaf);
+    countInLimits(posting.state, settlement.legs, movement);
+  }
 }
 
 export const hasSuspended = (state: State, settlement: Settlement): boolean =>

@@ -55,10 +55,11 @@ const KINDS = `
 | \`consent\`, \`withdraw\` | binds a party to a settlement (or an authority to a \`govern\`) named by its digest; leaves it while a consent is missing | that party |
 | \`cancel\` | leaves a settlement, alone until its \`cancelUntil\`; then, until its \`cutoff\`, it ends when all parties have sent one | a party to it |
 | \`reprioritise\` | says anew how urgent a queued settlement is among what the party pays | a debited party |
-| \`liquidity\` | says of a party's account whether its queue is strictly in order, and what is kept there for what is more urgent | that party |
+| \`liquidity\` | says of a party's account whether its queue is strictly in order, what is kept there for what is more urgent, and how much more than it receives the party sends from it | that party |
+| \`offer\` | names settlements of the queue that can settle together and that no pass has found; judged like a pass, after it | the party of a validator, or a solver |
 | \`calendar\` | says on which days, and when on them, an asset settles by \`valueDate\` | the authority of the asset's jurisdiction |
 | \`asset\` | defines an asset, or changes its cap or name | its issuer, and its jurisdiction's authority |
-| \`participant\` | admits, suspends, reinstates a party | the jurisdiction's authority |
+| \`participant\` | admits, suspends, reinstates a party, says whether it is a solver | the jurisdiction's authority |
 | \`key\` | adds or revokes keys, sets how many must sign, registers the keys of its nodes | the party, or its authority |
 | \`govern\` | asks for another set of validators | an authority; a quorum of them signs too, or sends \`consent\` |
 | \`ready\` | says that a node of an approved next set holds the state and will vote | that node, with its network key |

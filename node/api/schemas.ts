@@ -156,6 +156,18 @@ export const SCHEMAS = {
         lacking: Type.Array(Type.Object({ party: BicText, asset: AssetText, amount: OutputAmountText }), {
           description: 'what accounts lack for it to settle by itself; with others it may settle all the same',
         }),
+        limited: Type.Array(
+          Type.Object({
+            party: BicText,
+            asset: AssetText,
+            to: Type.Union([BicText, Type.Null()]),
+            amount: OutputAmountText,
+          }),
+          {
+            description:
+              'net sender limits that it alone would go past, by so much; `to` is null where the limit is of all that is sent',
+          },
+        ),
         behind: Type.Array(Type.Object({ party: BicText, asset: AssetText }), {
           description:
             'accounts that it debits, in which something waits that goes before it: more urgent or, in strict order, earlier',
@@ -212,6 +224,7 @@ export const SCHEMAS = {
         jurisdiction: Type.String(),
         authority: Type.Boolean(),
         suspended: Type.Boolean(),
+        solver: Type.Boolean({ description: 'whether its offers are judged, though it runs no validator' }),
         threshold: IndexNumber,
         keys: Type.Array(Type.Object({ kid: Type.String(), jwk: JwkSchema })),
       }),

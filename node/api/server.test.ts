@@ -101,6 +101,7 @@ class MemoryNode implements NodeService {
       priority: 'high' as const,
       leaving: [],
       lacking: [{ party: PARTY, asset: 'HKD', amount: '0.50' }],
+      limited: [],
       behind: [],
     };
     return { height: 7, entries: [entry], next: after === undefined ? '1.50.50' : null };
@@ -143,6 +144,7 @@ class MemoryNode implements NodeService {
           jurisdiction: 'HK',
           authority: false,
           suspended: false,
+          solver: false,
           threshold: 1,
           keys,
         },

@@ -37,7 +37,8 @@ export function instructCommands(program: Command, run: Runner): void {
     .argument('<digest>', "the settlement's digest", readDigest)
     .addHelpText('after', '\nExample:\n  causeway cancel 6acc…d226 --key hsbc.pem')
     .action(run(settlementCommand('cancel')));
-  withSigning(program.command('party').description('parties of the ledger').command('admit'))
+  const party = program.command('party').description('parties of the ledger');
+  withSigning(party.command('admit'))
     .description("admit a party, as its jurisdiction's authority")
     .requiredOption('--party <bic>', 'who is admitted', readBic)
     .requiredOption('--name <name>', 'its name')
@@ -50,6 +51,12 @@ export function instructCommands(program: Command, run: Runner): void {
       '\nExample:\n  causeway party admit --key hk/keys/authority.pem --party HSBCHKHHXXX --name "HSBC Hong Kong" \\\n    --lei 5493001KJTIIGC8Y1R12 --jurisdiction HK --proof bank.proof.json',
     )
     .action(run(admit));
+  withSigning(party.command('solver'))
+    .description("let a party offer what of the queue can settle together, as its jurisdiction's authority")
+    .requiredOption('--party <bic>', 'whose offers are judged', readBic)
+    .option('--revoke', 'no longer')
+    .addHelpText('after', '\nExample:\n  causeway party solver --key hk/keys/authority.pem --party HSBCHKHHXXX')
+    .action(run(setSolver));
   withSigning(program.command('asset').description('assets of the ledger').command('define'))
     .description('define an asset, or change its name or cap, as its issuer')
     .requiredOption('--asset <code>', 'its code: ISO 4217 for central bank money', readAsset)
@@ -157,6 +164,13 @@ interface AdmitOptions extends SigningOptions {
   readonly proof: readonly string[];
   readonly threshold: number;
 }
+
+const setSolver = ({
+  party,
+  revoke,
+  ...options
+}: SigningOptions & { readonly party: string; readonly revoke?: true }): Promise<Outcome> =>
+  instruct(options, { kind: 'participant', action: 'solver', party, solver: revoke !== true });
 
 async function admit({ party, name, lei, jurisdiction, proof, threshold, ...options }: AdmitOptions): Promise<Outcome> {
   const keys = readAll<NewKey>(proof, 'causeway keys prove --json');

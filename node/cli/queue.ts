@@ -1,6 +1,6 @@
 /** The commands about the queue: what a party is bound to pay in and what it waits for, what it is asked to, how urgent it is, and what is kept. */
 import Table from 'cli-table3';
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { PRIORITIES, type Priority } from '../../protocol/payload.js';
 import { type Client, createClient } from '../api/client.js';
 import { type NodeOptions, readAmount, readAsset, readBic, readDigest, withNode } from './arguments.js';
@@ -38,16 +38,38 @@ export function queueCommands(program: Command, run: Runner): void {
     )
     .option('--urgent <amount>', 'kept for what is urgent', readAmount, ZERO)
     .option('--high <amount>', 'kept, besides, for what is at least high', readAmount, ZERO)
+    .option('--multilateral <amount>', 'the most to be sent through the queue, net, from here on', readAmount)
+    .option('--bilateral <bic:amount>', 'the most to be sent to one party, net; may be given again', readLimit, [])
     .addHelpText(
       'after',
       `
 It takes the place of what was said before.
 
 Example:
-  causeway liquidity --key hsbc.pem --asset HKD --urgent 500000.00 --order fifo`,
+  causeway liquidity --key hsbc.pem --asset HKD --urgent 500000.00 --bilateral ICBKCNBJXXX:2000000.00`,
     )
     .action(run(liquidity));
+  withSigning(program.command('offer'))
+    .description('offer what can settle together and no pass has found; of a validator or a solver')
+    .argument('<digests...>', 'digests of settlements in the queue')
+    .addHelpText('after', '\nExample:\n  causeway offer 6acc…d226 91f0…03ab --key hkma.pem')
+    .action(run(offer));
 }
+
+interface Limit {
+  readonly to: string;
+  readonly amount: string;
+}
+/** `BIC:AMOUNT`, ascending as the payload wants them. */
+function readLimit(text: string, before: readonly Limit[]): Limit[] {
+  const [to = '', amount = ''] = text.split(':');
+  const limit = { to: readBic(to), amount: readAmount(amount) };
+  if (before.some((other) => other.to === to)) throw new InvalidArgumentError(`${to} has a limit already.`);
+  return [...before, limit].sort((a, b) => (a.to < b.to ? -1 : 1));
+}
+
+const offer = (digests: readonly string[], options: SigningOptions): Promise<Outcome> =>
+  instruct(options, { kind: 'offer', settlements: digests.map(readDigest) });
 
 const ZERO = '0';
 
@@ -56,10 +78,20 @@ interface LiquidityOptions extends SigningOptions {
   readonly order: 'bypass' | 'fifo';
   readonly urgent: string;
   readonly high: string;
+  readonly multilateral?: string;
+  readonly bilateral: readonly Limit[];
 }
 
-const liquidity = ({ asset, order, urgent, high, ...options }: LiquidityOptions): Promise<Outcome> =>
-  instruct(options, { kind: 'liquidity', asset, order, reserved: { urgent, high } });
+function liquidity(options: LiquidityOptions): Promise<Outcome> {
+  const { asset, order, urgent, high, multilateral, bilateral, ...signing } = options;
+  const limits = {
+    ...(multilateral !== undefined && { multilateral }),
+    ...(bilateral.length > 0 && { bilateral: [...bilateral] }),
+  };
+  const hasLimits = Object.keys(limits).length > 0;
+  const reserved = { urgent, high };
+  return instruct(signing, { kind: 'liquidity', asset, order, reserved, ...(hasLimits && { limits }) });
+}
 
 interface PageOptions extends NodeOptions {
   readonly after?: string;
@@ -86,11 +118,14 @@ async function list(bic: string, { node, after }: PageOptions): Promise<Outcome>
   return done(answer.value, pageText(`${bic} at height ${height}`, table, next));
 }
 
-function waitsFor({ stage, notBefore, lacking, behind }: Entry): string {
+function waitsFor({ stage, notBefore, lacking, limited, behind }: Entry): string {
   if (stage === 'scheduled') return `its time: ${notBefore}`;
   const lacks = lacking.map(({ party, asset, amount }) => `${amount} ${asset} more of ${party}`);
+  const past = limited.map(
+    ({ party, asset, to, amount }) => `${amount} ${asset} under what ${party} lets itself send ${to ?? 'in all'}`,
+  );
   const waits = behind.map(({ party, asset }) => `what goes before it in ${asset} of ${party}`);
-  return [...lacks, ...waits].join('\n') || 'the next pass, or what is before it in strict order';
+  return [...lacks, ...past, ...waits].join('\n') || 'the next pass';
 }
 
 async function proposals(bic: string, { node, after }: PageOptions): Promise<Outcome> {

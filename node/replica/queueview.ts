@@ -1,6 +1,7 @@
 /** What a party has in the queue and is asked to consent to, as the last final state has it, a page at a time. */
 import type { BoundLeg, BoundSettlement, QueueTerms, Settlement } from '../../ledger/entries.js';
 import { tierOf } from '../../ledger/queue/book.js';
+import { limitClaims } from '../../ledger/queue/limits.js';
 import { keptFrom } from '../../ledger/queue/pass.js';
 import { availableIn } from '../../ledger/settlement/bundle.js';
 import { missingConsents } from '../../ledger/settlement/consent.js';
@@ -86,6 +87,14 @@ function queuedView(state: State, payer: Bic, settlement: BoundSettlement, posit
     const left = availableIn(state, movement) + net - kept;
     return left >= 0n ? [] : [{ party, asset, amount: format(state, asset, -left) }];
   });
+  const limited = outlineOf(settlement).movements.flatMap((movement) =>
+    limitClaims(state, settlement.legs, movement)
+      .filter(({ net, headroom }) => net < 0n && headroom + net < 0n)
+      .map(({ to, net, headroom }) => {
+        const { party, asset } = movement;
+        return { party, asset, to, amount: format(state, asset, -(headroom + net)) };
+      }),
+  );
   const behind = paid.filter((movement) =>
     state.queue.isBehind(settlement, movement, state.liquidity(movement.name).isFifo),
   );
@@ -97,6 +106,7 @@ function queuedView(state: State, payer: Bic, settlement: BoundSettlement, posit
     ...termsView(settlement.terms),
     leaving: settlement.bound.leaving,
     lacking,
+    limited,
     behind: behind.map(({ party, asset }) => ({ party, asset })),
   };
 }

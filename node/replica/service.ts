@@ -308,12 +308,12 @@ export class Service implements NodeService {
     const { state } = this.#replica.chain.final;
     const participants = state
       .participants()
-      .map(({ party, name, lei, jurisdiction, authority, suspended, threshold, kids }) => {
+      .map(({ party, name, lei, jurisdiction, authority, suspended, solver, threshold, kids }) => {
         const keys = kids.flatMap((kid) => {
           const key = state.publicKey(kid);
           return key === undefined ? [] : [{ kid, jwk: jwkOf(key) }];
         });
-        return { party, name, lei, jurisdiction, authority, suspended, threshold, keys };
+        return { party, name, lei, jurisdiction, authority, suspended, solver, threshold, keys };
       });
     return { height: this.#height, participants };
   }

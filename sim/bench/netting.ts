@@ -80,7 +80,16 @@ function scarceQueue({ settlements, fundsMax }: (typeof QUEUES)[number], random:
     touch(from * CURRENCIES + y, back, tier);
     starts.push(nets.length);
   }
-  return { funds, ordered: funds.map(() => false), starts, accounts, nets, tiers, kept: nets.map(() => 0n) };
+  return {
+    funds,
+    ordered: funds.map(() => false),
+    limiting: funds.map(() => false),
+    starts,
+    accounts,
+    nets,
+    tiers,
+    kept: nets.map(() => 0n),
+  };
 }
 
 function measurePass(size: (typeof QUEUES)[number]): PassFigures {
@@ -143,6 +152,7 @@ function ledgerOf(accounts: number): State {
       party,
       authority: false,
       suspended: false,
+      solver: false,
       threshold: 1,
       kids: [kid],
     });

@@ -81,7 +81,7 @@ export const LEDGER_MUTANTS: readonly Mutant[] = [
   {
     name: 'half_a_settlement_posted',
     breaks: 'all legs of a settlement are posted or none',
-    edits: [inBundle('for (const movement of movements) post(', 'for (const movement of movements.slice(0, 2)) post(')],
+    edits: [inBundle('for (const movement of movements) {', 'for (const movement of movements.slice(0, 2)) {')],
   },
   {
     name: 'funds_unchecked',

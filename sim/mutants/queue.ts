@@ -6,6 +6,8 @@ const inPass = (find: string, replace: string): Edit => ({ file: 'ledger/queue/p
 const inBook = (find: string, replace: string): Edit => ({ file: 'ledger/queue/book.ts', find, replace });
 const inPosting = (find: string, replace: string): Edit => ({ file: 'ledger/posting.ts', find, replace });
 const inHours = (find: string, replace: string): Edit => ({ file: 'ledger/settlement/hours.ts', find, replace });
+const inLimits = (find: string, replace: string): Edit => ({ file: 'ledger/queue/limits.ts', find, replace });
+const inOffer = (find: string, replace: string): Edit => ({ file: 'ledger/queue/offer.ts', find, replace });
 const inCancel = (find: string, replace: string): Edit => ({ file: 'ledger/instructions/cancel.ts', find, replace });
 
 export const QUEUE_MUTANTS: readonly Mutant[] = [
@@ -32,7 +34,7 @@ export const QUEUE_MUTANTS: readonly Mutant[] = [
   {
     name: 'passed_when_bound',
     breaks: 'a new settlement does not pass what is more urgent and waits',
-    edits: [inBook('return head !== null && head <', "return head === '' && head <")],
+    edits: [inBook('heads.filter((head) => head < own)', 'heads.filter((head) => head < own.slice(0, -99))')],
   },
   {
     name: 'priority_of_one_for_all',
@@ -116,6 +118,36 @@ export const QUEUE_MUTANTS: readonly Mutant[] = [
         replace: 'requiredParties(settlement.legs)',
       },
     ],
+  },
+  {
+    name: 'limit_overlooked',
+    breaks: 'what is queued goes no further than a net sender limit',
+    edits: [inPass('net < 0n && headroom + net < 0n', 'net < 0n && headroom + net < net')],
+  },
+  {
+    name: 'limit_not_counted',
+    breaks: 'what is sent counts in the limits of who sends it',
+    edits: [inLimits('limit.sent - claim.net', 'limit.sent')],
+  },
+  {
+    name: 'limit_not_given_back',
+    breaks: 'what comes back of a limit makes a pass due',
+    edits: [inLimits('if (claims.some(({ net }) => net > 0n)) state.queue.stir();', '')],
+  },
+  {
+    name: 'offer_of_anyone',
+    breaks: 'only a validator or a solver makes offers',
+    edits: [inOffer("if (!isValidator && party?.solver !== true) return 'forbidden';", '')],
+  },
+  {
+    name: 'offer_not_funded',
+    breaks: 'what an offer settles leaves every account what it must',
+    edits: [inOffer('!isUsed || sum >= kept', '!isUsed || sum >= -1_000_000n')],
+  },
+  {
+    name: 'offer_passes',
+    breaks: 'no offer settles anything before what is more urgent to who pays',
+    edits: [inOffer(' && passesNothing(state, remaining)', '')],
   },
   {
     name: 'hours_of_one_asset',

@@ -14,6 +14,8 @@ export interface NaiveParty {
   readonly jurisdiction: string;
   readonly authority: boolean;
   suspended: boolean;
+  /** Whether its offers are judged. */
+  solver: boolean;
   threshold: number;
 }
 
@@ -150,6 +152,8 @@ export interface Books {
   readonly open: Map<string, OpenSettlement>;
   /** What parties said of their accounts, by account. */
   readonly liquidity: Map<string, NaiveLiquidity>;
+  /** Net sender limits by `BIC/asset/`, with the counterparty behind it where there is one. */
+  readonly limits: Map<string, { readonly most: bigint; readonly sent: bigint }>;
   /** Business days by asset. */
   readonly calendars: Map<string, readonly NaiveDay[]>;
   readonly queue: { next: number; passedAt: number; stirred: boolean };
@@ -200,7 +204,7 @@ export function booksOf(genesis: Genesis): Books {
   const parties = new Map<string, NaiveParty>();
   const keys = new Map<Thumbprint, NaiveKey>();
   for (const { party, jurisdiction, threshold, keys: jwks } of genesis.authorities) {
-    parties.set(party, { party, jurisdiction, authority: true, suspended: false, threshold });
+    parties.set(party, { party, jurisdiction, authority: true, suspended: false, solver: false, threshold });
     for (const jwk of jwks) {
       const read = publicKeyOf(jwk);
       assert(read.ok, 'a genesis that was read has good keys');
@@ -221,6 +225,7 @@ export function booksOf(genesis: Genesis): Books {
     balances: new Map(),
     open: new Map(),
     liquidity: new Map(),
+    limits: new Map(),
     calendars: new Map(),
     queue: { next: 0, passedAt: 0, stirred: false },
     waiting: [],

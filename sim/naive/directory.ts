@@ -31,7 +31,7 @@ export function change(books: Books, turn: Turn, item: Item): void {
 function made(books: Books, turn: Turn, item: Item): string | null {
   const { payload } = item.instruction;
   if (payload.kind === 'participant')
-    return payload.action === 'admit' ? admit(books, turn, item, payload) : suspend(books, payload);
+    return payload.action === 'admit' ? admit(books, turn, item, payload) : setStanding(books, payload);
   if (payload.kind === 'key') return changeKeys(books, turn, item, payload);
   if (payload.kind === 'asset') return changeAsset(books, payload);
   throw new Error(`${payload.kind} is not of the directory`);
@@ -47,19 +47,24 @@ function admit(
   if (books.parties.has(party)) return 'party_exists';
   const refusal = newKeysRefusal(books, item);
   if (refusal !== null) return refusal;
-  books.parties.set(party, { party, jurisdiction, authority: false, suspended: false, threshold });
+  books.parties.set(party, { party, jurisdiction, authority: false, suspended: false, solver: false, threshold });
   register(books, turn, item, party, 'instruction');
   return null;
 }
 
-function suspend(
+function setStanding(
   books: Books,
-  { initiator, party, action }: Extract<PayloadOf<'participant'>, { action: 'suspend' | 'reinstate' }>,
+  payload: Extract<PayloadOf<'participant'>, { action: 'suspend' | 'reinstate' | 'solver' }>,
 ): string | null {
-  const known = books.parties.get(party);
+  const known = books.parties.get(payload.party);
   if (known === undefined) return 'unknown_party';
-  if (known.authority || authorityOf(books, known.jurisdiction) !== initiator) return 'forbidden';
-  known.suspended = action === 'suspend';
+  if (authorityOf(books, known.jurisdiction) !== payload.initiator) return 'forbidden';
+  if (payload.action === 'solver') {
+    known.solver = payload.solver;
+    return null;
+  }
+  if (known.authority) return 'forbidden';
+  known.suspended = payload.action === 'suspend';
   return null;
 }
 

@@ -3,8 +3,9 @@ import type { PayloadOf } from '../../protocol/payload.js';
 import { parseAmount } from '../../protocol/values.js';
 import { closeWaiting } from './answers.js';
 import { allLegsOf, askedOf, type Books, type Item, isSuspended, type OpenSettlement, type Turn } from './books.js';
+import { setLimits } from './limits.js';
 import { conclude, hasEnded, remember, stir } from './memory.js';
-import { endOf, isDebited } from './queue.js';
+import { endOf } from './queue.js';
 
 /** A party leaves, alone or with the others. */
 export function cancel(books: Books, turn: Turn, item: Item, payload: PayloadOf<'cancel'>): void {
@@ -37,20 +38,31 @@ function cancelled(turn: Turn, party: string, settlement: OpenSettlement): strin
 /** A party says how one of its accounts is paid from. */
 export function manage(books: Books, turn: Turn, item: Item, payload: PayloadOf<'liquidity'>): void {
   const asked = askedOf(item);
-  const { initiator, asset, order, reserved } = payload;
+  const { initiator, asset, order, reserved, limits } = payload;
   remember(books, turn, asked, [item.instruction.expiresMs]);
   const definition = books.assets.get(asset);
-  const texts = [reserved.urgent, reserved.high];
+  const counterparties = limits?.bilateral ?? [];
+  const texts = [
+    reserved.urgent,
+    reserved.high,
+    ...(limits?.multilateral === undefined ? [] : [limits.multilateral]),
+    ...counterparties.map(({ amount }) => amount),
+  ];
   const refuse = (code: string): void => void conclude(books, turn, asked, code);
   if (definition === undefined) return refuse('unknown_asset');
+  if (counterparties.some(({ to }) => !books.parties.has(to))) return refuse('unknown_party');
   if (isSuspended(books, initiator)) return refuse('party_suspended');
   const { decimals } = definition;
   if (texts.some((text) => (text.split('.')[1] ?? '').length > decimals)) return refuse('amount_precision');
-  const [urgent, high] = texts.map((text) => parseAmount(text, decimals)) as [bigint | null, bigint | null];
-  if (urgent === null || high === null) return refuse('amount_too_large');
+  const amountOf = (text: string): bigint => parseAmount(text, decimals) ?? -1n;
+  if (texts.some((text) => amountOf(text) < 0n)) return refuse('amount_too_large');
   conclude(books, turn, asked, 'applied');
-  books.liquidity.set(`${initiator}/${asset}`, { isFifo: order === 'fifo', urgent, high });
-  if (isDebited(books, initiator, asset)) stir(books);
+  const account = `${initiator}/${asset}`;
+  const [urgent, high] = [amountOf(reserved.urgent), amountOf(reserved.high)];
+  books.liquidity.set(account, { isFifo: order === 'fifo', urgent, high });
+  const toAll = limits?.multilateral === undefined ? [] : [{ to: '', most: amountOf(limits.multilateral) }];
+  setLimits(books, account, [...toAll, ...counterparties.map(({ to, amount }) => ({ to, most: amountOf(amount) }))]);
+  stir(books);
 }
 
 /** Who pays says how urgent it is. */

@@ -23,6 +23,7 @@ import { addVoices, approve, ask, executeChange, sayReady, takeOver } from './ch
 import { change, publish } from './directory.js';
 import { cancel, manage, reprioritise } from './leaving.js';
 import { conclude, HOUR_MS, noTrace, passedHours } from './memory.js';
+import { type Judged, offer } from './offers.js';
 import { endOf, pass, release } from './queue.js';
 import { begin, leaveOpen, sign } from './settlements.js';
 
@@ -206,6 +207,11 @@ function runPhases(books: Books, turn: Turn, items: readonly Item[]): void {
     else change(books, turn, item);
   }
   pass(books, turn);
+  const judged: Judged = [];
+  for (const item of items) {
+    const { payload } = item.instruction;
+    if (payload.kind === 'offer' && noTrace(books, turn, item) === null) offer(books, turn, item, payload, judged);
+  }
   for (const { settlement, place } of turn.bound) {
     // A part of it may have settled since, and another wait.
     if (!books.open.has(settlement.digest) || settlement.bound?.place !== place) continue;

@@ -7,6 +7,7 @@ import { choose, type NaiveItem } from './netting.js';
 interface Account {
   readonly funds: number;
   readonly isOrdered: boolean;
+  readonly isLimit: boolean;
   readonly urgent: number;
   readonly high: number;
 }
@@ -20,6 +21,7 @@ const ACCOUNTS = 5;
 const account = fc.record({
   funds: fc.nat({ max: 6 }),
   isOrdered: fc.boolean(),
+  isLimit: fc.constantFrom(false, false, false, true),
   urgent: fc.constantFrom(0, 0, 0, 2),
   high: fc.constantFrom(0, 0, 3),
 });
@@ -35,7 +37,8 @@ const cases = (more: fc.Arbitrary<Account>, itemsMax: number): fc.Arbitrary<Case
     items: fc.array(item, { maxLength: itemsMax }),
   });
 
-const keptIn = ({ urgent, high }: Account, tier: number): number => [0, urgent, urgent + high][tier] as number;
+const keptIn = ({ urgent, high, isLimit }: Account, tier: number): number =>
+  isLimit ? 0 : ([0, urgent, urgent + high][tier] as number);
 
 /** The numbers that netting takes: accounts by first touch. */
 function queueOf({ accounts, items }: Case): Queue {
@@ -46,6 +49,7 @@ function queueOf({ accounts, items }: Case): Queue {
   return {
     funds: touched.map((at) => BigInt((accounts[at] as Account).funds)),
     ordered: touched.map((at) => (accounts[at] as Account).isOrdered),
+    limiting: touched.map((at) => (accounts[at] as Account).isLimit),
     starts,
     accounts: flat.map(([at]) => touched.indexOf(at)),
     nets: flat.map(([, net]) => BigInt(net)),
@@ -64,7 +68,8 @@ function plain({ accounts, items }: Case): number[] {
     }),
   );
   const funds = new Map(accounts.map(({ funds }, at) => [`${at}`, BigInt(funds)]));
-  return choose(named, funds, new Set(accounts.flatMap(({ isOrdered }, at) => (isOrdered ? [`${at}`] : []))));
+  const namesOf = (is: 'isOrdered' | 'isLimit') => new Set(accounts.flatMap((of, at) => (of[is] ? [`${at}`] : [])));
+  return choose(named, funds, { ordered: namesOf('isOrdered'), limits: namesOf('isLimit') });
 }
 
 /** Whether a set may settle at once: every account that it debits ends with what it is to keep. */
@@ -84,7 +89,7 @@ function isClosed({ accounts, items }: Case, chosen: readonly number[]): boolean
       chosen.every((j) =>
         (items[j] as Case['items'][number]).every(([at, net, tier]) => {
           const other = waits.find(([account, debit]) => account === at && debit < 0);
-          if (net > 0 || other === undefined) return true;
+          if (net > 0 || other === undefined || accounts[at]?.isLimit) return true;
           return other[2] > tier || (other[2] === tier && !((accounts[at] as Account).isOrdered && i < j));
         }),
       ),
@@ -117,7 +122,7 @@ t.test('what a pass settles is what the sentences say, holds, and passes nothing
 t.test(
   'in strict order: together is the one largest set that holds and is closed, in whatever order it is worked out',
   (t) => {
-    const strict = account.map((made) => ({ ...made, isOrdered: true }));
+    const strict = account.map((made) => ({ ...made, isOrdered: true, isLimit: false }));
     let larger = 0;
     fc.assert(
       fc.property(cases(strict, 8), (made) => {
@@ -144,7 +149,13 @@ t.test(
 );
 
 t.test('a ring settles whole; with one link too heavy the rest goes on', (t) => {
-  const accounts = Array.from({ length: 4 }, () => ({ funds: 0, isOrdered: false, urgent: 0, high: 0 }));
+  const accounts = Array.from({ length: 4 }, () => ({
+    funds: 0,
+    isOrdered: false,
+    isLimit: false,
+    urgent: 0,
+    high: 0,
+  }));
   const ring = (amounts: readonly number[]): Case => ({
     accounts,
     items: amounts.map((amount, at) => [

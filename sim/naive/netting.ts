@@ -14,24 +14,25 @@ export interface NaiveItem {
 }
 
 /**
- * The items that settle, in the order in which they do. `funds` is what each account has above its floor, `ordered` are the
- * accounts in which nothing passes what is as urgent.
+ * The items that settle, in the order in which they do. `funds` is what each account has above its floor, and each limit
+ * still lets through.
  */
-export function choose(
-  items: readonly NaiveItem[],
-  funds: ReadonlyMap<string, bigint>,
-  ordered: ReadonlySet<string>,
-): number[] {
-  const queue = { items, ordered };
+export function choose(items: readonly NaiveItem[], funds: ReadonlyMap<string, bigint>, rules: Rules): number[] {
+  const queue = { items, ...rules };
   const together = chooseTogether(queue, funds);
   const after = new Map(funds);
   for (const at of together) add(after, items[at] as NaiveItem);
   return [...together, ...chooseAlone(queue, after, together)];
 }
 
-interface NaiveQueue {
-  readonly items: readonly NaiveItem[];
+export interface Rules {
+  /** Accounts, and their limits, in which nothing passes what is as urgent. */
   readonly ordered: ReadonlySet<string>;
+  /** They only hold back: nothing goes before anything in them. */
+  readonly limits: ReadonlySet<string>;
+}
+interface NaiveQueue extends Rules {
+  readonly items: readonly NaiveItem[];
 }
 
 const add = (funds: Map<string, bigint>, { sums }: NaiveItem): void => {
@@ -43,10 +44,10 @@ const debitOf = ({ sums }: NaiveItem, account: string): NaiveItem['sums'][number
   sums.find((sum) => sum.account === account && sum.net < 0n);
 
 /** Whether one goes before another in some account that both pay from. */
-function goesBefore({ items, ordered }: NaiveQueue, first: number, then: number): boolean {
+export function goesBefore({ items, ordered, limits }: NaiveQueue, first: number, then: number): boolean {
   return (items[then] as NaiveItem).sums.some(({ account, net, tier }) => {
     const other = debitOf(items[first] as NaiveItem, account);
-    if (net > 0n || other === undefined) return false;
+    if (net > 0n || other === undefined || limits.has(account)) return false;
     return other.tier < tier || (other.tier === tier && first < then && ordered.has(account));
   });
 }

@@ -16,8 +16,9 @@ import {
   type OpenSettlement,
   type Turn,
 } from './books.js';
+import { countLegs, limitSumsOf } from './limits.js';
 import { conclude, stir } from './memory.js';
-import { choose, type NaiveItem } from './netting.js';
+import { choose, type NaiveItem, type Rules } from './netting.js';
 
 /** What a settlement does to one account in sum. */
 export interface NaiveSum {
@@ -56,6 +57,7 @@ const nameOf = ({ party, asset }: NaiveSum): string => `${party}/${asset}`;
 /** Settles, all legs in one. */
 export function post(books: Books, turn: Turn, settlement: OpenSettlement): void {
   const sums = sumsOf(settlement);
+  const { legs } = settlement;
   const [next, ...rest] = settlement.linked;
   if (next === undefined) conclude(books, turn, settlement, 'settled');
   else {
@@ -66,6 +68,7 @@ export function post(books: Books, turn: Turn, settlement: OpenSettlement): void
     books.balances.set(`${party}/${asset}`, balanceOf(books, party, asset) + net);
     if (net > 0n && isDebited(books, party, asset)) stir(books);
   }
+  if (countLegs(books, { legs })) stir(books);
 }
 
 /** The next part waits for its time in the place of one that has settled; all together may still leave. */
@@ -94,7 +97,8 @@ function goOn(
   if (wasQueued) stir(books);
 }
 
-const inQueue = ({ open }: Books): OpenSettlement[] =>
+/** By place. */
+export const inQueue = ({ open }: Books): OpenSettlement[] =>
   [...open.values()]
     .filter(({ bound }) => bound?.isQueued === true)
     .sort((a, b) => (a.bound?.place ?? 0) - (b.bound?.place ?? 0));
@@ -130,6 +134,7 @@ function keptIn({ liquidity }: Books, sum: NaiveSum, tier: number): bigint {
 
 /** Whether it holds by itself, takes nothing that is kept, and goes before nothing that it must not. */
 function holdsAlone(books: Books, settlement: OpenSettlement): boolean {
+  if (limitSumsOf(books, settlement).some(({ net, left }) => net < 0n && left + net < 0n)) return false;
   return sumsOf(settlement).every((own) => {
     const { party, asset, net } = own;
     if (net >= 0n) return true;
@@ -188,6 +193,44 @@ export function release(books: Books, turn: Turn): void {
   if (due.length > 0) stir(books);
 }
 
+/** Account by account as the legs touch them, each followed by its limits: what is sent in all, then by counterparty as in the legs. */
+function inOrder<S extends { readonly account: string }>({ legs }: OpenSettlement, sums: readonly S[]): S[] {
+  const touched = legs.flatMap(({ from, to, asset }) => [`${from}/${asset}`, `${to}/${asset}`]);
+  const others = legs.flatMap(({ from, to, asset }) => [`${from}/${asset}/${to}`, `${to}/${asset}/${from}`]);
+  const wanted = [...new Set(touched)].flatMap((account) => [
+    account,
+    `${account}/`,
+    ...new Set(others.filter((name) => name.startsWith(`${account}/`))),
+  ]);
+  return wanted.flatMap((name) => sums.filter(({ account }) => account === name));
+}
+
+/** Settlements as netting looks at them, with the funds of what they touch. */
+export function itemsOf(
+  books: Books,
+  settlements: readonly OpenSettlement[],
+): { items: NaiveItem[]; funds: Map<string, bigint>; rules: Rules } {
+  const items = settlements.map((settlement): NaiveItem => {
+    const sums = sumsOf(settlement).filter(({ net }) => net !== 0n);
+    const inAccounts = sums.map((sum) => {
+      const tier = tierOf(settlement, sum.party);
+      return { account: nameOf(sum), net: sum.net, tier, kept: keptIn(books, sum, tier) };
+    });
+    const inLimits = limitSumsOf(books, settlement).map(({ limit, party, net }) => {
+      return { account: limit, net, tier: tierOf(settlement, party), kept: 0n };
+    });
+    return { sums: inOrder(settlement, [...inAccounts, ...inLimits]) };
+  });
+  const funds = new Map(
+    settlements.flatMap((one) => sumsOf(one).map((sum) => [nameOf(sum), fundsOf(books, sum)] as const)),
+  );
+  for (const { limit, left } of settlements.flatMap((one) => limitSumsOf(books, one))) funds.set(limit, left);
+  const isStrict = (name: string): boolean =>
+    books.liquidity.get(name.split('/').slice(0, 2).join('/'))?.isFifo === true;
+  const rules = { ordered: new Set([...funds.keys()].filter(isStrict)), limits: new Set(books.limits.keys()) };
+  return { items, funds, rules };
+}
+
 /** The last of a block but for a change of validators: what can settle of the queue, settles. */
 export function pass(books: Books, turn: Turn): void {
   const { queue } = books;
@@ -196,20 +239,8 @@ export function pass(books: Books, turn: Turn): void {
   if (!queue.stirred || movements === 0 || turn.time < queue.passedAt + Math.ceil(movements / PASS_MOVEMENTS_PER_MS))
     return;
   const settlements = all.filter((settlement) => endOf(settlement) >= turn.time);
-  const items = settlements.map((settlement): NaiveItem => {
-    const sums = sumsOf(settlement).filter(({ net }) => net !== 0n);
-    return {
-      sums: sums.map((sum) => {
-        const tier = tierOf(settlement, sum.party);
-        return { account: nameOf(sum), net: sum.net, tier, kept: keptIn(books, sum, tier) };
-      }),
-    };
-  });
-  const funds = new Map(
-    settlements.flatMap((one) => sumsOf(one).map((sum) => [nameOf(sum), fundsOf(books, sum)] as const)),
-  );
-  const ordered = new Set([...books.liquidity].flatMap(([name, { isFifo }]) => (isFifo ? [name] : [])));
-  const chosen = choose(items, funds, ordered);
+  const { items, funds, rules } = itemsOf(books, settlements);
+  const chosen = choose(items, funds, rules);
   for (const at of chosen) post(books, turn, settlements[at] as OpenSettlement);
   queue.passedAt = turn.time;
   queue.stirred = chosen.length > 0 && inQueue(books).length > 0;

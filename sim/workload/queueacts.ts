@@ -140,7 +140,103 @@ const liquidity: Act = async (desk) => {
     high: desk.random.pick(['0', desk.amount(asset, 1, 3_000)]),
   };
   const order = desk.random.pick(['fifo', 'bypass']);
-  return [await desk.make({ kind: 'liquidity', initiator, asset, order, reserved }, [initiator])];
+  const limits = desk.random.chance(500) ? {} : { limits: netLimits(desk, initiator, asset) };
+  return [await desk.make({ kind: 'liquidity', initiator, asset, order, reserved, ...limits }, [initiator])];
+};
+
+/** Net sender limits: to some, to all, to nobody, at times to who is none. */
+function netLimits(desk: Desk, initiator: string, asset: string): object {
+  const others = desk.random.chance(950) ? desk.banks : [...desk.banks, 'NOBODYHKXXX'];
+  const bilateral = others
+    .filter((to) => to !== initiator && desk.random.chance(400))
+    .sort()
+    .map((to) => ({ to, amount: desk.random.pick(['0', desk.amount(asset, 1, 4_000)]) }));
+  return {
+    ...(desk.random.chance(500) && { multilateral: desk.random.pick(['0', desk.amount(asset, 1, 6_000)]) }),
+    ...(bilateral.length > 0 && { bilateral }),
+  };
+}
+
+/** A bank limits what it sends another, pays past it, and is paid back. */
+const limitAndPay: Act = async (desk) => {
+  const { from, to, asset } = payment(desk);
+  const reserved = { urgent: '0', high: '0' };
+  const amount = desk.amount(asset, 500, 1_000);
+  const limits = desk.random.chance(500) ? { bilateral: [{ to, amount }] } : { multilateral: amount };
+  const order = desk.random.pick(['fifo', 'bypass']);
+  const set = await desk.make({ kind: 'liquidity', initiator: from, asset, order, reserved, limits }, [from]);
+  const more = { settleBy: desk.inMs(20_000) };
+  const pay = (payer: string, payee: string, least: number, most: number): Promise<JwsJson> =>
+    queue(desk, [{ from: payer, to: payee, asset, amount: desk.amount(asset, least, most) }], [payer], more);
+  const first = desk.random.chance(500) ? pay(from, to, 300, 900) : gross(desk, { from, to, asset, amount });
+  return [set, await first, await pay(from, to, 300, 900), await pay(to, from, 200, 900), await pay(from, to, 1, 200)];
+};
+
+const gross = (desk: Desk, leg: LegFields): Promise<JwsJson> =>
+  desk.make({ kind: 'settle', mode: 'gross', initiator: leg.from, legs: [leg] }, [leg.from]);
+
+/** Who may make an offer, mostly: an authority runs a validator, and a bank may be a solver. */
+const offerer = (desk: Desk): string =>
+  desk.random.chance(800) ? desk.random.pick(desk.jurisdictions).authority : desk.random.pick(desk.banks);
+
+/** Something of the queue is offered, whether or not it can settle. */
+const offerSome: Act = async (desk) => {
+  const named: JwsJson[] = [];
+  for (let left = desk.random.between(1, 4); left > 0; left--) {
+    const jws = desk.random.chance(900) ? desk.inQueue() : desk.before();
+    if (jws !== null) named.push(jws);
+  }
+  return named.length === 0 ? payLater(desk) : [await offer(desk, named)];
+};
+
+const offer = (desk: Desk, named: readonly JwsJson[]): Promise<JwsJson> => {
+  const initiator = offerer(desk);
+  const settlements = [...new Set(named.map((jws) => readJws(jws).digest))];
+  return desk.make({ kind: 'offer', initiator, settlements }, [initiator]);
+};
+
+/**
+ * What a pass does not find: two exchanges hold together, and the first of them goes as the last that covers what an
+ * account lacks, for the sake of one that then cannot settle either. An offer has them.
+ */
+const missed: Act = async (desk) => {
+  const parties: string[] = [];
+  for (let left = 4; left > 0; left--)
+    parties.push(desk.random.pick(desk.banks.filter((bank) => !parties.includes(bank))));
+  const [payer, first, second, third] = parties as [string, string, string, string];
+  const [x, y] = desk.two(desk.currencies);
+  const limit = (initiator: string, asset: string, multilateral: string): Promise<JwsJson> => {
+    const fields = { order: 'bypass', reserved: { urgent: '0', high: '0' }, limits: { multilateral } };
+    return desk.make({ kind: 'liquidity', initiator, asset, ...fields }, [initiator]);
+  };
+  const more = { settleBy: desk.inMs(30_000) };
+  const [most, other] = [desk.amount(x, 1_100, 2_000), desk.amount(y, 100, 400)];
+  const swapped = (a: string, b: string, there: string, back: string): Promise<JwsJson> => {
+    const legs = [
+      { from: a, to: b, asset: x, amount: there },
+      { from: b, to: a, asset: y, amount: back },
+    ];
+    return queue(desk, legs, [a, b], more);
+  };
+  const [blocked, one] = [await swapped(payer, first, most, other), await swapped(payer, second, most, other)];
+  const two = await swapped(second, third, most, other);
+  const limits = [
+    await limit(payer, x, desk.amount(x, 2_001, 2_100)),
+    await limit(first, y, '0'),
+    await limit(second, x, '0'),
+    await limit(second, y, '0'),
+  ];
+  return [...limits, blocked, one, two, await offer(desk, [one, two])];
+};
+
+/** An authority says who is a solver, at times of another's bank. */
+const solver: Act = async (desk) => {
+  const party = desk.random.pick(desk.banks);
+  const initiator = desk.random.chance(900)
+    ? desk.authorityOver(party)
+    : desk.random.pick(desk.jurisdictions).authority;
+  const fields = { kind: 'participant', action: 'solver', party, solver: desk.random.chance(700) };
+  return [await desk.make({ ...fields, initiator }, [initiator])];
 };
 
 /** A bank keeps something, or asks for strict order, and pays: what is large first, then what would pass it. */
@@ -226,6 +322,10 @@ export const QUEUE_ACTS: readonly Share[] = [
   [reprioritise, 1, 1, 4],
   [liquidity, 1, 1, 4],
   [keepAndPay, 1, 1, 3],
+  [limitAndPay, 1, 1, 2],
+  [offerSome, 1, 1, 4],
+  [missed, 2, 2, 3],
+  [solver, 1, 1, 2],
   [moveAndPay, 1, 1, 2],
   [calendar, 1, 1, 3],
   [byValueDate, 2, 2, 4],
