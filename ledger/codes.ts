@@ -29,6 +29,7 @@ export const RESULT_CODES = [
   'asset_fixed_member',
   'amount_precision',
   'amount_too_large',
+  'lots_uneven',
   'value_date_closed',
   'cap_below_circulating',
   'possession_unproven',
@@ -163,6 +164,7 @@ export const CODE_BYTES = {
   used: 60,
   not_used: 61,
   too_many_offers: 62,
+  lots_uneven: 63,
 } as const satisfies Record<ResultCode, number>;
 
 const CODE_OF_BYTE = new Map<number, ResultCode>(RESULT_CODES.map((code) => [CODE_BYTES[code], code]));

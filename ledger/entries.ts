@@ -128,6 +128,8 @@ export interface Part {
 export interface Settlement extends Named {
   /** Of the part that is next to settle. */
   readonly legs: readonly BoundLeg[];
+  /** The equal lots that the legs come in, of which some may settle before others; 1 of what settles whole. */
+  readonly lots: number;
   /** The parts that follow it, in their order. */
   readonly linked: readonly Part[];
   /** How many have settled before it. */
@@ -363,6 +365,7 @@ const CODECS: { readonly [T in TableName]: EntryCodec<Entries[T]> } = {
     write: (w, s) => {
       writeNamed(w, s);
       w.list(s.legs, writeLeg)
+        .u8(s.lots)
         .list(s.linked, writePart)
         .u8(s.partsSettled)
         .u64(s.consentUntil)
@@ -376,6 +379,7 @@ const CODECS: { readonly [T in TableName]: EntryCodec<Entries[T]> } = {
       const proposed = {
         ...readNamed(r),
         legs: r.list(LEGS_MAX, readLeg),
+        lots: r.u8(),
         linked: r.list(LINKED_MAX, readPart),
         partsSettled: r.u8(),
         consentUntil: r.u64() as TimestampMs,

@@ -12,7 +12,7 @@ import {
   type TimestampMs,
 } from '../protocol/types.js';
 import { isOpen, type ResultCode } from './codes.js';
-import type { BoundSettlement, Change, Part, Settlement } from './entries.js';
+import type { BoundLeg, BoundSettlement, Change, Part, Settlement } from './entries.js';
 import { MEMORY_MS } from './memory.js';
 import { leafOf, type Named, type Receipt } from './receipt.js';
 import type { State } from './state.js';
@@ -159,6 +159,15 @@ export class Posting {
     const bound = { place, priorities: settlement.bound?.priorities ?? [], leaving: [] };
     const [linked, partsSettled] = [settlement.linked.slice(1), settlement.partsSettled + 1];
     this.state.open({ ...settlement, legs, linked, partsSettled, terms: { ...terms, ...dates }, bound });
+    this.advanced.add(settlement.digest);
+    return this.record(settlement, 'part_settled', this.horizon(this.at.time));
+  }
+
+  /** Lets a settlement wait on in its place with one lot less; answers the leaf of the receipt that says that it has settled. */
+  reduce(settlement: BoundSettlement, legs: readonly BoundLeg[]): Hash {
+    this.state.closeSettlement(settlement);
+    const [lots, partsSettled] = [settlement.lots - 1, settlement.partsSettled + 1];
+    this.state.open({ ...settlement, legs, lots, partsSettled });
     this.advanced.add(settlement.digest);
     return this.record(settlement, 'part_settled', this.horizon(this.at.time));
   }

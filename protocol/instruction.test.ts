@@ -301,6 +301,15 @@ t.test('space between tokens and the order of members around the payload are fre
 
 type Row = readonly [code: InstructionCode, pointer: string, name: string, body: unknown];
 /** The queued settlement with other members, and without those that are undefined. */
+const liquidity = (limits: Json) =>
+  general({
+    ...common,
+    kind: 'liquidity',
+    asset: 'HKD',
+    order: 'bypass',
+    reserved: { urgent: '0', high: '0' },
+    limits,
+  });
 const queued = (changes: Readonly<Record<string, Json | undefined>>) =>
   general(
     Object.fromEntries(
@@ -493,6 +502,35 @@ const rows: readonly Row[] = [
   ['malformed_payload', '/priority', 'a priority where nothing waits', general({ ...settle, priority: 'high' })],
   ['malformed_time', '/notBefore', 'notBefore of no day', queued({ notBefore: '2025-11-31T03:00:00Z' })],
   ...DATES.map(([pointer, name, dates]) => ['dates_out_of_order', pointer, name, queued(dates)] as const),
+  ['malformed_payload', '/lots', 'parts, and lots too', queued({ lots: 2, linked: [part({})] })],
+  ['malformed_payload', '/lots', 'one lot', queued({ lots: 1 })],
+  ['malformed_payload', '/lots', 'too many lots', queued({ lots: 101 })],
+  ['malformed_amount', '/limits/multilateral', 'a limit below zero', liquidity({ multilateral: '-1' })],
+  [
+    'malformed_party',
+    '/limits/bilateral/1/to',
+    'limits that do not ascend',
+    liquidity({ bilateral: ['ICBKCNBJXXX', 'BKKBTHBKXXX'].map((to) => ({ to, amount: '1' })) }),
+  ],
+  [
+    'malformed_party',
+    '/limits/bilateral/1/to',
+    'two limits to one party',
+    liquidity({ bilateral: ['ICBKCNBJXXX', 'ICBKCNBJXXX'].map((to) => ({ to, amount: '1' })) }),
+  ],
+  [
+    'malformed_party',
+    '/limits/bilateral/0/to',
+    'a limit to oneself',
+    liquidity({ bilateral: [{ to: common.initiator, amount: '1' }] }),
+  ],
+  ['malformed_payload', '/settlements', 'an offer of nothing', general({ ...common, kind: 'offer', settlements: [] })],
+  [
+    'malformed_payload',
+    '/settlements/1',
+    'an offer of one thing twice',
+    general({ ...common, kind: 'offer', settlements: ['ab'.repeat(32), 'ab'.repeat(32)] }),
+  ],
   [
     'dates_out_of_order',
     '/linked/0/notBefore',

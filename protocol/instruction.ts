@@ -358,11 +358,12 @@ function checkKind(payload: Payload, validity: Validity): Checked {
       return checkMembers(payload);
     case 'liquidity':
       return checkLimits(payload) ?? GOOD;
+    case 'offer':
+      return checkOffer(payload) ?? GOOD;
     case 'consent':
     case 'withdraw':
     case 'cancel':
     case 'reprioritise':
-    case 'offer':
     case 'ready':
       return GOOD;
     default:
@@ -382,10 +383,21 @@ function checkLimits({ initiator, limits }: PayloadOf<'liquidity'>): Refusal | n
   return null;
 }
 
+function checkOffer({ settlements }: PayloadOf<'offer'>): Refusal | null {
+  const twice = settlements.findIndex((digest, at) => settlements.indexOf(digest) !== at);
+  return twice < 0 ? null : refuse('malformed_payload', `/settlements/${twice}`, 'must not be named twice');
+}
+
 function checkSettle(payload: PayloadOf<'settle'>, validity: Validity): Refusal | null {
   const read = readDates(payload, validity);
   if (!read.ok) return read;
   const linked = payload.mode === 'queue' ? (payload.linked ?? []) : [];
+  if (linked.length > 0 && payload.mode === 'queue' && payload.lots !== undefined)
+    return refuse(
+      'malformed_payload',
+      '/lots',
+      'must not stand beside linked: what has parts settles each of them whole',
+    );
   const count = linked.reduce((sum, { legs }) => sum + legs.length, payload.legs.length);
   if (count > LEGS_MAX)
     return refuse('malformed_payload', '/linked', `must leave at most ${LEGS_MAX} legs in all, not ${count}`);

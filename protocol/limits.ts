@@ -66,6 +66,8 @@ export const QUEUE_MOVEMENTS_PER_PAYER_MAX = 10_000;
 export const QUEUE_MOVEMENTS_ASSURED = 1_000;
 /** Movements for each millisecond of block time between two passes: a pass is to take about a tenth of a core at most. */
 export const PASS_MOVEMENTS_PER_MS = 70;
+/** Equal lots in which a settlement may settle part by part. */
+export const LOTS_MAX = 100;
 /** Settlements that one offer names. */
 export const OFFER_SETTLEMENTS_MAX = 200;
 /** Offers of one party that a block judges, and movements of what all of them name: some tens of milliseconds of a core. */

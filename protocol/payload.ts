@@ -10,6 +10,7 @@ import {
   LEGS_MAX,
   LIMITS_PER_ACCOUNT_MAX,
   LINKED_MAX,
+  LOTS_MAX,
   OFFER_SETTLEMENTS_MAX,
   VALIDATORS_MAX,
 } from './limits.js';
@@ -151,6 +152,14 @@ export const PAYLOAD_SCHEMAS = {
         timeOf('until then all parties together cancel, and from then on it is irrevocable; by default `cancelUntil`'),
       ),
       settleBy: Type.Optional(timeOf('unfunded then, it lapses; this or `valueDate` must be there')),
+      lots: Type.Optional(
+        Type.Integer({
+          minimum: 2,
+          maximum: LOTS_MAX,
+          description:
+            'so many equal lots, of which a pass may settle some: every amount must divide by it; without it the settlement is whole',
+        }),
+      ),
       valueDate: ValueDate,
       linked: Type.Optional(
         Type.Array(
@@ -232,8 +241,7 @@ export const PAYLOAD_SCHEMAS = {
     settlements: Type.Array(HashText, {
       minItems: 1,
       maxItems: OFFER_SETTLEMENTS_MAX,
-      uniqueItems: true,
-      description: 'digests of what can settle together, found by any method',
+      description: 'digests of what can settle together, each once, found by any method',
     }),
   }),
   asset: strict({

@@ -65,6 +65,8 @@ function readSettlement(
   if (!isInitiators) refusals.push('not_a_party');
   if (refusals.length > 0) return refusals.reduce(higher);
   const [legs, ...later] = judged as [BoundLeg[], ...BoundLeg[][]];
+  const lots = payload.mode === 'queue' ? (payload.lots ?? 1) : 1;
+  if (legs.some(({ amount }) => amount % BigInt(lots) !== 0n)) return 'lots_uneven';
   const closed = { met: false };
   const read = readDates(payload, instruction, (day, of) => {
     const hours = commonHours(state, day, of);
@@ -91,7 +93,7 @@ function readSettlement(
     settleBy: part.settleByMs,
   }));
   const common = { ...namedOf(instruction), consentUntil: consentUntilMs, since: at.time };
-  return { ...common, legs, linked, partsSettled: 0, terms, bound: null, consents: [] };
+  return { ...common, legs, lots, linked, partsSettled: 0, terms, bound: null, consents: [] };
 }
 
 /** The legs with their amounts in minor units, or the refusal of the highest precedence that any of them meets. */

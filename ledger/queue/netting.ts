@@ -24,12 +24,16 @@ export interface Queue {
   readonly tiers: readonly number[];
   /** Of a movement that debits: what is to be left in the account for what is more urgent. Never less for what is less urgent. */
   readonly kept: readonly bigint[];
+  /** The equal lots that each item comes in: 1 of what settles whole or not at all. */
+  readonly lots: readonly number[];
 }
 
 /** Items that settle, in the order in which they do: those that hold together, then of the rest those that each hold alone. */
 export interface Selection {
   readonly together: readonly number[];
   readonly alone: readonly number[];
+  /** Of the others those of which one lot does. */
+  readonly inLots: readonly number[];
 }
 
 /** What an account pays in the queue: its debits from the most to the least urgent, and of one urgency by place. */
@@ -49,6 +53,8 @@ interface Debits {
 export function select(queue: Queue): Selection {
   return new Selecting(queue).run();
 }
+
+const shareOf = (net: bigint, lots: number): bigint => (lots === 1 ? net : net / BigInt(lots));
 
 class Selecting {
   readonly #queue: Queue;
@@ -95,7 +101,10 @@ class Selecting {
 
   run(): Selection {
     const together = this.#together();
-    return { together, alone: this.#alone() };
+    const waiting = this.#waiting();
+    const alone = this.#alone(waiting);
+    const inLots = this.#inLots(waiting.filter((item) => this.#isIn[item] === 0));
+    return { together, alone, inLots };
   }
 
   /** The items left once no account is short: all of them can settle at once. */
@@ -173,24 +182,49 @@ class Selecting {
     return others < own || (isOrdered && others === own && other < movement);
   }
 
-  /** What else can settle, each by itself, the most urgent first and then by place, once round. */
-  #alone(): number[] {
-    const { starts, accounts, nets } = this.#queue;
+  /** What has not settled, the most urgent first and then by place. */
+  #waiting(): number[] {
     const waiting: number[] = [];
     for (let item = 0; item < this.#isIn.length; item++) if (this.#isIn[item] === 0) waiting.push(item);
     const ranks = new Map(waiting.map((item) => [item, this.#rank(item)]));
-    waiting.sort((a, b) => (ranks.get(a) as number) - (ranks.get(b) as number) || a - b);
+    return waiting.sort((a, b) => (ranks.get(a) as number) - (ranks.get(b) as number) || a - b);
+  }
+
+  /** What else can settle, each by itself, once round. */
+  #alone(waiting: readonly number[]): number[] {
     const settled: number[] = [];
     for (const item of waiting) {
-      if (!this.#holdsAlone(item)) continue;
+      if (!this.#isFunded(item, 1) || this.#isBehind(item)) continue;
       settled.push(item);
       this.#isIn[item] = 1;
-      for (let at = starts[item] as number; at < (starts[item + 1] as number); at++) {
-        const account = accounts[at] as number;
-        this.#sums[account] = (this.#sums[account] as bigint) + (nets[at] as bigint);
-      }
+      this.#move(item, 1);
     }
     return settled;
+  }
+
+  /** Of what comes in lots one each, once round. The rest of it waits on. */
+  #inLots(waiting: readonly number[]): number[] {
+    const settled: number[] = [];
+    for (const item of waiting) {
+      const lots = this.#lotsOf(item);
+      if (lots === 1 || !this.#isFunded(item, lots) || this.#isBehind(item)) continue;
+      settled.push(item);
+      this.#move(item, lots);
+    }
+    return settled;
+  }
+
+  #lotsOf(item: number): number {
+    return this.#queue.lots[item] as number;
+  }
+
+  /** Posts one of so many equal lots of an item. */
+  #move(item: number, lots: number): void {
+    const { starts, accounts, nets } = this.#queue;
+    for (let at = starts[item] as number; at < (starts[item + 1] as number); at++) {
+      const account = accounts[at] as number;
+      this.#sums[account] = (this.#sums[account] as bigint) + shareOf(nets[at] as bigint, lots);
+    }
   }
 
   /** The most urgent that an item is to anyone it debits. */
@@ -202,19 +236,27 @@ class Selecting {
     return rank;
   }
 
-  /** Whether every account that it debits has the funds, and nothing waits there that goes first. */
-  #holdsAlone(item: number): boolean {
+  /** Whether every account that an item debits has the funds for one of so many equal lots of it. */
+  #isFunded(item: number, lots: number): boolean {
     const { starts, accounts, nets, kept } = this.#queue;
     for (let at = starts[item] as number; at < (starts[item + 1] as number); at++) {
       const net = nets[at] as bigint;
       if (net > 0n) continue;
-      const account = accounts[at] as number;
-      if ((this.#sums[account] as bigint) + net < (kept[at] as bigint)) return false;
-      const debits = this.#debits[account] as Debits;
-      // It ends at this item at the latest, which has not settled.
-      while (this.#settles(debits.movements[debits.head] as number)) debits.head += 1;
-      if (this.#mustWaitFor(debits, at, debits.movements[debits.head] as number)) return false;
+      if ((this.#sums[accounts[at] as number] as bigint) + shareOf(net, lots) < (kept[at] as bigint)) return false;
     }
     return true;
+  }
+
+  /** Whether something waits in an account that goes before an item that it debits. */
+  #isBehind(item: number): boolean {
+    const { starts, accounts, nets } = this.#queue;
+    for (let at = starts[item] as number; at < (starts[item + 1] as number); at++) {
+      if ((nets[at] as bigint) > 0n) continue;
+      const debits = this.#debits[accounts[at] as number] as Debits;
+      // It ends at this item at the latest, which has not settled.
+      while (this.#settles(debits.movements[debits.head] as number)) debits.head += 1;
+      if (this.#mustWaitFor(debits, at, debits.movements[debits.head] as number)) return true;
+    }
+    return false;
   }
 }

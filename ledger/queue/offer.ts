@@ -60,12 +60,13 @@ function judge(
     : 'not_used';
 }
 
-/** What of an offer stands in the queue still, by place. */
-function remainingOf({ state, at }: Posting, { settlements }: PayloadOf<'offer'>): BoundSettlement[] {
+/** What of an offer stands in the queue still, by place; not what has a receipt in this block, of some lots. */
+function remainingOf({ state, at, advanced }: Posting, { settlements }: PayloadOf<'offer'>): BoundSettlement[] {
   const remaining = settlements
     .map((digest) => state.openSettlement(digest as InstructionDigest))
     .filter((settlement) => settlement !== undefined)
     .filter(isBound)
+    .filter(({ digest }) => !advanced.has(digest))
     .filter((settlement) => state.queue.isQueued(settlement) && at.time <= settlement.terms.settleBy);
   return remaining.sort((a, b) => a.bound.place - b.bound.place);
 }

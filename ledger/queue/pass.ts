@@ -3,7 +3,7 @@ import { QUEUE_MOVEMENTS_ASSURED, QUEUE_MOVEMENTS_MAX, QUEUE_MOVEMENTS_PER_PAYER
 import type { ResultCode } from '../codes.js';
 import { type BoundSettlement, isBound, type Liquidity, type QueueTerms, type Settlement } from '../entries.js';
 import type { Posting } from '../posting.js';
-import { availableIn, settle } from '../settlement/bundle.js';
+import { availableIn, settle, settleLot } from '../settlement/bundle.js';
 import { outlineOf } from '../settlement/outline.js';
 import { hasRoom } from '../settlement/room.js';
 import type { State } from '../state.js';
@@ -92,11 +92,12 @@ export function pass(posting: Posting): void {
     .map((digest) => state.boundSettlement(digest))
     // Where a lapse is late: it has ended all the same.
     .filter(({ terms }) => at.time <= terms.settleBy);
-  const { together, alone } = select(queueOf(state, settlements));
+  const { together, alone, inLots } = select(queueOf(state, settlements));
   const chosen = [...together, ...alone];
   for (const item of chosen) settle(posting, settlements[item] as BoundSettlement);
+  for (const item of inLots) settleLot(posting, settlements[item] as BoundSettlement);
   // What has settled may let others through: the next pass tells.
-  state.queue.passed(at.time, chosen.length > 0);
+  state.queue.passed(at.time, chosen.length + inLots.length > 0);
 }
 
 /** The queue in the numbers that netting works on: accounts, and with each the limits that its owner has set. */
@@ -139,16 +140,17 @@ function queueOf(state: State, settlements: readonly BoundSettlement[]): Queue {
     }
     starts.push(nets.length);
   }
-  return { funds, ordered, limiting, starts, accounts, nets, tiers, kept };
+  const lots = settlements.map((settlement) => settlement.lots);
+  return { funds, ordered, limiting, starts, accounts, nets, tiers, kept, lots };
 }
 
 /** What was bound in this block and is still open has its receipt now, `scheduled` or `queued`: it has one in a block. */
 export function tellBound(posting: Posting): void {
   const { state, at } = posting;
-  for (const { digest, bound } of posting.bound) {
+  for (const { digest } of posting.bound) {
     const settlement = state.openSettlement(digest);
-    // A part of it may have settled since: then it has another place.
-    if (settlement?.bound?.place !== bound.place || !isBound(settlement)) continue;
+    // Where a part of it, or some lots, have settled since, it has its receipt.
+    if (settlement === undefined || !isBound(settlement) || posting.advanced.has(digest)) continue;
     const code = state.queue.isQueued(settlement) ? 'queued' : 'scheduled';
     posting.record(settlement, code, posting.horizon(at.time));
   }

@@ -1,7 +1,7 @@
 /** The legs of a settlement as one all-or-nothing bundle: their net effect, whether it holds, and its posting. */
 import { TAGS } from '../../protocol/hash.js';
-import { type AssetCode, assert, type Bic, type Hash, ZERO_HASH } from '../../protocol/types.js';
-import type { Account, Settlement } from '../entries.js';
+import { type AmountMinor, type AssetCode, assert, type Bic, type Hash, ZERO_HASH } from '../../protocol/types.js';
+import type { Account, BoundLeg, BoundSettlement, Settlement } from '../entries.js';
 import { layout } from '../layout.js';
 import type { Posting } from '../posting.js';
 import { countInLimits } from '../queue/limits.js';
@@ -16,6 +16,21 @@ export function settle(posting: Posting, settlement: Settlement): void {
   for (const movement of movements) {
     post(posting.state, settlement, movement, leaf);
     countInLimits(posting.state, settlement.legs, movement);
+  }
+}
+
+/** Posts one lot of the legs of a settlement, at the rate of the whole; the others wait on. */
+export function settleLot(posting: Posting, settlement: BoundSettlement): void {
+  const { legs, lots } = settlement;
+  const lot = legs.map((leg) => ({ ...leg, amount: (leg.amount / BigInt(lots)) as AmountMinor }));
+  const left = legs.map((leg, at) => ({
+    ...leg,
+    amount: (leg.amount - (lot[at] as BoundLeg).amount) as AmountMinor,
+  }));
+  const leaf = posting.reduce(settlement, left);
+  for (const movement of outlineOf({ legs: lot, linked: [] }).movements) {
+    post(posting.state, settlement, movement, leaf);
+    countInLimits(posting.state, lot, movement);
   }
 }
 

@@ -89,6 +89,7 @@ function scarceQueue({ settlements, fundsMax }: (typeof QUEUES)[number], random:
     nets,
     tiers,
     kept: nets.map(() => 0n),
+    lots: starts.slice(1).map(() => 1),
   };
 }
 

@@ -75,7 +75,7 @@ export class Audit {
     const touched = new Map<string, string>();
     for (const receipt of receipts) {
       this.#once(receipt, height, time);
-      if (receipt.code === 'settled' || receipt.code === 'part_settled') this.#post(receipt.digest, height, touched);
+      if (receipt.code === 'settled' || receipt.code === 'part_settled') this.#post(receipt, height, touched);
       if (receipt.code === 'applied') this.#define(receipt.digest);
     }
     // What settles together holds together: past the queue, accounts are within their bounds.
@@ -115,7 +115,7 @@ export class Audit {
   }
 
   /** All legs of what settled; `touched` has the last that moved each account. */
-  #post(digest: string, height: number, touched: Map<string, string>): void {
+  #post({ digest, code }: Told, height: number, touched: Map<string, string>): void {
     const payload = this.#payload(digest);
     if (payload?.kind !== 'settle') {
       this.#report(`all or none: ${digest} settled at height ${height}, and is no settlement`);
@@ -124,7 +124,10 @@ export class Audit {
     const part = this.#parts.get(digest) ?? 0;
     this.#parts.set(digest, part + 1);
     const linked = payload.mode === 'queue' ? (payload.linked ?? []) : [];
-    const legs = [payload, ...linked][part]?.legs ?? [];
+    // In lots one settles with each receipt, and with the last all that are left.
+    const lots = payload.mode === 'queue' ? (payload.lots ?? 1) : 1;
+    const share = BigInt(code === 'settled' && lots > 1 ? lots - part : 1);
+    const legs = (lots > 1 ? payload : [payload, ...linked][part])?.legs ?? [];
     if (legs.length === 0) this.#report(`once: ${digest} settled more parts than it has, at height ${height}`);
     for (const { from, to, asset, amount } of legs) {
       const minor = parseAmount(amount, this.#assets.get(asset)?.decimals ?? 0);
@@ -132,8 +135,9 @@ export class Audit {
         this.#report(`all or none: ${digest} settled at height ${height} with ${amount} of ${asset}`);
         return;
       }
-      touched.set(this.#move(from, asset, 0n - minor), digest);
-      touched.set(this.#move(to, asset, minor), digest);
+      const moved = (minor / BigInt(lots)) * share;
+      touched.set(this.#move(from, asset, 0n - moved), digest);
+      touched.set(this.#move(to, asset, moved), digest);
     }
     if (payload.mode === 'queue') return;
     for (const { from, to, asset } of legs)

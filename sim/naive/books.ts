@@ -78,6 +78,8 @@ export interface OpenChange extends Asked {
 export interface OpenSettlement extends Asked {
   /** Of the part that is next to settle. */
   legs: readonly NaiveLeg[];
+  /** The equal lots that they come in. */
+  lots: number;
   /** The parts that follow. */
   linked: readonly NaivePart[];
   partsSettled: number;
@@ -185,7 +187,7 @@ export interface Turn {
   /** Settlements of which a part has settled in it. */
   readonly advanced: Set<string>;
   /** What became bound in it and did not settle at once. */
-  readonly bound: { readonly settlement: OpenSettlement; readonly place: number }[];
+  readonly bound: OpenSettlement[];
 }
 
 export interface NaiveReceipt extends Asked {

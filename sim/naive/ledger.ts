@@ -212,10 +212,10 @@ function runPhases(books: Books, turn: Turn, items: readonly Item[]): void {
     const { payload } = item.instruction;
     if (payload.kind === 'offer' && noTrace(books, turn, item) === null) offer(books, turn, item, payload, judged);
   }
-  for (const { settlement, place } of turn.bound) {
+  for (const settlement of turn.bound) {
     // A part of it may have settled since, and another wait.
-    if (!books.open.has(settlement.digest) || settlement.bound?.place !== place) continue;
-    conclude(books, turn, settlement, settlement.bound.isQueued ? 'queued' : 'scheduled');
+    if (!books.open.has(settlement.digest) || turn.advanced.has(settlement.digest)) continue;
+    conclude(books, turn, settlement, settlement.bound?.isQueued === true ? 'queued' : 'scheduled');
   }
   executeChange(books, turn, asked, isApproved);
 }

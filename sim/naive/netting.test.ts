@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 import { type Queue, type Selection, select } from '../../ledger/queue/netting.js';
-import { choose, type NaiveItem } from './netting.js';
+import { choose, type NaiveChoice, type NaiveItem } from './netting.js';
 
 interface Account {
   readonly funds: number;
@@ -11,10 +11,12 @@ interface Account {
   readonly urgent: number;
   readonly high: number;
 }
-/** Items as movements: account, net, and how urgent a debit is there. */
+type Movements = readonly (readonly [account: number, net: number, tier: number])[];
+/** Items as movements: account, net, and how urgent a debit is there; and the lots that each comes in. */
 interface Case {
   readonly accounts: readonly Account[];
-  readonly items: readonly (readonly (readonly [account: number, net: number, tier: number])[])[];
+  readonly items: readonly Movements[];
+  readonly lots: readonly number[];
 }
 
 const ACCOUNTS = 5;
@@ -32,16 +34,22 @@ const movement = fc.tuple(
 );
 const item = fc.uniqueArray(movement, { minLength: 1, maxLength: 4, selector: ([at]) => at });
 const cases = (more: fc.Arbitrary<Account>, itemsMax: number): fc.Arbitrary<Case> =>
-  fc.record({
-    accounts: fc.array(more, { minLength: ACCOUNTS, maxLength: ACCOUNTS }),
-    items: fc.array(item, { maxLength: itemsMax }),
-  });
+  fc
+    .record({
+      accounts: fc.array(more, { minLength: ACCOUNTS, maxLength: ACCOUNTS }),
+      items: fc.array(fc.tuple(item, fc.constantFrom(1, 1, 2, 3)), { maxLength: itemsMax }),
+    })
+    .map(({ accounts, items }) => ({
+      accounts,
+      items: items.map(([movements, lots]) => movements.map(([at, net, tier]) => [at, net * lots, tier] as const)),
+      lots: items.map(([, lots]) => lots),
+    }));
 
 const keptIn = ({ urgent, high, isLimit }: Account, tier: number): number =>
   isLimit ? 0 : ([0, urgent, urgent + high][tier] as number);
 
 /** The numbers that netting takes: accounts by first touch. */
-function queueOf({ accounts, items }: Case): Queue {
+function queueOf({ accounts, items, lots }: Case): Queue {
   const touched = [...new Set(items.flatMap((each) => each.map(([at]) => at)))];
   const flat = items.flat();
   const starts = [0];
@@ -55,12 +63,14 @@ function queueOf({ accounts, items }: Case): Queue {
     nets: flat.map(([, net]) => BigInt(net)),
     tiers: flat.map(([, , tier]) => tier),
     kept: flat.map(([at, , tier]) => BigInt(keptIn(accounts[at] as Account, tier))),
+    lots,
   };
 }
 
-function plain({ accounts, items }: Case): number[] {
+function plain({ accounts, items, lots }: Case): NaiveChoice {
   const named = items.map(
-    (each): NaiveItem => ({
+    (each, i): NaiveItem => ({
+      lots: lots[i] as number,
       sums: each.map(([at, net, tier]) => {
         const kept = BigInt(keptIn(accounts[at] as Account, tier));
         return { account: `${at}`, net: BigInt(net), tier, kept };
@@ -99,23 +109,24 @@ function isClosed({ accounts, items }: Case, chosen: readonly number[]): boolean
 const RUNS = { numRuns: 3_000 };
 
 t.test('what a pass settles is what the sentences say, holds, and passes nothing that it must not', (t) => {
-  const met = { together: 0, alone: 0, left: 0 };
+  const met = { together: 0, alone: 0, inLots: 0, left: 0 };
   fc.assert(
     fc.property(cases(account, 9), (made) => {
-      const { together, alone }: Selection = select(queueOf(made));
+      const { together, alone, inLots }: Selection = select(queueOf(made));
       const all = [...together, ...alone];
-      if (JSON.stringify(all) !== JSON.stringify(plain(made)))
-        throw new Error(`${all.join()}, and in words ${plain(made).join()}`);
+      const told = JSON.stringify({ whole: all, oneLot: inLots });
+      if (told !== JSON.stringify(plain(made))) throw new Error(`${told}, and in words ${JSON.stringify(plain(made))}`);
       if (!holds(made, together)) throw new Error('what settles together does not hold');
       for (let at = 0; at <= alone.length; at++)
         if (!isClosed(made, [...together, ...alone.slice(0, at)])) throw new Error('something was passed');
       met.together += together.length > 1 ? 1 : 0;
       met.alone += alone.length;
+      met.inLots += inLots.length;
       met.left += made.items.length - all.length;
     }),
     RUNS,
   );
-  t.ok(met.together > 500 && met.alone > 5 && met.left > 500, JSON.stringify(met));
+  t.ok(met.together > 500 && met.alone > 5 && met.inLots > 100 && met.left > 500, JSON.stringify(met));
   t.end();
 });
 
@@ -158,15 +169,17 @@ t.test('a ring settles whole; with one link too heavy the rest goes on', (t) => 
   }));
   const ring = (amounts: readonly number[]): Case => ({
     accounts,
+    lots: amounts.map(() => 1),
     items: amounts.map((amount, at) => [
       [at, -amount, 2],
       [(at + 1) % 4, amount, 2],
     ]),
   });
-  t.same(select(queueOf(ring([5, 5, 5, 5]))), { together: [0, 1, 2, 3], alone: [] });
-  t.same(select(queueOf(ring([5, 5, 5, 6]))), { together: [], alone: [] });
+  t.same(select(queueOf(ring([5, 5, 5, 5]))), { together: [0, 1, 2, 3], alone: [], inLots: [] });
+  t.same(select(queueOf(ring([5, 5, 5, 6]))), { together: [], alone: [], inLots: [] });
   const heavy: Case = {
     accounts,
+    lots: [1, 1, 1, 1, 1],
     items: [
       [
         [0, -100, 2],

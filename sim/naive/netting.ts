@@ -11,18 +11,28 @@ export interface NaiveItem {
     readonly tier: number;
     readonly kept: bigint;
   }[];
+  /** The equal lots that it comes in. */
+  readonly lots: number;
+}
+
+/** What settles whole, and of what one lot. */
+export interface NaiveChoice {
+  readonly whole: readonly number[];
+  readonly oneLot: readonly number[];
 }
 
 /**
  * The items that settle, in the order in which they do. `funds` is what each account has above its floor, and each limit
  * still lets through.
  */
-export function choose(items: readonly NaiveItem[], funds: ReadonlyMap<string, bigint>, rules: Rules): number[] {
+export function choose(items: readonly NaiveItem[], funds: ReadonlyMap<string, bigint>, rules: Rules): NaiveChoice {
   const queue = { items, ...rules };
   const together = chooseTogether(queue, funds);
   const after = new Map(funds);
   for (const at of together) add(after, items[at] as NaiveItem);
-  return [...together, ...chooseAlone(queue, after, together)];
+  const alone = chooseAlone(queue, after, together);
+  const whole = [...together, ...alone];
+  return { whole, oneLot: chooseLots(queue, after, whole) };
 }
 
 export interface Rules {
@@ -90,13 +100,34 @@ function without(queue: NaiveQueue, left: readonly number[], gone: readonly numb
   );
 }
 
-function chooseAlone(queue: NaiveQueue, funds: Map<string, bigint>, together: readonly number[]): number[] {
-  const { items } = queue;
+/** What is not among those that settle, the most urgent first and then by place. */
+function byUrgency({ items }: NaiveQueue, settled: readonly number[]): number[] {
   const rank = (at: number): number =>
     Math.min(...(items[at] as NaiveItem).sums.filter(({ net }) => net < 0n).map(({ tier }) => tier));
-  let waiting = items.map((_, at) => at).filter((at) => !together.includes(at));
+  const waiting = items.map((_, at) => at).filter((at) => !settled.includes(at));
+  return waiting.sort((a, b) => rank(a) - rank(b) || a - b);
+}
+
+/** One lot of each that has more than one, if that holds and passes nothing. */
+function chooseLots(queue: NaiveQueue, funds: Map<string, bigint>, settled: readonly number[]): number[] {
+  const { items } = queue;
+  const waiting = byUrgency(queue, settled);
+  return waiting.filter((at) => {
+    const { sums, lots } = items[at] as NaiveItem;
+    const lot = sums.map((sum) => ({ ...sum, net: sum.net / BigInt(lots) }));
+    const isFunded = lot.every(({ account, net, kept }) => net > 0n || (funds.get(account) ?? 0n) + net >= kept);
+    if (lots === 1 || !isFunded || waiting.some((other) => other !== at && goesBefore(queue, other, at))) return false;
+    add(funds, { sums: lot, lots: 1 });
+    return true;
+  });
+}
+
+function chooseAlone(queue: NaiveQueue, funds: Map<string, bigint>, together: readonly number[]): number[] {
+  const { items } = queue;
+  const order = byUrgency(queue, together);
+  let waiting = order;
   const chosen: number[] = [];
-  for (const at of [...waiting].sort((a, b) => rank(a) - rank(b) || a - b)) {
+  for (const at of order) {
     const item = items[at] as NaiveItem;
     const isFunded = item.sums.every(({ account, net, kept }) => net > 0n || (funds.get(account) ?? 0n) + net >= kept);
     if (!isFunded || waiting.some((other) => other !== at && goesBefore(queue, other, at))) continue;

@@ -13,7 +13,9 @@ export function offer(books: Books, turn: Turn, item: Item, payload: PayloadOf<'
   const asked = askedOf(item);
   remember(books, turn, asked, [item.instruction.expiresMs]);
   const wanted = new Set(payload.settlements);
-  const remaining = inQueue(books).filter((one) => wanted.has(one.digest) && endOf(one) >= turn.time);
+  const remaining = inQueue(books).filter(
+    (one) => wanted.has(one.digest) && endOf(one) >= turn.time && !turn.advanced.has(one.digest),
+  );
   const code = codeOf(books, payload.initiator, remaining, judged);
   conclude(books, turn, asked, code);
   if (code === 'used') for (const settlement of remaining) post(books, turn, settlement);

@@ -11,6 +11,7 @@ import {
   allLegsOf,
   type Books,
   balanceOf,
+  type NaiveLeg,
   type NaivePart,
   type NaiveTerms,
   type OpenSettlement,
@@ -56,7 +57,6 @@ const nameOf = ({ party, asset }: NaiveSum): string => `${party}/${asset}`;
 
 /** Settles, all legs in one. */
 export function post(books: Books, turn: Turn, settlement: OpenSettlement): void {
-  const sums = sumsOf(settlement);
   const { legs } = settlement;
   const [next, ...rest] = settlement.linked;
   if (next === undefined) conclude(books, turn, settlement, 'settled');
@@ -64,7 +64,22 @@ export function post(books: Books, turn: Turn, settlement: OpenSettlement): void
     goOn(books, turn, settlement, next, rest);
     conclude(books, turn, settlement, 'part_settled');
   }
-  for (const { party, asset, net } of sums) {
+  postLegs(books, legs);
+}
+
+/** One lot settles, and the others wait on where they are. */
+function postLot(books: Books, turn: Turn, settlement: OpenSettlement): void {
+  const lot = settlement.legs.map((leg) => ({ ...leg, amount: leg.amount / BigInt(settlement.lots) }));
+  settlement.lots -= 1;
+  settlement.legs = lot.map((leg) => ({ ...leg, amount: leg.amount * BigInt(settlement.lots) }));
+  settlement.partsSettled += 1;
+  turn.advanced.add(settlement.digest);
+  conclude(books, turn, settlement, 'part_settled');
+  postLegs(books, lot);
+}
+
+function postLegs(books: Books, legs: readonly NaiveLeg[]): void {
+  for (const { party, asset, net } of sumsOf({ legs })) {
     books.balances.set(`${party}/${asset}`, balanceOf(books, party, asset) + net);
     if (net > 0n && isDebited(books, party, asset)) stir(books);
   }
@@ -157,7 +172,7 @@ export function bind(books: Books, turn: Turn, settlement: OpenSettlement, terms
   if (refusal !== null) return void conclude(books, turn, settlement, refusal);
   if (settles) return post(books, turn, settlement);
   settlement.bound = { place: books.queue.next, moved: new Map(), leaving: new Set(), isQueued };
-  turn.bound.push({ settlement, place: books.queue.next });
+  turn.bound.push(settlement);
   books.queue.next += 1;
   if (isQueued) stir(books);
 }
@@ -219,7 +234,7 @@ export function itemsOf(
     const inLimits = limitSumsOf(books, settlement).map(({ limit, party, net }) => {
       return { account: limit, net, tier: tierOf(settlement, party), kept: 0n };
     });
-    return { sums: inOrder(settlement, [...inAccounts, ...inLimits]) };
+    return { sums: inOrder(settlement, [...inAccounts, ...inLimits]), lots: settlement.lots };
   });
   const funds = new Map(
     settlements.flatMap((one) => sumsOf(one).map((sum) => [nameOf(sum), fundsOf(books, sum)] as const)),
@@ -240,8 +255,9 @@ export function pass(books: Books, turn: Turn): void {
     return;
   const settlements = all.filter((settlement) => endOf(settlement) >= turn.time);
   const { items, funds, rules } = itemsOf(books, settlements);
-  const chosen = choose(items, funds, rules);
-  for (const at of chosen) post(books, turn, settlements[at] as OpenSettlement);
+  const { whole, oneLot } = choose(items, funds, rules);
+  for (const at of whole) post(books, turn, settlements[at] as OpenSettlement);
+  for (const at of oneLot) postLot(books, turn, settlements[at] as OpenSettlement);
   queue.passedAt = turn.time;
-  queue.stirred = chosen.length > 0 && inQueue(books).length > 0;
+  queue.stirred = whole.length + oneLot.length > 0 && inQueue(books).length > 0;
 }

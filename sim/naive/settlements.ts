@@ -53,6 +53,7 @@ export function begin(books: Books, turn: Turn, item: Item, payload: PayloadOf<'
     ...asked,
     legs,
     linked,
+    lots: payload.mode === 'queue' ? (payload.lots ?? 1) : 1,
     partsSettled: 0,
     consentUntil: consentUntilMs,
     consents: new Set(),
@@ -103,6 +104,10 @@ function refusalOf(books: Books, turn: Turn, payload: PayloadOf<'settle'>, conse
     (amount.split('.')[1] ?? '').length > decimalsOf(asset);
   if (legs.some(isTooPrecise)) return 'amount_precision';
   if (legs.some(({ asset, amount }) => parseAmount(amount, decimalsOf(asset)) === null)) return 'amount_too_large';
+  const lots = payload.mode === 'queue' ? BigInt(payload.lots ?? 1) : 1n;
+  const isUneven = ({ asset, amount }: { readonly asset: string; readonly amount: string }): boolean =>
+    (parseAmount(amount, decimalsOf(asset)) as bigint) % lots > 0n;
+  if (legs.some(isUneven)) return 'lots_uneven';
   if (consentUntil === null) return 'value_date_closed';
   return turn.time > consentUntil ? 'lapsed' : null;
 }

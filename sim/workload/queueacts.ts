@@ -1,7 +1,7 @@
 /** What banks do with the queue: settlements that wait for funds or for their time, rings that none can settle alone, second thoughts. */
 import type { JwsJson } from '../../protocol/instruction.js';
 import { PRIORITIES } from '../../protocol/payload.js';
-import { DAY_MS, formatDay, formatTime } from '../../protocol/values.js';
+import { DAY_MS, formatAmount, formatDay, formatTime } from '../../protocol/values.js';
 import { type Act, exchange, payment, type Share } from './acts.js';
 import { type Desk, type LegFields, readJws } from './desk.js';
 
@@ -48,6 +48,20 @@ const pvpLater: Act = async (desk) => {
   const jws = await queue(desk, legs, debited.slice(0, 1));
   desk.proposed(jws, debited.slice(1));
   return [jws];
+};
+
+/** In lots, at the rate of the whole: more than there is, so that some settle; at times lots that are none. */
+const payInLots: Act = async (desk) => {
+  const legs = desk.random.chance(500) ? [payment(desk)] : exchange(desk);
+  const lots = desk.random.pick([2, 3, 10, 100]);
+  const even = legs.map((leg) => {
+    const decimals = desk.decimalsOf(leg.asset);
+    const lot = BigInt(desk.random.between(100, 20_000)) * 10n ** BigInt(decimals);
+    return { ...leg, amount: formatAmount((lot * BigInt(lots)) / 4n, decimals) };
+  });
+  const debited = legs.map(({ from }) => from);
+  const paid = desk.random.chance(900) ? even : legs;
+  return [await queue(desk, paid, debited, { settleBy: desk.inMs(20_000), lots })];
 };
 
 /** Each pays the next more than it has, round in a ring: together they settle, one by one none does. */
@@ -314,6 +328,7 @@ const amiss: Act = async (desk) => {
 export const QUEUE_ACTS: readonly Share[] = [
   [payLater, 3, 3, 6],
   [pvpLater, 3, 3, 6],
+  [payInLots, 1, 1, 3],
   [ring, 1, 1, 3],
   [swap, 2, 2, 4],
   [issueLater, 1, 1, 1],

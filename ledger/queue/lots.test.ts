@@ -1,0 +1,85 @@
+/** What all have agreed may settle in lots: one a pass, at the rate of the whole, and each told by a receipt of its own. */
+import t from 'tap';
+import type { Ordered } from '../apply.js';
+import { ALFA, BETA, type Book, codes, codesOf, type Draft, funded, GAMA, HKMA } from '../samples.test-helper.js';
+import { State } from '../state.js';
+
+/** ALFA sells 1,600 HKD, of which it has 1,000, to BETA for 400 THB. */
+const sale = (book: Book, more: Partial<Draft> = {}) =>
+  book.queue(ALFA, [book.leg(ALFA, BETA, '1600'), book.leg(BETA, ALFA, '400', 'THB')], [ALFA, BETA], {
+    lots: 4,
+    ...more,
+  });
+const balances = (book: Book) => [ALFA, BETA].flatMap((party) => [book.balance(party), book.balance(party, 'THB')]);
+const open = (book: Book, { instruction }: Ordered) => book.state.openSettlement(instruction.digest);
+const cancel = (book: Book, by: string, { instruction }: Ordered) =>
+  book.order({ kind: 'cancel', initiator: by, settlement: instruction.digest });
+
+t.test('a lot a pass, as far as the funds go, and the rest with the next', (t) => {
+  const book = funded();
+  const item = sale(book);
+  t.same(codes(book.block(item)), ['part_settled'], 'one receipt in the block that binds it');
+  t.same(balances(book), [60_000n, 110_000n, 140_000n, 90_000n]);
+  t.same(codes(book.pass(1_000)), ['part_settled']);
+  t.same(balances(book), [20_000n, 120_000n, 180_000n, 80_000n]);
+  t.match(open(book, item), { lots: 2, partsSettled: 2, bound: { place: 0 } });
+  t.same(codes(book.pass(1_000)), [], '200 are no lot');
+  const loaded = State.load(book.disk.entries(), book.disk);
+  t.same([loaded.root, loaded.queue.queued()], [book.state.root, book.state.queue.queued()]);
+  t.same(codes(book.block(book.pay(HKMA, ALFA, '700'))), ['settled', 'settled'], 'all that is left, at once');
+  t.same(balances(book), [10_000n, 140_000n, 260_000n, 60_000n]);
+  t.end();
+});
+
+t.test('what settles whole has no lots, and lots must be even', (t) => {
+  const book = funded();
+  t.same(codes(book.block(sale(book, { lots: 3 }))), ['lots_uneven']);
+  t.same(codes(book.block(book.queue(ALFA, [book.leg(ALFA, GAMA, '1000')], [ALFA], { lots: 10 }))), ['settled']);
+  t.same(codes(book.block(book.queue(ALFA, [book.leg(ALFA, GAMA, '1')]))), ['queued'], 'no lots: nothing of it');
+  t.end();
+});
+
+t.test('no lot goes before what is more urgent, nor takes what is kept', (t) => {
+  const book = funded();
+  book.block(book.queue(ALFA, [book.leg(ALFA, GAMA, '5000')], [ALFA], { priority: 'high' }));
+  const item = sale(book);
+  t.same(codes(book.block(item)), ['queued']);
+  const moved = book.order({
+    kind: 'reprioritise',
+    initiator: ALFA,
+    settlement: item.instruction.digest,
+    priority: 'urgent',
+  });
+  t.same(codes(book.block(moved)), ['applied', 'part_settled']);
+  const reserved = { urgent: '500', high: '0' };
+  const kept = book.order({ kind: 'liquidity', initiator: BETA, asset: 'THB', order: 'bypass', reserved });
+  const other = book.queue(BETA, [book.leg(BETA, GAMA, '900', 'THB')], [BETA], { lots: 2 });
+  t.same(codes(book.block(kept)), ['applied', 'part_settled']);
+  t.same(codes(book.block(other)), ['queued'], 'a lot of it would leave too little');
+  t.end();
+});
+
+t.test('a lot that has settled stands, however the rest ends', (t) => {
+  const ends: readonly (readonly [string, (book: Book, item: Ordered) => ReturnType<Book['block']>])[] = [
+    ['part_cancelled', (book, item) => book.block(cancel(book, ALFA, item))],
+    ['part_lapsed', (book) => book.pass(25 * 3_600_000)],
+  ];
+  for (const [code, end] of ends) {
+    const book = funded();
+    book.block(book.pay(ALFA, HKMA, '300'));
+    const item = sale(book);
+    t.same(codes(book.block(item)), ['part_settled']);
+    t.same(codesOf(end(book, item), item), [code]);
+    t.same(balances(book), [30_000n, 110_000n, 140_000n, 90_000n]);
+    t.equal(open(book, item), undefined);
+  }
+  t.end();
+});
+
+t.test('what has had a lot settled in a block is in no offer of that block', (t) => {
+  const book = funded();
+  const item = sale(book);
+  const offer = () => book.order({ kind: 'offer', initiator: HKMA, settlements: [item.instruction.digest] });
+  t.same(codes(book.block(item, offer())), ['part_settled', 'not_used']);
+  t.end();
+});
