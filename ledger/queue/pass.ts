@@ -21,7 +21,7 @@ export function release(posting: Posting): void {
   for (; due !== null && due.notBefore <= at.time; due = state.queue.nextScheduled()) {
     const settlement = state.boundSettlement(due.settlement);
     if (at.time <= settlement.terms.settleBy && holdsAlone(state, settlement)) settle(posting, settlement);
-    else state.queue.join(settlement);
+    else state.join(settlement);
   }
   state.queue.released(at.time);
   state.queue.stir();
