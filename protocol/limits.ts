@@ -66,6 +66,8 @@ export const QUEUE_MOVEMENTS_PER_PAYER_MAX = 10_000;
 export const QUEUE_MOVEMENTS_ASSURED = 1_000;
 /** Movements for each millisecond of block time between two passes: a pass is to take about a tenth of a core at most. */
 export const PASS_MOVEMENTS_PER_MS = 70;
+/** Passes that a what-if makes through the queue, with and without: most come to their end in two. */
+export const WHAT_IF_PASSES_MAX = 16;
 /** Triggers (lapses) that run in one block. */
 export const TRIGGERS_PER_BLOCK_MAX = 1_000;
 /** Consents and withdrawals waiting for a settlement not yet ordered, per party. */

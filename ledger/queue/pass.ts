@@ -97,7 +97,7 @@ export function pass(posting: Posting): void {
 }
 
 /** The queue in the numbers that netting works on. */
-function queueOf(state: State, settlements: readonly BoundSettlement[]): Queue {
+export function queueOf(state: State, settlements: readonly BoundSettlement[]): Queue {
   const known = new Map<string, number>();
   const funds: bigint[] = [];
   const ordered: boolean[] = [];
