@@ -12,6 +12,7 @@ export function settle(posting: Posting, settlement: Settlement): void {
   const { movements } = outlineOf(settlement);
   const [next] = settlement.linked;
   const leaf = next === undefined ? posting.end(settlement, 'settled') : posting.advance(settlement, next);
+  posting.settled.push(movements);
   for (const movement of movements) post(posting.state, settlement, movement, leaf);
 }
 
