@@ -47,11 +47,10 @@ async function positions(bic: string, { node }: NodeOptions): Promise<Outcome> {
   const { height, time, positions: found } = answer.value;
   if (found.length === 0) return done(answer.value, `${bic} has no account and nothing to come at height ${height}.`);
   const table = tableOf(['asset', 'day', 'in', 'out', 'net', 'projected', 'if only paid out'], 2);
-  for (const { asset, balance, days, lowest } of found) {
+  for (const { asset, balance, days } of found) {
     table.push([asset, 'now', '', '', '', balance, balance]);
     for (const day of days)
       table.push(['', day.date, day.in.value, day.out.value, day.net, day.projected, day.outflowsOnly]);
-    if (days.length > 1) table.push(['', 'lowest', '', '', '', '', lowest]);
   }
   return done(answer.value, `${bic} at height ${height}, ${time}; days by UTC\n${table.toString()}`);
 }
