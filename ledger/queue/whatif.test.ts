@@ -4,8 +4,10 @@ import fc from 'fast-check';
 import t from 'tap';
 import { WHAT_IF_PASSES_MAX } from '../../protocol/limits.js';
 import type { Bic, TimestampMs } from '../../protocol/types.js';
+import { formatTime } from '../../protocol/values.js';
 import { accountName } from '../entries.js';
 import type { Ordered } from '../posting.js';
+import type { Receipt } from '../receipt.js';
 import { ALFA, BETA, BOTH, type Book, codes, funded, GAMA, HKMA, HOUR } from '../samples.test-helper.js';
 import { isParty } from '../settlement/outline.js';
 import { copyQueue, type QueueCopy, type WhatIfAnswer, whatIf } from './whatif.js';
@@ -26,12 +28,13 @@ function asked(book: Book, party: Bic, asset: string, extra: bigint, named = 50)
   return { ...copy, ...answer };
 }
 
+const hasSettled = ({ code }: Receipt): boolean => code === 'settled' || code === 'part_settled';
 /** What settles in the passes to come, as digests in their order. */
 function settledIn(book: Book): string[] {
   const settled: string[] = [];
   for (let pass = 0; pass < WHAT_IF_PASSES_MAX; pass++) {
     const { receipts } = book.pass(1000);
-    settled.push(...receipts.filter(({ code }) => code === 'settled').map(({ digest }) => digest));
+    settled.push(...receipts.filter(hasSettled).map(({ digest }) => digest));
   }
   return settled.sort();
 }
@@ -75,6 +78,23 @@ t.test('what is told, in a queue that is known', (t) => {
   t.end();
 });
 
+t.test('more money may make something wait for what then goes first', (t) => {
+  // Of one account with 12 that is to pay 5, 10 and 7 the 10 goes; with 15 it is the 7 that covers what is lacking.
+  const nets = [-5n, -10n, -7n];
+  const queue = {
+    funds: [12n],
+    ordered: [false],
+    starts: [0, 1, 2, 3],
+    accounts: [0, 0, 0],
+    nets,
+    tiers: [2, 2, 2],
+    kept: [0n, 0n, 0n],
+  };
+  const { released, held } = whatIf({ queue, assets: [0], isOwn: [true], account: 0, extra: 3n, named: 9 });
+  t.match([released.own, held.own], [[1], [2]]);
+  t.end();
+});
+
 t.test('what has ended and has not lapsed yet takes no part', (t) => {
   const book = funded();
   book.block(book.queue(GAMA, [book.leg(GAMA, ALFA, '300')], [GAMA]));
@@ -90,6 +110,7 @@ const item = fc.record({
   amount: fc.integer({ min: 1, max: 2000 }),
   back: fc.option(fc.integer({ min: 1, max: 2000 })),
   priority: fc.constantFrom('urgent', 'high', 'normal'),
+  isLinked: fc.boolean(),
 });
 const rule = fc.record({
   party: fc.nat(2),
@@ -99,11 +120,14 @@ const rule = fc.record({
   high: fc.nat(300),
 });
 
-function queued(book: Book, { payer, payee, asset, amount, back, priority }: Generated<typeof item>): Ordered {
+function queued(book: Book, drawn: Generated<typeof item>): Ordered {
+  const { payer, payee, asset, amount, back, priority, isLinked } = drawn;
   const [from, to] = [PARTIES[payer] as Bic, PARTIES[(payer + 1 + payee) % 3] as Bic];
   const legs = [book.leg(from, to, String(amount), ASSETS[asset])];
   if (back !== null) legs.push(book.leg(to, from, String(back), ASSETS[1 - asset]));
-  return book.queue(from, legs, [from, to], { priority });
+  const [notBefore, settleBy] = [48, 49].map((hours) => formatTime(book.time + hours * HOUR));
+  const far = { legs: [book.leg(to, from, '1')], notBefore: notBefore as string, settleBy: settleBy as string };
+  return book.queue(from, legs, [from, to], { priority, ...(isLinked && { linked: [far] }) });
 }
 type Generated<A> = A extends fc.Arbitrary<infer T> ? T : never;
 
@@ -134,7 +158,7 @@ t.test('it agrees with the money being there', (t) => {
       const settledWithout = settledIn(without);
       const atOnce = having
         .block(issue)
-        .receipts.filter(({ code, digest }) => code === 'settled' && digest !== issue.instruction.digest);
+        .receipts.filter((receipt) => hasSettled(receipt) && receipt.digest !== issue.instruction.digest);
       const settledHaving = [...atOnce.map(({ digest }) => digest), ...settledIn(having)];
       const letThrough = settledHaving.filter((digest) => !settledWithout.includes(digest));
       const kept = settledWithout.filter((digest) => !settledHaving.includes(digest));
