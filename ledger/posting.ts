@@ -15,6 +15,7 @@ import { isOpen, type ResultCode } from './codes.js';
 import type { BoundLeg, BoundSettlement, Change, Part, Settlement } from './entries.js';
 import { MEMORY_MS } from './memory.js';
 import { leafOf, type Named, type Receipt } from './receipt.js';
+import type { Movement } from './settlement/outline.js';
 import type { State } from './state.js';
 
 /** An instruction at its place in a lane, with the facts computed beforehand, both against the parent state. */
@@ -43,6 +44,8 @@ export interface Applied {
   readonly receipts: readonly Receipt[];
   readonly receiptsRoot: Root;
   readonly stateRoot: Root;
+  /** What each settlement, or part of one, that settled did to accounts. */
+  readonly settled: readonly (readonly Movement[])[];
 }
 
 export class Posting {
@@ -58,6 +61,8 @@ export class Posting {
   readonly bound: BoundSettlement[] = [];
   /** Settlements of which a part has settled in this block: they have their receipt. */
   readonly advanced = new Set<InstructionDigest>();
+  /** What has settled in this block did to accounts, in its order. */
+  readonly settled: (readonly Movement[])[] = [];
   /** What this block made of the open change; its receipt is given when the block is done, so that there is one. */
   news: 'proposed' | 'approved' | null = null;
 
@@ -189,7 +194,8 @@ export class Posting {
   finish(): Applied {
     this.state.seal(this.at.height);
     const receiptsRoot = merkleRoot(this.#leaves, this.state.hasher);
-    return { state: this.state, receipts: this.#receipts, receiptsRoot, stateRoot: this.state.root };
+    const { state, settled } = this;
+    return { state, receipts: this.#receipts, receiptsRoot, stateRoot: state.root, settled };
   }
 }
 

@@ -53,6 +53,7 @@ import { layout } from './layout.js';
 import { HOUR_MS, type IdEntry, type IdRecord, listKey, Memory, type Recall } from './memory.js';
 import { EMPTY_SET, enter, first, type OrderedSet, strike } from './orderedset.js';
 import { QueueBook } from './queue/book.js';
+import { Flows } from './queue/flows.js';
 import { movementsAtMost } from './settlement/outline.js';
 import { Table } from './table.js';
 import { Tree, type TreeUpdate } from './tree.js';
@@ -107,6 +108,8 @@ export class State {
   readonly nodes: Table<Bic>;
   /** Who is to pay in what is open, and who stands where in the queue; derived from the settlements. */
   readonly queue: QueueBook;
+  /** What open settlements would do to each account; derived from them. */
+  readonly flows: Flows;
   /** Which open settlement has an initiator's id, by both; derived from the settlements. */
   readonly openIds: Table<InstructionDigest>;
   readonly memory: Memory;
@@ -122,7 +125,7 @@ export class State {
 
   private constructor(
     parent: State | null,
-    parts: Pick<State, 'tables' | 'counts' | 'nodes' | 'queue' | 'openIds' | 'memory' | 'hasher'>,
+    parts: Pick<State, 'tables' | 'counts' | 'nodes' | 'queue' | 'flows' | 'openIds' | 'memory' | 'hasher'>,
     tree: Tree,
     agenda: OrderedSet,
   ) {
@@ -131,6 +134,7 @@ export class State {
     this.counts = parts.counts;
     this.nodes = parts.nodes;
     this.queue = parts.queue;
+    this.flows = parts.flows;
     this.openIds = parts.openIds;
     this.memory = parts.memory;
     this.hasher = parts.hasher;
@@ -216,7 +220,7 @@ export class State {
     const nodes = Table.over(new Map<string, Bic>());
     const openIds = Table.over(new Map<string, InstructionDigest>());
     const queue = QueueBook.over(tables.queue);
-    const parts = { tables, counts, nodes, queue, openIds, memory: new Memory(recall), hasher };
+    const parts = { tables, counts, nodes, queue, flows: Flows.empty(), openIds, memory: new Memory(recall), hasher };
     return new State(null, parts, Tree.empty(hasher), EMPTY_SET);
   }
 
@@ -231,6 +235,7 @@ export class State {
       counts: countsOf((counted) => this.counts[counted].child()),
       nodes: this.nodes.child(),
       queue: this.queue.child(tables.queue),
+      flows: this.flows.child(),
       openIds: this.openIds.child(),
       memory: this.memory.child(),
       hasher: this.hasher,
@@ -469,6 +474,7 @@ export class State {
     const lapse: Due = { kind: 'lapse', time: endOf(settlement), settlement: digest };
     bump(this.counts.open, initiator, by);
     bump(this.counts.openMovements, initiator, by * movementsAtMost(settlement));
+    this.flows.note(settlement, this.standingOf(settlement), by);
     if (by === 1) {
       this.openIds.set(initiator + id, digest);
       this.schedule(lapse);
@@ -478,6 +484,12 @@ export class State {
       this.unschedule(lapse);
       this.queue.close(settlement);
     }
+  }
+  /** Moves into the queue what waited for its time. All whose time has come are moved, or have settled, before `released`. */
+  join(settlement: BoundSettlement): void {
+    this.flows.noteNext(settlement, 'scheduled', -1);
+    this.queue.join(settlement);
+    this.flows.noteNext(settlement, 'queued', 1);
   }
   /** Puts other priorities in the place of a bound settlement's. */
   reprioritise(settlement: BoundSettlement, priorities: BoundSettlement['bound']['priorities']): void {
@@ -501,7 +513,7 @@ export class State {
     for (const part of this.#derived()) part.freeze();
   }
   #derived(): readonly { fold(): void; freeze(): void }[] {
-    return [...COUNTED.map((counted) => this.counts[counted]), this.nodes, this.queue, this.openIds];
+    return [...COUNTED.map((counted) => this.counts[counted]), this.nodes, this.queue, this.flows, this.openIds];
   }
 }
 

@@ -11,6 +11,7 @@ import { hashPairsNative } from './main/hasher.js';
 import { checkPlace, identify } from './main/identity.js';
 import { readRestart } from './main/restartfile.js';
 import { readVersion } from './main/version.js';
+import { createWhatIfs } from './main/whatif.js';
 import { createMetrics } from './metrics/prometheus.js';
 import { createBus, type Libp2pBus } from './net/libp2p.js';
 import type { Log } from './ports.js';
@@ -74,6 +75,8 @@ async function compose(
 
   const verifier = createVerifier({ threads: config.verifierThreads });
   closers.push(() => verifier.close());
+  const whatIf = createWhatIfs();
+  closers.push(() => whatIf.close());
   const disk = await openStore(config.data, { metrics });
   closers.push(() => disk.close());
   const store = checked(disk);
@@ -112,7 +115,7 @@ async function compose(
   if (!opened.ok) throw new Failure(opened.code, `${opened.detail} ${WHAT_TO_DO[opened.code]}`);
   const { succession } = opened;
   const { height } = succession.replica.chain.final.header;
-  const service: Service = new Service({ succession, store, genesis, clock, party, version: readVersion() });
+  const service: Service = new Service({ succession, store, genesis, clock, whatIf, party, version: readVersion() });
   closers.push(() => succession.stop());
   checkPlace(config, identity, succession.replica.members.set);
   // The replica listens before the bus brings anything.

@@ -2,6 +2,7 @@
  * What the replica asks of the world, and what the API asks of the replica. Production adapters and the simulator
  * implement the first; nothing in the replica touches anything else.
  */
+import type { WhatIfAnswer, WhatIfQuestion } from '../ledger/queue/whatif.js';
 import type { Instruction } from '../protocol/instruction.js';
 import type { Jwk, Priority } from '../protocol/payload.js';
 import type {
@@ -124,6 +125,12 @@ export interface BatchCheck {
   readonly key: Uint8Array;
   readonly bytes: Uint8Array;
   readonly signature: Uint8Array;
+}
+
+/** Goes through a copy of the queue with more liquidity and without, off the main thread. */
+export interface WhatIfRunner {
+  /** One at a time. Rejects when it could not be done. */
+  run(question: WhatIfQuestion): Promise<WhatIfAnswer>;
 }
 
 export interface Log {
@@ -269,6 +276,75 @@ export interface Page<T> {
   readonly entries: readonly T[];
   readonly next: string | null;
 }
+/** How often and how much an account is paid and pays; decimal text. */
+export interface FlowView {
+  readonly in: { readonly count: number; readonly value: string };
+  readonly out: { readonly count: number; readonly value: string };
+}
+/** What an account comes to if all that is bound settles as early as it may. */
+export interface PositionView {
+  readonly asset: string;
+  readonly balance: string;
+  /** The least that it may hold. */
+  readonly floor: string;
+  readonly days: readonly (FlowView & {
+    readonly date: string;
+    readonly net: string;
+    /** At the end of the day, if all settles that may by then; and if only what the party pays does. */
+    readonly projected: string;
+    readonly outflowsOnly: string;
+  })[];
+  /** What it comes to in the end if only what the party pays settles. */
+  readonly lowest: string;
+}
+/** What is open of one asset, by how it stands; `linked` are parts that follow one that is bound. */
+export interface UnsettledView extends Readonly<Record<'proposed' | 'scheduled' | 'queued' | 'linked', FlowView>> {
+  readonly asset: string;
+}
+/** What has settled on one day. */
+export interface SettledDayView {
+  readonly date: string;
+  /** The first block that is counted, and whether no block of the day came before it. */
+  readonly fromHeight: number;
+  readonly whole: boolean;
+  readonly assets: readonly (FlowView & { readonly asset: string })[];
+}
+export interface TotalsView {
+  readonly height: number;
+  readonly time: TimestampMs;
+  readonly unsettled: readonly UnsettledView[];
+  /** The latest day first. */
+  readonly settled: readonly SettledDayView[];
+}
+/** What some settlements of the queue come to: the party's own, and all of them as numbers. */
+export interface WhatIfSumsView {
+  readonly own: {
+    readonly count: number;
+    readonly assets: readonly (FlowView & { readonly asset: string })[];
+    /** The first of them by place, at most QUEUE_PAGE_ENTRIES_MAX. */
+    readonly settlements: readonly string[];
+  };
+  readonly all: {
+    readonly count: number;
+    readonly assets: readonly { readonly asset: string; readonly count: number; readonly value: string }[];
+  };
+}
+export interface WhatIfView {
+  readonly height: number;
+  readonly time: TimestampMs;
+  readonly party: string;
+  readonly asset: string;
+  readonly amount: string;
+  readonly complete: boolean;
+  readonly released: WhatIfSumsView;
+  readonly held: WhatIfSumsView;
+}
+export type WhatIfResult =
+  | { readonly ok: true; readonly value: WhatIfView }
+  | { readonly ok: false; readonly code: 'unknown_party' | 'unknown_asset' }
+  /** Not above zero, or more decimals or more than the asset can have. */
+  | { readonly ok: false; readonly code: 'bad_amount'; readonly decimals: number }
+  | { readonly ok: false; readonly code: 'what_if_busy'; readonly retryAfterMs: number };
 /** When an asset settles by value date; without days and a zone on every day. */
 export interface CalendarView {
   readonly height: number;
@@ -374,6 +450,14 @@ export interface NodeService {
   queue(party: string, after: string | undefined): Page<QueuedView> | null;
   /** What a party is asked to pay in and lacks a consent, likewise. */
   proposals(party: string, after: string | undefined): Page<ProposalView> | null;
+  /** Where a party's accounts come to by what is bound, or null of a party that is not there. */
+  positions(
+    party: string,
+  ): { readonly height: number; readonly time: TimestampMs; readonly positions: readonly PositionView[] } | null;
+  /** What is open for a party, and what has settled while this node counted, likewise. */
+  totals(party: string): TotalsView | null;
+  /** What an account with so much more (decimal text) would let through of the queue. */
+  whatIf(party: string, asset: string, amount: string): Promise<WhatIfResult>;
   /** The business days of an asset, or null of one that is not defined. */
   calendar(asset: string): CalendarView | null;
   assets(): { readonly height: number; readonly assets: readonly AssetView[] };

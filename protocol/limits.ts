@@ -75,6 +75,10 @@ export const OFFERS_PER_PARTY_MAX = 10;
 export const OFFERED_MOVEMENTS_PER_BLOCK_MAX = 20_000;
 /** Counterparties to which a party limits what it sends, net, from one account. */
 export const LIMITS_PER_ACCOUNT_MAX = 64;
+/** Passes that a what-if makes through the queue, with and without: most come to their end in two. */
+export const WHAT_IF_PASSES_MAX = 16;
+/** Movements of the queue for each millisecond between two what-ifs of a node: what they cost is a part of what passes may. */
+export const WHAT_IF_MOVEMENTS_PER_MS = 25;
 /** Triggers (lapses) that run in one block. */
 export const TRIGGERS_PER_BLOCK_MAX = 1_000;
 /** Consents and withdrawals waiting for a settlement not yet ordered, per party. */
@@ -90,6 +94,7 @@ assert(QUEUE_MOVEMENTS_ASSURED >= 2 * LEGS_MAX, 'a largest settlement has room i
 assert(QUEUE_MOVEMENTS_PER_PAYER_MAX <= OPEN_MOVEMENTS_PER_PARTY_MAX, 'what is bound is open');
 assert(QUEUE_MOVEMENTS_ASSURED <= QUEUE_MOVEMENTS_PER_PAYER_MAX, 'the share that is assured is a share');
 assert(QUEUE_MOVEMENTS_PER_PAYER_MAX <= QUEUE_MOVEMENTS_MAX, 'one payer does not fill the queue');
+assert(WHAT_IF_MOVEMENTS_PER_MS <= PASS_MOVEMENTS_PER_MS, 'the queue is copied less often than it may be gone through');
 assert(ITEM_BYTES_MAX <= BATCH_BYTES_MAX, 'a largest instruction fits a batch');
 assert(BATCH_BYTES_MAX + 1024 <= FRAME_BYTES_MAX, 'a full batch fits one frame');
 assert(FRAME_BYTES_MAX <= PEER_QUEUE_BYTES_MAX, 'a frame fits a queue');

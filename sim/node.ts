@@ -2,11 +2,12 @@
  * A node of the virtual world: the production replica, service and API handlers over simulated ports, a disk and a clock
  * that outlive it, and a process that may end at any moment.
  */
+import { whatIf } from '../ledger/queue/whatif.js';
 import { type ApiResult, createHandlers, type Handlers } from '../node/api/handlers.js';
 import type { ExitName } from '../node/main/exits.js';
 import { hashPairsNative } from '../node/main/hasher.js';
 import { noMetrics } from '../node/metrics/none.js';
-import type { Log, Operation, Ports } from '../node/ports.js';
+import type { Log, Operation, Ports, WhatIfRunner } from '../node/ports.js';
 import { Corrupt, checked } from '../node/replica/checked.js';
 import type { Replica } from '../node/replica/replica.js';
 import { Service } from '../node/replica/service.js';
@@ -36,6 +37,8 @@ const REQUEST_MS = 1;
 /** A clock of a good machine is off by so much of a million, either way. */
 const DRIFT_PPM = 50;
 
+/** The world has one thread. */
+const inPlace: WhatIfRunner = { run: async (question) => whatIf(question) };
 const silent: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 /** Who a node is. */
@@ -219,7 +222,8 @@ export class SimNode {
     }
     const { succession } = opened;
     const { party } = this.identity;
-    const service = new Service({ succession, store: ports.store, clock: ports.clock, genesis, party, version: 'sim' });
+    const { store, clock } = ports;
+    const service = new Service({ succession, store, clock, whatIf: inPlace, genesis, party, version: 'sim' });
     const metrics = { ...noMetrics, render: () => Promise.resolve('') };
     const handlers = createHandlers({ service, metrics, document: {} });
     this.running = {

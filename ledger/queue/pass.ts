@@ -4,7 +4,7 @@ import type { ResultCode } from '../codes.js';
 import { type BoundSettlement, isBound, type Liquidity, type QueueTerms, type Settlement } from '../entries.js';
 import type { Posting } from '../posting.js';
 import { availableIn, settle, settleLot } from '../settlement/bundle.js';
-import { outlineOf } from '../settlement/outline.js';
+import { type Movement, outlineOf } from '../settlement/outline.js';
 import { hasRoom } from '../settlement/room.js';
 import type { State } from '../state.js';
 import { tierOf } from './book.js';
@@ -22,7 +22,7 @@ export function release(posting: Posting): void {
   for (; due !== null && due.notBefore <= at.time; due = state.queue.nextScheduled()) {
     const settlement = state.boundSettlement(due.settlement);
     if (at.time <= settlement.terms.settleBy && holdsAlone(state, settlement)) settle(posting, settlement);
-    else state.queue.join(settlement);
+    else state.join(settlement);
   }
   state.queue.released(at.time);
   state.queue.stir();
@@ -92,7 +92,7 @@ export function pass(posting: Posting): void {
     .map((digest) => state.boundSettlement(digest))
     // Where a lapse is late: it has ended all the same.
     .filter(({ terms }) => at.time <= terms.settleBy);
-  const { together, alone, inLots } = select(queueOf(state, settlements));
+  const { together, alone, inLots } = select(queueOf(state, settlements).queue);
   const chosen = [...together, ...alone];
   for (const item of chosen) settle(posting, settlements[item] as BoundSettlement);
   for (const item of inLots) settleLot(posting, settlements[item] as BoundSettlement);
@@ -100,8 +100,14 @@ export function pass(posting: Posting): void {
   state.queue.passed(at.time, chosen.length + inLots.length > 0);
 }
 
+/** A queue in numbers, and by account, or limit of one, a movement of that account. */
+export interface NumberedQueue {
+  readonly queue: Queue;
+  readonly touched: readonly Movement[];
+}
+
 /** The queue in the numbers that netting works on: accounts, and with each the limits that its owner has set. */
-function queueOf(state: State, settlements: readonly BoundSettlement[]): Queue {
+export function queueOf(state: State, settlements: readonly BoundSettlement[]): NumberedQueue {
   const known = new Map<string, number>();
   const [funds, ordered, limiting]: [bigint[], boolean[], boolean[]] = [[], [], []];
   const [starts, accounts, nets, tiers, kept]: [number[], number[], bigint[], number[], bigint[]] = [
@@ -111,13 +117,15 @@ function queueOf(state: State, settlements: readonly BoundSettlement[]): Queue {
     [],
     [],
   ];
-  const numberOf = (name: string, isLimit: boolean, isFifo: boolean, available: () => bigint): number => {
+  const touched: Movement[] = [];
+  const numberOf = (name: string, of: Movement, isLimit: boolean, available: () => bigint): number => {
     const number = known.get(name) ?? funds.length;
     if (number < funds.length) return number;
     known.set(name, number);
     funds.push(available());
-    ordered.push(isFifo);
+    ordered.push(state.liquidity(of.name).isFifo);
     limiting.push(isLimit);
+    touched.push(of);
     return number;
   };
   for (const settlement of settlements) {
@@ -126,13 +134,13 @@ function queueOf(state: State, settlements: readonly BoundSettlement[]): Queue {
       const liquidity = state.liquidity(name);
       const tier = tierOf(settlement, party);
       if (net !== 0n) {
-        accounts.push(numberOf(name, false, liquidity.isFifo, () => availableIn(state, movement)));
+        accounts.push(numberOf(name, movement, false, () => availableIn(state, movement)));
         nets.push(net);
         tiers.push(tier);
         kept.push(keptFrom(liquidity, tier));
       }
       for (const claim of limitClaims(state, settlement.legs, movement)) {
-        accounts.push(numberOf(claim.name, true, liquidity.isFifo, () => claim.headroom));
+        accounts.push(numberOf(claim.name, movement, true, () => claim.headroom));
         nets.push(claim.net);
         tiers.push(tier);
         kept.push(0n);
@@ -141,7 +149,7 @@ function queueOf(state: State, settlements: readonly BoundSettlement[]): Queue {
     starts.push(nets.length);
   }
   const lots = settlements.map((settlement) => settlement.lots);
-  return { funds, ordered, limiting, starts, accounts, nets, tiers, kept, lots };
+  return { queue: { funds, ordered, limiting, starts, accounts, nets, tiers, kept, lots }, touched };
 }
 
 /** What was bound in this block and is still open has its receipt now, `scheduled` or `queued`: it has one in a block. */

@@ -13,6 +13,7 @@ export function settle(posting: Posting, settlement: Settlement): void {
   const { movements } = outlineOf(settlement);
   const [next] = settlement.linked;
   const leaf = next === undefined ? posting.end(settlement, 'settled') : posting.advance(settlement, next);
+  posting.settled.push(movements);
   for (const movement of movements) {
     post(posting.state, settlement, movement, leaf);
     countInLimits(posting.state, settlement.legs, movement);
@@ -28,7 +29,9 @@ export function settleLot(posting: Posting, settlement: BoundSettlement): void {
     amount: (leg.amount - (lot[at] as BoundLeg).amount) as AmountMinor,
   }));
   const leaf = posting.reduce(settlement, left);
-  for (const movement of outlineOf({ legs: lot, linked: [] }).movements) {
+  const { movements } = outlineOf({ legs: lot, linked: [] });
+  posting.settled.push(movements);
+  for (const movement of movements) {
     post(posting.state, settlement, movement, leaf);
     countInLimits(posting.state, lot, movement);
   }

@@ -109,6 +109,12 @@ and the key's 32 bytes; the signature is given as hex.
 \`\`\`js
 ${EXAMPLE_PROGRAM}\`\`\`
 
+## What waits
+\`/v1/parties/{bic}/queue\` lists what a party is bound to pay, with what each lacks, and \`/proposals\` what it is asked to.
+\`/queue/positions\` says where its accounts come to day by day if all that is bound settles as early as it may, \`/queue/totals\`
+what is open and what has settled today, and \`/queue/what-if\` which of the queue would settle now with more money in an account.
+Amounts there are what a settlement does to an account in sum; each part that is linked counts by itself. Days are by UTC.
+
 ## Kinds
 ${KINDS}
 ## Result codes

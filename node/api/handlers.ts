@@ -3,9 +3,18 @@
  * code. Input has passed the route's schemas.
  */
 import { parseInstruction } from '../../protocol/instruction.js';
+import { AMOUNT_MINOR_MAX } from '../../protocol/limits.js';
 import { type InstructionDigest, unreachable } from '../../protocol/types.js';
-import { formatTime } from '../../protocol/values.js';
-import type { InstructionStatus, Metrics, NodeService, ProposalView, QueuedView, TermsView } from '../ports.js';
+import { formatAmount, formatTime } from '../../protocol/values.js';
+import type {
+  InstructionStatus,
+  Metrics,
+  NodeService,
+  ProposalView,
+  QueuedView,
+  TermsView,
+  WhatIfResult,
+} from '../ports.js';
 import { type Problem, type ProblemCode, problem } from './problem.js';
 import { type AnswerOf, type OperationId, type ParamsOf, type QueryOf, WAIT_MS_MAX } from './routes.js';
 
@@ -23,7 +32,8 @@ export interface ApiRequest<K extends OperationId> {
 
 export type ApiResult<T> =
   | { readonly ok: true; readonly value: T; readonly location?: string }
-  | { readonly ok: false; readonly problem: Problem };
+  /** `retryAfterMs` of what is answered later; a second if it is not given. */
+  | { readonly ok: false; readonly problem: Problem; readonly retryAfterMs?: number };
 
 export type Handlers = {
   readonly [K in OperationId]: (request: ApiRequest<K>) => Promise<ApiResult<AnswerOf<K>>>;
@@ -101,6 +111,7 @@ export function createHandlers({ service, metrics, document, waitersMax = WAITER
       return { ok: true, value: { party: params.bic, ...found } };
     },
     ...settlementHandlers(service),
+    ...liquidityHandlers(service),
     getAssets: async () => ({ ok: true, value: service.assets() }),
     getParticipants: async () => ({ ok: true, value: service.participants() }),
     getValidators: async () => ({ ok: true, value: service.validators() }),
@@ -160,6 +171,53 @@ const settlementHandlers = (service: NodeService): Pick<Handlers, 'getQueue' | '
     return { ok: true, value: { asset: params.asset, height, zone, days: told } };
   },
 });
+
+/** What a party's accounts come to. */
+const liquidityHandlers = (service: NodeService): Pick<Handlers, 'getPositions' | 'getTotals' | 'getWhatIf'> => ({
+  async getPositions({ params }) {
+    const found = service.positions(params.bic);
+    if (found === null) return refuse('unknown_party', `No party ${params.bic} is on the ledger.`);
+    return { ok: true, value: { party: params.bic, ...found, time: formatTime(found.time) } };
+  },
+  async getTotals({ params }) {
+    const found = service.totals(params.bic);
+    if (found === null) return refuse('unknown_party', `No party ${params.bic} is on the ledger.`);
+    return { ok: true, value: { party: params.bic, ...found, time: formatTime(found.time) } };
+  },
+  async getWhatIf({ params, query }) {
+    const found = await service.whatIf(params.bic, query.asset, query.amount);
+    if (found.ok) return { ok: true, value: { ...found.value, time: formatTime(found.value.time) } };
+    return whatIfRefusal(found, params.bic, query.asset);
+  },
+});
+
+function whatIfRefusal(
+  refused: Extract<WhatIfResult, { ok: false }>,
+  party: string,
+  asset: string,
+): Extract<ApiResult<never>, { ok: false }> {
+  switch (refused.code) {
+    case 'unknown_party':
+      return refuse(refused.code, `No party ${party} is on the ledger.`);
+    case 'unknown_asset':
+      return refuse(refused.code, `No asset ${asset} is on the ledger.`);
+    case 'bad_amount':
+      return refuse(
+        'invalid_parameter',
+        `The query member \`amount\` must be above zero and at most ${formatAmount(AMOUNT_MINOR_MAX, refused.decimals)}, with ${refused.decimals} decimals at most.`,
+      );
+    case 'what_if_busy':
+      return {
+        ...refuse(
+          refused.code,
+          'This node answers one what-if at a time, and the fewer the longer the queue; ask again.',
+        ),
+        retryAfterMs: refused.retryAfterMs,
+      };
+    default:
+      return unreachable(refused);
+  }
+}
 
 const queuedAnswer = ({ linked, ...one }: QueuedView): AnswerOf<'getQueue'>['entries'][number] => ({
   ...one,

@@ -25,6 +25,7 @@ export type TransportCode =
   | 'expectation_failed'
   | 'headers_too_large'
   | 'overloaded'
+  | 'what_if_busy'
   | 'shutting_down'
   | 'internal';
 
@@ -96,6 +97,7 @@ export const PROBLEMS = {
   expectation_failed: { status: 417, title: 'The expectation cannot be met' },
   headers_too_large: { status: 431, title: 'The headers are too large' },
   overloaded: { status: 503, title: 'Too many requests wait' },
+  what_if_busy: { status: 503, title: 'The node is at another what-if, or was just now' },
   shutting_down: { status: 503, title: 'The node is stopping' },
   internal: { status: 500, title: 'The node failed to answer' },
 } as const satisfies Record<ProblemCode, ProblemKind>;

@@ -21,6 +21,10 @@ const BalanceText = Type.String({
   pattern: '^-?(0|[1-9][0-9]*)(\\.[0-9]+)?$',
   description: "decimal in major units, exactly the asset's decimals; only an issuer's own account goes below zero",
 });
+const SignedText = Type.String({
+  pattern: '^-?(0|[1-9][0-9]*)(\\.[0-9]+)?$',
+  description: "decimal in major units, exactly the asset's decimals",
+});
 const OutputAmountText = Type.String({
   pattern: '^(0|[1-9][0-9]*)(\\.[0-9]+)?$',
   description: "decimal in major units, exactly the asset's decimals",
@@ -88,6 +92,28 @@ const openSettlement = {
     description: 'parts that follow, each once the one before has settled',
   }),
 };
+const DateText = Type.String({ pattern: '^[0-9]{4}-[0-9]{2}-[0-9]{2}$', description: 'a day by UTC' });
+const CountNumber = Type.Integer({ minimum: 0 });
+const SumSchema = Type.Object({ count: CountNumber, value: OutputAmountText });
+const flow = { in: SumSchema, out: SumSchema };
+const SumsByAsset = Type.Array(Type.Object({ asset: AssetText, ...flow }), {
+  description: 'what the party is paid and pays, in sum over the legs of each settlement',
+});
+const whatIfSums = (description: string) =>
+  Type.Object(
+    {
+      own: Type.Object({
+        count: CountNumber,
+        assets: SumsByAsset,
+        settlements: Type.Array(HashText, { description: 'the first of these by place' }),
+      }),
+      all: Type.Object({
+        count: CountNumber,
+        assets: Type.Array(Type.Object({ asset: AssetText, count: CountNumber, value: OutputAmountText })),
+      }),
+    },
+    { description },
+  );
 const NextText = Type.Union([Type.String(), Type.Null()], {
   description: '`after` of the next page; null on the last',
 });
@@ -190,6 +216,71 @@ export const SCHEMAS = {
       }),
     ),
     next: NextText,
+  }),
+  Positions: Type.Object({
+    party: BicText,
+    height: HeightNumber,
+    time: InstantText,
+    positions: Type.Array(
+      Type.Object({
+        asset: AssetText,
+        balance: BalanceText,
+        floor: Type.String({ ...BalanceText, description: 'the least that the account may hold' }),
+        days: Type.Array(
+          Type.Object({
+            date: DateText,
+            ...flow,
+            net: SignedText,
+            projected: Type.String({
+              ...SignedText,
+              description: 'at the end of the day, if all settles that may by then',
+            }),
+            outflowsOnly: Type.String({ ...SignedText, description: 'the same, if only what the party pays settles' }),
+          }),
+        ),
+        lowest: Type.String({
+          ...SignedText,
+          description: 'if only what the party pays settles, in the end: below the floor, that much is lacking at most',
+        }),
+      }),
+    ),
+  }),
+  Totals: Type.Object({
+    party: BicText,
+    height: HeightNumber,
+    time: InstantText,
+    unsettled: Type.Array(
+      Type.Object({
+        asset: AssetText,
+        proposed: Type.Object(flow, { description: 'lacks a consent' }),
+        scheduled: Type.Object(flow, { description: 'waits for its time' }),
+        queued: Type.Object(flow, { description: 'stands in the queue' }),
+        linked: Type.Object(flow, { description: 'a later part of what is bound' }),
+      }),
+      { description: 'each part of a settlement counts by itself, in sum over its legs' },
+    ),
+    settled: Type.Array(
+      Type.Object({
+        date: DateText,
+        fromHeight: Type.Integer({ minimum: 1, description: 'the first block of the day that is counted' }),
+        whole: Type.Boolean({ description: 'whether no block of the day came before that one' }),
+        assets: SumsByAsset,
+      }),
+      {
+        description:
+          'today by the time of the last final block, and the day before; a day that was not counted is absent',
+      },
+    ),
+  }),
+  WhatIf: Type.Object({
+    party: BicText,
+    asset: AssetText,
+    amount: OutputAmountText,
+    height: HeightNumber,
+    time: InstantText,
+    complete: Type.Boolean({ description: 'whether more passes would let nothing else through' }),
+    released: whatIfSums('what settles with the amount, and not without'),
+    held: whatIfSums('what settles without the amount, and not with it: something else goes first then'),
   }),
   Calendar: Type.Object({
     asset: AssetText,

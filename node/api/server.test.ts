@@ -5,7 +5,7 @@ import { Value } from 'typebox/value';
 import type { Instruction } from '../../protocol/instruction.js';
 import { toJws } from '../../protocol/instruction.js';
 import type { TimestampMs } from '../../protocol/types.js';
-import type { BlockView, InstructionStatus, Log, NodeService, StatusView } from '../ports.js';
+import type { BlockView, InstructionStatus, Log, NodeService, StatusView, WhatIfResult } from '../ports.js';
 import { createClient } from './client.js';
 import { EXAMPLE_DIGEST, EXAMPLE_JWS, EXAMPLE_PAYLOAD } from './example.js';
 import { PROBLEMS, type ProblemCode } from './problem.js';
@@ -47,6 +47,8 @@ const OPEN = {
   legs: [{ from: PARTY, to: 'BKTHTHBKXXX', asset: 'HKD', amount: '1.00' }],
   linked: [{ legs: [], notBefore: TIME, settleBy: TIME }],
 };
+
+const FLOW = { in: { count: 1, value: '1.00' }, out: { count: 2, value: '2.50' } };
 
 /** A node in memory: what is submitted stays pending until `settle`. */
 class MemoryNode implements NodeService {
@@ -112,6 +114,32 @@ class MemoryNode implements NodeService {
       height: 7,
       entries: after === undefined ? [{ ...OPEN, missing: [PARTY], consentUntil: TIME, terms: null }] : [],
       next: null,
+    };
+  }
+  positions(party: string) {
+    if (party !== PARTY) return null;
+    const day = { date: '2026-01-05', ...FLOW, net: '-1.50', projected: '-14.00', outflowsOnly: '-15.00' };
+    const position = { asset: 'HKD', balance: '-12.50', floor: '-100.00', days: [day], lowest: '-15.00' };
+    return { height: 7, time: TIME, positions: [position] };
+  }
+  totals(party: string) {
+    if (party !== PARTY) return null;
+    const settled = { date: '2026-01-05', fromHeight: 3, whole: false, assets: [{ asset: 'HKD', ...FLOW }] };
+    const unsettled = { asset: 'HKD', proposed: FLOW, scheduled: FLOW, queued: FLOW, linked: FLOW };
+    return { height: 7, time: TIME, unsettled: [unsettled], settled: [settled] };
+  }
+  async whatIf(party: string, asset: string, amount: string): Promise<WhatIfResult> {
+    if (party !== PARTY) return { ok: false, code: 'unknown_party' };
+    if (asset !== 'HKD') return { ok: false, code: 'unknown_asset' };
+    if (amount === '0') return { ok: false, code: 'bad_amount', decimals: 2 };
+    if (amount === '9') return { ok: false, code: 'what_if_busy', retryAfterMs: 1_001 };
+    const sums = {
+      own: { count: 1, assets: [{ asset, ...FLOW }], settlements: [HASH] },
+      all: { count: 2, assets: [{ asset, count: 2, value: '7.00' }] },
+    };
+    return {
+      ok: true,
+      value: { height: 7, time: TIME, party, asset, amount, complete: true, released: sums, held: sums },
     };
   }
   calendar(asset: string) {
@@ -279,14 +307,15 @@ t.test('every route answers by its schema', async (t) => {
       .replace('{bic}', PARTY)
       .replace('{height}', '7')
       .replace('{asset}', 'HKD');
-    const response = await fetch(`${url}${path}`);
+    const query = id === 'getWhatIf' ? '?asset=HKD&amount=5000.00' : '';
+    const response = await fetch(`${url}${path}${query}`);
     const text = await response.text();
     t.equal(response.status, route.status, path);
     t.equal(response.headers.get('x-content-type-options'), 'nosniff', path);
     t.equal(response.headers.get('cache-control'), 'no-store', path);
     const value: unknown = route.contentType === 'text/plain' ? text : JSON.parse(text);
     t.strictSame([...Value.Errors(SCHEMAS[route.answer], value)], [], path);
-    const head = await fetch(`${url}${path}`, { method: 'HEAD' });
+    const head = await fetch(`${url}${path}${query}`, { method: 'HEAD' });
     t.equal(head.status, 200, `HEAD ${path}`);
     t.equal(await head.text(), '');
     const options = await fetch(`${url}${path}`, { method: 'OPTIONS' });
@@ -303,6 +332,7 @@ t.test('every kind of wrong request has its own answer', async (t) => {
     (path: string, method = 'GET'): Ask =>
     () =>
       fetch(`${url}${path}`, { method });
+  const whatIf = (query: string, party: string = PARTY): Ask => get(`/v1/parties/${party}/queue/what-if?${query}`);
   const rows: [name: string, code: ProblemCode, ask: Ask, detail?: RegExp][] = [
     ['no such path', 'not_found', get('/v2/instructions'), /openapi\.json/],
     ['the root', 'not_found', get('/')],
@@ -361,6 +391,23 @@ t.test('every kind of wrong request has its own answer', async (t) => {
     ['unknown receipt', 'unknown_instruction', get(`/v1/instructions/${OTHER_DIGEST}/receipt`)],
     ['unknown party', 'unknown_party', get('/v1/parties/AAAABBCCXXX/balances')],
     ['the calendar of an unknown asset', 'unknown_asset', get('/v1/assets/USD/calendar')],
+    ['positions of an unknown party', 'unknown_party', get('/v1/parties/AAAABBCCXXX/queue/positions')],
+    ['totals of an unknown party', 'unknown_party', get('/v1/parties/AAAABBCCXXX/queue/totals')],
+    ['a what-if of an unknown party', 'unknown_party', whatIf('asset=HKD&amount=1', 'AAAABBCCXXX')],
+    ['a what-if in an unknown asset', 'unknown_asset', whatIf('asset=USD&amount=1')],
+    [
+      'a what-if of nothing',
+      'invalid_parameter',
+      whatIf('asset=HKD&amount=0'),
+      /`amount` must be above zero.* 2 decimals/,
+    ],
+    ['a what-if without an amount', 'invalid_parameter', whatIf('asset=HKD')],
+    ['a what-if without an asset', 'invalid_parameter', whatIf('amount=1')],
+    ['an amount with a sign', 'invalid_parameter', whatIf('asset=HKD&amount=-1'), /`amount` must be a decimal number/],
+    ['an asset in lower case', 'invalid_parameter', whatIf('asset=hkd&amount=1'), /`asset` must be an asset's code/],
+    ['two amounts', 'invalid_parameter', whatIf('asset=HKD&amount=1&amount=2')],
+    ['a member that is not known', 'invalid_parameter', whatIf('asset=HKD&amount=1&now=1'), /no query member `now`/],
+    ['a what-if while there is another', 'what_if_busy', whatIf('asset=HKD&amount=9'), /one what-if at a time/],
     ['the queue of an unknown party', 'unknown_party', get('/v1/parties/AAAABBCCXXX/queue')],
     ['proposals to an unknown party', 'unknown_party', get('/v1/parties/AAAABBCCXXX/proposals')],
     ['a cursor of no page', 'invalid_parameter', get(`/v1/parties/${PARTY}/queue?after=3.1`), /earlier page/],
@@ -409,6 +456,7 @@ t.test('every kind of wrong request has its own answer', async (t) => {
     if (detail !== undefined) t.match(body.detail, detail, `${name}: detail`);
     t.notMatch(JSON.stringify(body), /secret|node_modules|FST_/, `${name}: nothing leaks`);
   }
+  t.equal((await whatIf('asset=HKD&amount=9')()).headers.get('retry-after'), '2', 'in whole seconds');
   const wrong = await post(url, JSON.stringify({ ...EXAMPLE_JWS, header: {} }));
   t.match(await wrong.json(), { code: 'malformed_jws', pointer: '/header', detail: /^\/header: .*\.$/ });
   t.match(errors, [{ error: { message: 'secret of the disk' } }], 'the cause is in the log');
@@ -595,6 +643,12 @@ t.test('the client, round trip', async (t) => {
   t.match(await client.getBalances({ bic: initiator }), {
     ok: true,
     value: { height: 7, balances: [{ asset: 'HKD', balance: '-12.50' }] },
+  });
+  t.match(await client.getPositions({ bic: PARTY }), { ok: true, value: { positions: [{ lowest: '-15.00' }] } });
+  t.match(await client.getTotals({ bic: PARTY }), { ok: true, value: { settled: [{ fromHeight: 3, whole: false }] } });
+  t.match(await client.getWhatIf({ bic: PARTY, asset: 'HKD', amount: '5000.00' }), {
+    ok: true,
+    value: { party: PARTY, asset: 'HKD', amount: '5000.00', released: { own: { settlements: [HASH] } } },
   });
   t.match(await client.getQueue({ bic: PARTY }), {
     ok: true,

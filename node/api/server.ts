@@ -198,17 +198,17 @@ function send(
   result: ApiResult<unknown>,
   metricsContentType: string,
 ): FastifyReply {
-  if (!result.ok) return sendProblem(reply, result.problem);
+  if (!result.ok) return sendProblem(reply, result.problem, result.retryAfterMs);
   if (result.location !== undefined) reply.header('location', result.location);
   reply.code(route.status);
   if (route.contentType === 'text/plain') return reply.type(metricsContentType).send(result.value);
   return reply.type('application/json').send(JSON.stringify(result.value));
 }
 
-function sendProblem(reply: FastifyReply, body: Problem): FastifyReply {
+function sendProblem(reply: FastifyReply, body: Problem, retryAfterMs = 0): FastifyReply {
   // `frameworkErrors` comes before any hook has run, so the headers are set here too.
   reply.headers(SECURITY_HEADERS).code(body.status).type(PROBLEM_CONTENT_TYPE);
-  if (body.status === 503) reply.header('retry-after', '1');
+  if (body.status === 503) reply.header('retry-after', String(Math.max(1, Math.ceil(retryAfterMs / 1000))));
   return reply.send(JSON.stringify(body));
 }
 

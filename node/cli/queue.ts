@@ -5,6 +5,7 @@ import { PRIORITIES, type Priority } from '../../protocol/payload.js';
 import { type Client, createClient } from '../api/client.js';
 import { type NodeOptions, readAmount, readAsset, readBic, readDigest, withNode } from './arguments.js';
 import { done, type Outcome, refusedBy } from './outcome.js';
+import { positionCommands } from './position.js';
 import type { Runner } from './runner.js';
 import { instruct, type SigningOptions, withSigning } from './submit.js';
 
@@ -22,6 +23,7 @@ export function queueCommands(program: Command, run: Runner): void {
     .option('--after <cursor>', 'go on where an earlier page ended')
     .addHelpText('after', '\nExample:\n  causeway queue proposals HSBCHKHHXXX')
     .action(run(proposals));
+  positionCommands(queue, run);
   withSigning(queue.command('reprioritise'))
     .description("say anew how urgent a settlement is in one's own queue")
     .argument('<digest>', "the settlement's digest", readDigest)

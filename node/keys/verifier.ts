@@ -6,9 +6,10 @@
  * small and each thread holds few, so a vote waits for some milliseconds of bulk at most, however much there is. Votes
  * of one turn travel together, and the rest of one round of the event loop.
  */
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { assert, type BatchDigest } from '../../protocol/types.js';
 import type { BatchCheck, SignatureCheck, Urgency, Verifier } from '../ports.js';
+import { programBeside, startThread } from './thread.js';
 import { packBatch, packChecks, readBatchAnswer, wellFormed } from './wire.js';
 
 /** Checks in a parcel at most: about three milliseconds of work. */
@@ -70,13 +71,13 @@ export interface VerifierPool extends Verifier {
  */
 export function createVerifier({
   threads,
-  workerUrl,
+  workerUrl = programBeside(import.meta.url, 'worker'),
 }: {
   readonly threads: number;
   readonly workerUrl?: URL;
 }): VerifierPool {
   assert(Number.isInteger(threads) && threads >= 1, 'a verifier has a thread');
-  return new Pool(threads, workerUrl === undefined ? startWorker : () => new Worker(workerUrl));
+  return new Pool(threads, () => startThread(workerUrl));
 }
 
 class Pool implements VerifierPool {
@@ -288,14 +289,4 @@ function settle(parcel: readonly Piece[], out: Uint8Array): void {
     call.unanswered -= to - from;
     if (call.unanswered === 0) call.resolve(call.verdicts);
   }
-}
-
-/** Compiled, a thread is the file beside this one. Run from its source it must load tsx first: threads inherit no loader. */
-function startWorker(): Worker {
-  if (!import.meta.url.endsWith('.ts')) return new Worker(new URL('./worker.js', import.meta.url));
-  const loader = JSON.stringify(import.meta.resolve('tsx/esm/api'));
-  const source = JSON.stringify(new URL('./worker.ts', import.meta.url).href);
-  return new Worker(`import(${loader}).then(({ register }) => { register(); return import(${source}); });`, {
-    eval: true,
-  });
 }

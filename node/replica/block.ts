@@ -1,5 +1,6 @@
 /** A block since the last final one, as far as it is known here. */
 import type { Receipt } from '../../ledger/receipt.js';
+import type { Movement } from '../../ledger/settlement/outline.js';
 import type { State } from '../../ledger/state.js';
 import type { BlockHeader, BlockId, Proposal, Root } from '../../protocol/types.js';
 import type { HeldBatch } from './lanes.js';
@@ -13,6 +14,8 @@ export interface Executed {
   readonly parentRoot: Root;
   readonly root: Root;
   readonly lanes: readonly (readonly HeldBatch[])[];
+  /** What each settlement, or part of one, that settled did to accounts. */
+  readonly settled: readonly (readonly Movement[])[];
 }
 
 export interface Block {

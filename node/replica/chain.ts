@@ -120,7 +120,7 @@ export class Chain {
     this.goal = goal;
     this.#pointer = pointer;
     const roots = { receiptsRoot: pointer.root, stateRoot: state.root, parentRoot: pointer.root, root: pointer.root };
-    const executed: Executed = { state, receipts: [], lanes: [], ...roots };
+    const executed: Executed = { state, receipts: [], lanes: [], settled: [], ...roots };
     this.#final = { id: pointer.block, header, proposal: null, executed, wanted: true, asked: false, learning: false };
     this.#blocks.set(pointer.block, this.#final);
     this.#seekGoal();
@@ -303,7 +303,7 @@ export class Chain {
     if (endsEpoch(parentBlock)) {
       // Of a false one, notarized by more than f liars, nothing is made: no certificate of ours will stand behind it.
       if (!isClosing(block.header, parentBlock.header)) return false;
-      block.executed = { ...parent, receipts: [], lanes: [] };
+      block.executed = { ...parent, receipts: [], lanes: [], settled: [] };
       return true;
     }
     const lanes = this.#batches(block, parentBlock);

@@ -41,7 +41,7 @@ export function restarted(
       ),
     putFinal(pointer),
   ];
-  const executed: Executed = { state, receipts: [], lanes: [], ...roots };
+  const executed: Executed = { state, receipts: [], lanes: [], settled: [], ...roots };
   const block: Block = { id, header, proposal: null, executed, wanted: true, asked: false, learning: false };
   return { pointer, block, executed, operations };
 }

@@ -30,6 +30,7 @@ t.test('an open settlement or change is pending, though its block is pruned and 
     succession,
     store,
     clock: {} as Clock,
+    whatIf: { run: () => Promise.reject(new Error('nobody asks')) },
     genesis: {} as never,
     party: HKMA,
     version: '0',

@@ -16,10 +16,11 @@ import {
   type Epoch,
   type InstructionDigest,
   type LanePoint,
+  type TimestampMs,
   unreachable,
   type ValidatorIndex,
 } from '../../protocol/types.js';
-import { formatAmount, formatDay } from '../../protocol/values.js';
+import { formatAmount, formatDay, parseAmount } from '../../protocol/values.js';
 import type {
   AssetView,
   BalanceView,
@@ -30,19 +31,26 @@ import type {
   NodeService,
   Page,
   ParticipantView,
+  PositionView,
   ProposalView,
   QueuedView,
   StatusView,
   Store,
+  TotalsView,
   ValidatorView,
+  WhatIfResult,
+  WhatIfRunner,
 } from '../ports.js';
 import type { Verdict } from './admission.js';
 import type { Committed } from './block.js';
 import { Corrupt } from './checked.js';
+import { positionViews, settledViews, unsettledViews } from './positionview.js';
 import { proposalsPage, queuePage } from './queueview.js';
 import { type BlockRecord, getBatch, getBlock, getHandOver, getPlace, getReceipts } from './records.js';
 import type { Replica } from './replica.js';
 import type { Succession } from './succession.js';
+import { Turnover } from './turnover.js';
+import { WhatIfs } from './whatif.js';
 
 /** What waits does so until it expires, and an instruction is valid for 25 hours at most. */
 const WAITING_MS_MAX = 2 * 24 * 60 * 60 * 1000;
@@ -51,6 +59,7 @@ interface Parts {
   readonly succession: Succession;
   readonly store: Store;
   readonly clock: Clock;
+  readonly whatIf: WhatIfRunner;
   readonly genesis: Genesis;
   readonly party: string;
   readonly version: string;
@@ -59,9 +68,13 @@ interface Parts {
 export class Service implements NodeService {
   readonly #parts: Parts;
   readonly #waiters = new Map<InstructionDigest, Set<() => void>>();
+  readonly #turnover: Turnover;
+  readonly #whatIfs: WhatIfs;
 
   constructor(parts: Parts) {
     this.#parts = parts;
+    this.#turnover = new Turnover(this.#replica.chain.final.header);
+    this.#whatIfs = new WhatIfs(parts.whatIf, parts.clock);
   }
 
   get #replica(): Replica {
@@ -69,7 +82,8 @@ export class Service implements NodeService {
   }
 
   /** The replica tells of each block once it is durable and final here. */
-  onFinal({ executed }: Committed): void {
+  onFinal({ block, executed }: Committed): void {
+    this.#turnover.take(block.header, executed.settled);
     for (const { digest, code } of executed.receipts) if (!isOpen(code)) this.#wake(digest);
     const told = new Set(executed.receipts.map(({ digest }) => digest));
     for (const { items } of executed.lanes.flat()) {
@@ -279,6 +293,39 @@ export class Service implements NodeService {
     const { state } = this.#replica.chain.final;
     if (state.participant(party) === undefined) return null;
     return { height: this.#height, ...proposalsPage(state, party as Bic, after) };
+  }
+
+  positions(party: string): {
+    readonly height: number;
+    readonly time: TimestampMs;
+    readonly positions: readonly PositionView[];
+  } | null {
+    const { state, header } = this.#replica.chain.final;
+    if (state.participant(party) === undefined) return null;
+    const { height, time } = header;
+    return { height, time, positions: positionViews(state, party as Bic, time) };
+  }
+
+  totals(party: string): TotalsView | null {
+    const { state, header } = this.#replica.chain.final;
+    if (state.participant(party) === undefined) return null;
+    const { height, time } = header;
+    const settled = settledViews(state, party as Bic, this.#turnover.upTo(header));
+    return { height, time, unsettled: unsettledViews(state, party as Bic), settled };
+  }
+
+  async whatIf(party: string, code: string, amount: string): Promise<WhatIfResult> {
+    const { state, header } = this.#replica.chain.final;
+    if (state.participant(party) === undefined) return { ok: false, code: 'unknown_party' };
+    const asset = state.asset(code);
+    if (asset === undefined) return { ok: false, code: 'unknown_asset' };
+    const { decimals } = asset;
+    const extra = parseAmount(amount, decimals);
+    if (extra === null || extra === 0n) return { ok: false, code: 'bad_amount', decimals };
+    const { height, time } = header;
+    const answered = await this.#whatIfs.ask(state, time, { party: party as Bic, asset, extra });
+    if (!answered.ok) return { ...answered, code: 'what_if_busy' };
+    return { ok: true, value: { height, time, ...answered.value } };
   }
 
   calendar(asset: string): CalendarView | null {
