@@ -66,7 +66,7 @@ export const QUEUE_MOVEMENTS_PER_PAYER_MAX = 10_000;
 export const QUEUE_MOVEMENTS_ASSURED = 1_000;
 /** Movements for each millisecond of block time between two passes: a pass is to take about a tenth of a core at most. */
 export const PASS_MOVEMENTS_PER_MS = 70;
-/** Passes that a what-if makes through the queue, with and without: most come to their end in two. */
+/** Passes that a what-if makes through the queue at most, with and without; it says whether that was enough. */
 export const WHAT_IF_PASSES_MAX = 16;
 /** Movements of the queue for each millisecond between two what-ifs of a node: what they cost is a part of what passes may. */
 export const WHAT_IF_MOVEMENTS_PER_MS = 25;
