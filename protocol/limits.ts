@@ -75,7 +75,7 @@ export const OFFERS_PER_PARTY_MAX = 10;
 export const OFFERED_MOVEMENTS_PER_BLOCK_MAX = 20_000;
 /** Counterparties to which a party limits what it sends, net, from one account. */
 export const LIMITS_PER_ACCOUNT_MAX = 64;
-/** Passes that a what-if makes through the queue, with and without: most come to their end in two. */
+/** Passes that a what-if makes through the queue at most, with and without; it says whether that was enough. */
 export const WHAT_IF_PASSES_MAX = 16;
 /** Movements of the queue for each millisecond between two what-ifs of a node: what they cost is a part of what passes may. */
 export const WHAT_IF_MOVEMENTS_PER_MS = 25;
