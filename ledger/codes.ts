@@ -14,6 +14,8 @@ export const RESULT_CODES = [
   'settlement_closed',
   'unknown_change',
   'not_queued',
+  'not_locked',
+  'wrong_preimage',
   'consent_not_required',
   'already_consented',
   'already_bound',
@@ -30,6 +32,7 @@ export const RESULT_CODES = [
   'amount_precision',
   'amount_too_large',
   'value_date_closed',
+  'hash_revealed',
   'cap_below_circulating',
   'possession_unproven',
   'key_taken',
@@ -47,6 +50,7 @@ export const RESULT_CODES = [
   'waiting',
   'scheduled',
   'queued',
+  'locked',
   'part_settled',
   'unmatched',
   'withdrawn',
@@ -58,6 +62,7 @@ export const RESULT_CODES = [
   'cancel_agreed',
   'ready',
   'applied',
+  'revealed',
   'settled',
 ] as const;
 export type ResultCode = (typeof RESULT_CODES)[number];
@@ -82,6 +87,7 @@ const OPEN: ReadonlySet<ResultCode> = new Set([
   'waiting',
   'scheduled',
   'queued',
+  'locked',
   'part_settled',
 ]);
 export const isOpen = (code: ResultCode): boolean => OPEN.has(code);
@@ -90,6 +96,7 @@ export const finalityOf = (code: ResultCode): Finality => (isOpen(code) ? 'open'
 const EFFECTIVE: readonly ResultCode[] = [
   'settled',
   'applied',
+  'revealed',
   'consented',
   'ready',
   'withdrawn',
@@ -156,6 +163,11 @@ export const CODE_BYTES = {
   value_date_closed: 57,
   part_lapsed: 58,
   part_cancelled: 59,
+  locked: 64,
+  revealed: 65,
+  not_locked: 66,
+  wrong_preimage: 67,
+  hash_revealed: 68,
 } as const satisfies Record<ResultCode, number>;
 
 const CODE_OF_BYTE = new Map<number, ResultCode>(RESULT_CODES.map((code) => [CODE_BYTES[code], code]));

@@ -38,6 +38,7 @@ const KIND_BYTES = {
   reprioritise: 10,
   liquidity: 11,
   calendar: 12,
+  reveal: 14,
 } as const satisfies Record<PayloadKind, number>;
 const KIND_OF_BYTE = new Map<number, PayloadKind>(
   Object.entries(KIND_BYTES).map(([kind, byte]) => [byte, kind as PayloadKind]),

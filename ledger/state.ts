@@ -38,7 +38,9 @@ import {
   encodeEntry,
   endOf,
   isBound,
+  isLocked,
   type Liquidity,
+  type LockedSettlement,
   memberName,
   nameOfKey,
   type Parameters,
@@ -53,7 +55,8 @@ import { layout } from './layout.js';
 import { HOUR_MS, type IdEntry, type IdRecord, listKey, Memory, type Recall } from './memory.js';
 import { EMPTY_SET, enter, first, type OrderedSet, strike } from './orderedset.js';
 import { QueueBook } from './queue/book.js';
-import { movementsAtMost } from './settlement/outline.js';
+import { LockBook } from './settlement/lockbook.js';
+import { movementsAtMost, outlineOf } from './settlement/outline.js';
 import { Table } from './table.js';
 import { Tree, type TreeUpdate } from './tree.js';
 
@@ -107,6 +110,8 @@ export class State {
   readonly nodes: Table<Bic>;
   /** Who is to pay in what is open, and who stands where in the queue; derived from the settlements. */
   readonly queue: QueueBook;
+  /** What is held for locks, and when their time is over; derived from the settlements. */
+  readonly locks: LockBook;
   /** Which open settlement has an initiator's id, by both; derived from the settlements. */
   readonly openIds: Table<InstructionDigest>;
   readonly memory: Memory;
@@ -122,7 +127,7 @@ export class State {
 
   private constructor(
     parent: State | null,
-    parts: Pick<State, 'tables' | 'counts' | 'nodes' | 'queue' | 'openIds' | 'memory' | 'hasher'>,
+    parts: Pick<State, 'tables' | 'counts' | 'nodes' | 'queue' | 'locks' | 'openIds' | 'memory' | 'hasher'>,
     tree: Tree,
     agenda: OrderedSet,
   ) {
@@ -131,6 +136,7 @@ export class State {
     this.counts = parts.counts;
     this.nodes = parts.nodes;
     this.queue = parts.queue;
+    this.locks = parts.locks;
     this.openIds = parts.openIds;
     this.memory = parts.memory;
     this.hasher = parts.hasher;
@@ -215,7 +221,8 @@ export class State {
     const nodes = Table.over(new Map<string, Bic>());
     const openIds = Table.over(new Map<string, InstructionDigest>());
     const queue = QueueBook.over(tables.queue);
-    const parts = { tables, counts, nodes, queue, openIds, memory: new Memory(recall), hasher };
+    const locks = LockBook.empty();
+    const parts = { tables, counts, nodes, queue, locks, openIds, memory: new Memory(recall), hasher };
     return new State(null, parts, Tree.empty(hasher), EMPTY_SET);
   }
 
@@ -230,6 +237,7 @@ export class State {
       counts: countsOf((counted) => this.counts[counted].child()),
       nodes: this.nodes.child(),
       queue: this.queue.child(tables.queue),
+      locks: this.locks.child(),
       openIds: this.openIds.child(),
       memory: this.memory.child(),
       hasher: this.hasher,
@@ -363,6 +371,11 @@ export class State {
       members.set(memberName(index), { party, voteKey, networkKey });
       if (voteKeys.get(voteKey) === undefined) voteKeys.set(voteKey, { party });
     }
+    this.forgetProposers();
+  }
+  /** No lock waits for proposers any more, or others have their places. */
+  forgetProposers(): void {
+    for (const [name] of this.tables.proposers.entries()) this.tables.proposers.delete(name);
   }
   /** The change of validators that has not ended, or null; there is one at a time. */
   openChange(): Change | null {
@@ -414,7 +427,8 @@ export class State {
     return { ...open, code: this.standingOf(open), height: 0 as Height, time: open.since, until };
   }
   /** How an open settlement stands, as a receipt would say it. */
-  standingOf(settlement: Settlement): 'proposed' | 'scheduled' | 'queued' {
+  standingOf(settlement: Settlement): 'proposed' | 'locked' | 'scheduled' | 'queued' {
+    if (isLocked(settlement)) return 'locked';
     if (!isBound(settlement)) return 'proposed';
     return this.queue.isQueued(settlement) ? 'queued' : 'scheduled';
   }
@@ -439,7 +453,13 @@ export class State {
   nextTrigger(): TimestampMs | null {
     const due = this.nextDue();
     const scheduled = this.queue.nextScheduled();
-    const times = [due === null ? null : due.time + 1, scheduled?.notBefore ?? null, this.queue.nextPass()];
+    const lock = this.locks.next();
+    const times = [
+      due === null ? null : due.time + 1,
+      lock === null ? null : lock.until + 1,
+      scheduled?.notBefore ?? null,
+      this.queue.nextPass(),
+    ];
     const known = times.filter((time) => time !== null);
     return known.length === 0 ? null : (Math.min(...known) as TimestampMs);
   }
@@ -465,18 +485,30 @@ export class State {
   }
   #note(settlement: Settlement, by: 1 | -1): void {
     const { digest, initiator, id } = settlement;
-    const lapse: Due = { kind: 'lapse', time: endOf(settlement), settlement: digest };
     bump(this.counts.open, initiator, by);
     bump(this.counts.openMovements, initiator, by * movementsAtMost(settlement));
     if (by === 1) {
       this.openIds.set(initiator + id, digest);
+    } else if (this.openIds.get(initiator + id) === digest) {
+      this.openIds.delete(initiator + id);
+    }
+    if (isLocked(settlement)) return this.#noteLock(settlement, by);
+    const lapse: Due = { kind: 'lapse', time: endOf(settlement), settlement: digest };
+    if (by === 1) {
       this.schedule(lapse);
       this.queue.open(settlement);
     } else {
-      if (this.openIds.get(initiator + id) === digest) this.openIds.delete(initiator + id);
       this.unschedule(lapse);
       this.queue.close(settlement);
     }
+  }
+  /** A lock's end is no trigger: it waits for proposers. */
+  #noteLock(settlement: LockedSettlement, by: 1 | -1): void {
+    if (by === 1) return this.locks.open(settlement);
+    this.locks.close(settlement);
+    // What was held is there again for the queue.
+    if (outlineOf(settlement).movements.some(({ name, net }) => net < 0n && this.queue.isDebited(name)))
+      this.queue.stir();
   }
   /** Puts other priorities in the place of a bound settlement's. */
   reprioritise(settlement: BoundSettlement, priorities: BoundSettlement['bound']['priorities']): void {
@@ -500,7 +532,7 @@ export class State {
     for (const part of this.#derived()) part.freeze();
   }
   #derived(): readonly { fold(): void; freeze(): void }[] {
-    return [...COUNTED.map((counted) => this.counts[counted]), this.nodes, this.queue, this.openIds];
+    return [...COUNTED.map((counted) => this.counts[counted]), this.nodes, this.queue, this.locks, this.openIds];
   }
 }
 

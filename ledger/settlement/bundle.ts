@@ -20,9 +20,9 @@ export const hasSuspended = (state: State, settlement: Settlement): boolean =>
     (leg) => state.participant(leg.from)?.suspended === true || state.participant(leg.to)?.suspended === true,
   );
 
-/** What an account has above its floor: zero, or minus the cap for the issuer's own. */
+/** What an account has above its floor, zero or minus the cap for the issuer's own, and above what is held for locks. */
 export function availableIn(state: State, { name, party, asset }: Movement): bigint {
-  const balance = state.tables.accounts.get(name)?.balance ?? 0n;
+  const balance = (state.tables.accounts.get(name)?.balance ?? 0n) - state.locks.held(name);
   const definition = state.asset(asset);
   assert(definition !== undefined, 'an asset of a registered settlement is defined');
   return definition.issuer === party ? balance + definition.cap : balance;

@@ -32,7 +32,15 @@ interface Accounts {
 /** Before the payload in an item. */
 const LENGTH_BYTES = 4;
 const DAY_MS = 86_400_000;
-const OPEN: ReadonlySet<string> = new Set(['proposed', 'waiting', 'approved', 'scheduled', 'queued', 'part_settled']);
+const OPEN: ReadonlySet<string> = new Set([
+  'proposed',
+  'waiting',
+  'approved',
+  'scheduled',
+  'queued',
+  'locked',
+  'part_settled',
+]);
 
 export class Audit {
   readonly #reportTo: (violation: string) => void;
