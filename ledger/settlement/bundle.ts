@@ -21,7 +21,7 @@ export const hasSuspended = (state: State, settlement: Settlement): boolean =>
   );
 
 /** What an account has above its floor, zero or minus the cap for the issuer's own, and above what is held for locks. */
-export function availableIn(state: State, { name, party, asset }: Movement): bigint {
+export function availableIn(state: State, { name, party, asset }: Pick<Movement, 'name' | 'party' | 'asset'>): bigint {
   const balance = (state.tables.accounts.get(name)?.balance ?? 0n) - state.locks.held(name);
   const definition = state.asset(asset);
   assert(definition !== undefined, 'an asset of a registered settlement is defined');

@@ -5,7 +5,15 @@
 import { parseInstruction } from '../../protocol/instruction.js';
 import { type InstructionDigest, unreachable } from '../../protocol/types.js';
 import { formatTime } from '../../protocol/values.js';
-import type { InstructionStatus, Metrics, NodeService, ProposalView, QueuedView, TermsView } from '../ports.js';
+import type {
+  InstructionStatus,
+  LockView,
+  Metrics,
+  NodeService,
+  ProposalView,
+  QueuedView,
+  TermsView,
+} from '../ports.js';
 import { type Problem, type ProblemCode, problem } from './problem.js';
 import { type AnswerOf, type OperationId, type ParamsOf, type QueryOf, WAIT_MS_MAX } from './routes.js';
 
@@ -167,10 +175,18 @@ const queuedAnswer = ({ linked, ...one }: QueuedView): AnswerOf<'getQueue'>['ent
   linked: linked.map(partAnswer),
 });
 
-const proposalAnswer = ({ linked, terms, ...one }: ProposalView): AnswerOf<'getProposals'>['entries'][number] => ({
+const lockAnswer = ({ until, ...lock }: LockView) => ({ ...lock, until: formatTime(until) });
+
+const proposalAnswer = ({
+  linked,
+  terms,
+  lock,
+  ...one
+}: ProposalView): AnswerOf<'getProposals'>['entries'][number] => ({
   ...one,
   consentUntil: formatTime(one.consentUntil),
   terms: terms === null ? null : termsAnswer(terms),
+  lock: lock === null ? null : lockAnswer(lock),
   linked: linked.map(partAnswer),
 });
 
@@ -207,14 +223,15 @@ function statusAnswer(digest: string, found: InstructionStatus): ApiResult<Answe
       return pruned(digest, found.height);
     case 'pending': {
       const { status, code, height, time, missing } = found;
+      const lock = found.lock === null ? null : lockAnswer(found.lock);
       return {
         ok: true,
-        value: { digest, status, code, height, time: time === null ? null : formatTime(time), missing },
+        value: { digest, status, code, height, time: time === null ? null : formatTime(time), missing, lock },
       };
     }
     case 'final': {
       const { status, code, height, time } = found;
-      return { ok: true, value: { digest, status, code, height, time: formatTime(time), missing: [] } };
+      return { ok: true, value: { digest, status, code, height, time: formatTime(time), missing: [], lock: null } };
     }
     default:
       return unreachable(found);
