@@ -27,7 +27,6 @@ When every debited party has consented, what they pay is held: nothing else may 
 cancel. Who makes the preimage ends its own lock here later than the one it is paid by elsewhere.
 
 Example:
-  causeway preimage make swap.preimage
   causeway lock --key hsbc.pem --leg HSBCHKHHXXX:BKKBTHBKXXX:HKD:1000000.00 --hash 9c3f…51aa --lock-until 12h`,
     )
     .action(run(lock));
