@@ -215,7 +215,7 @@ export interface BalanceView {
 /** What settles a lock, and until when. */
 export interface LockView {
   readonly hash: string;
-  readonly until: TimestampMs;
+  readonly lockUntil: TimestampMs;
   /** Parties that have agreed to cancel. */
   readonly leaving: readonly string[];
 }

@@ -175,7 +175,7 @@ const queuedAnswer = ({ linked, ...one }: QueuedView): AnswerOf<'getQueue'>['ent
   linked: linked.map(partAnswer),
 });
 
-const lockAnswer = ({ until, ...lock }: LockView) => ({ ...lock, until: formatTime(until) });
+const lockAnswer = ({ hash, lockUntil, leaving }: LockView) => ({ hash, lockUntil: formatTime(lockUntil), leaving });
 
 const proposalAnswer = ({
   linked,

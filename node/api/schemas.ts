@@ -81,7 +81,7 @@ const TermsSchema = {
 };
 const LockSchema = Type.Object({
   hash: Type.String({ ...HashText, description: 'SHA-256 of the preimage that settles it' }),
-  until: Type.String({ ...InstantText, description: 'not revealed then, it lapses (`lockUntil`)' }),
+  lockUntil: Type.String({ ...InstantText, description: 'not revealed then, it lapses' }),
   leaving: Type.Array(BicText, { description: 'parties that have agreed to cancel' }),
 });
 const openSettlement = {

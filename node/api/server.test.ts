@@ -18,7 +18,7 @@ const HASH = 'ab'.repeat(32);
 const TIME = Date.UTC(2026, 0, 5, 9, 30) as TimestampMs;
 const OTHER_DIGEST = 'cd'.repeat(32);
 const PARTY = EXAMPLE_PAYLOAD.initiator;
-const LOCK = { hash: HASH, until: TIME, leaving: [PARTY] };
+const LOCK = { hash: HASH, lockUntil: TIME, leaving: [PARTY] };
 
 const STATUS: StatusView = {
   network: EXAMPLE_PAYLOAD.network,
@@ -257,7 +257,7 @@ t.test('every route answers by its schema', async (t) => {
     height: 6,
     time: '2026-01-05T09:30:00.000Z',
     missing: ['BKTHTHBKXXX'],
-    lock: { ...LOCK, until: '2026-01-05T09:30:00.000Z' },
+    lock: { ...LOCK, lockUntil: '2026-01-05T09:30:00.000Z' },
   });
   node.settle(EXAMPLE_DIGEST);
   t.strictSame(
@@ -590,7 +590,7 @@ t.test('the client, round trip', async (t) => {
     value: {
       status: 'pending',
       code: 'proposed',
-      lock: { hash: HASH, until: '2026-01-05T09:30:00.000Z', leaving: [PARTY] },
+      lock: { hash: HASH, lockUntil: '2026-01-05T09:30:00.000Z', leaving: [PARTY] },
     },
   });
   t.match(await client.waitFinal(built.digest, 0), { ok: true, value: { status: 'pending' } }, 'no time, no wait');

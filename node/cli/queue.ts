@@ -109,7 +109,7 @@ async function proposals(bic: string, { node, after }: PageOptions): Promise<Out
 }
 
 function settlesText({ terms, lock }: Proposal): string {
-  if (lock !== null) return `with its preimage\nheld until ${lock.until}\nhash ${lock.hash.slice(0, 8)}…`;
+  if (lock !== null) return `with its preimage\nheld until ${lock.lockUntil}\nhash ${lock.hash.slice(0, 8)}…`;
   if (terms === null) return 'at once';
   return `from ${terms.notBefore}\nby ${terms.settleBy}\nleft alone until ${terms.cancelUntil}\ntogether until ${terms.cutoff}`;
 }

@@ -89,7 +89,7 @@ t.test('a lock that lacks a consent is among the proposals, and no longer once i
   const legs = [book.leg(ALFA, GAMA, '1'), book.leg(BETA, ALFA, '1', 'THB')];
   const lock = book.settle(ALFA, legs, [ALFA], { mode: 'lock', hash: hash('preimage'), ...dates });
   book.block(lock);
-  const told = { hash: hash('preimage'), until: book.time - 1000 + 2 * HOUR, leaving: [] };
+  const told = { hash: hash('preimage'), lockUntil: book.time - 1000 + 2 * HOUR, leaving: [] };
   t.match(proposalsPage(book.state, BETA).entries, [{ missing: [BETA], terms: null, lock: told }]);
   book.block(book.order({ kind: 'consent', initiator: BETA, settlement: lock.instruction.digest }));
   t.same(proposalsPage(book.state, BETA).entries, []);

@@ -68,7 +68,7 @@ export function proposalsPage(state: State, party: Bic, after = ''): Entries<Pro
 
 /** What settles an open lock; null of any other settlement. */
 export const lockView = ({ lock }: Settlement): LockView | null =>
-  lock === null ? null : { hash: lock.hash, until: lock.until, leaving: lock.leaving ?? [] };
+  lock === null ? null : { hash: lock.hash, lockUntil: lock.until, leaving: lock.leaving ?? [] };
 
 function openView(state: State, { digest, initiator, id, legs, linked }: Settlement): OpenSettlementView {
   const later = linked.map(({ notBefore, settleBy, ...part }) => ({
