@@ -61,6 +61,8 @@ const QUEUE_CODES = [
 const OFFER_CODES = ['too_many_offers', 'used', 'not_used'];
 /** That queue/lots.test.ts has the row of. */
 const LOT_CODES = ['lots_uneven'];
+/** Those that settlement/lock.test.ts has the rows of. */
+const LOCK_CODES = ['not_locked', 'wrong_preimage', 'hash_revealed', 'locked', 'revealed'];
 /** Those that succession/change.test.ts has the rows of. */
 const CHANGE_CODES = [
   'unknown_change',
@@ -314,6 +316,7 @@ t.test('a row for each result code', (t) => {
     ...QUEUE_CODES,
     ...OFFER_CODES,
     ...LOT_CODES,
+    ...LOCK_CODES,
   ]);
   for (const { code, says, given, then = [code] } of ROWS) {
     seen.add(code);
@@ -344,7 +347,7 @@ t.test('a row for each result code', (t) => {
   for (const code of RESULT_CODES) t.equal(codeOfByte(CODE_BYTES[code]), code);
   t.same(
     RESULT_CODES.filter((code) => finalityOf(code) === 'open'),
-    ['proposed', 'approved', 'waiting', 'scheduled', 'queued', 'part_settled'],
+    ['proposed', 'approved', 'waiting', 'scheduled', 'queued', 'locked', 'part_settled'],
   );
   t.end();
 });

@@ -13,11 +13,13 @@ import { liquidity } from './instructions/liquidity.js';
 import { participant } from './instructions/participant.js';
 import { ready } from './instructions/ready.js';
 import { reprioritise } from './instructions/reprioritise.js';
+import { reveal } from './instructions/reveal.js';
 import { consentBySignature, openRest, register } from './instructions/settle.js';
 import { withdraw, withdrawalsThatWaited } from './instructions/withdraw.js';
 import { type Applied, type At, type Ordered, Posting } from './posting.js';
 import { Offered, offer } from './queue/offer.js';
 import { pass, release, tellBound } from './queue/pass.js';
+import { lapseLocks, tellLocked } from './settlement/lock.js';
 import { runTriggers } from './settlement/triggers.js';
 import type { State } from './state.js';
 import { addAuthorities, approve, concludeChange, waitedForChange } from './succession/change.js';
@@ -25,7 +27,7 @@ import { addAuthorities, approve, concludeChange, waitedForChange } from './succ
 export type { Applied, Ordered } from './posting.js';
 
 /**
- * The outcome of a block over its parent's sealed state. `lanes` holds each validator's newly ordered items in the order
+ * The outcome of a block over its parent's sealed state. `at.proposer` is a place in the parent's set. `lanes` holds each validator's newly ordered items in the order
  * of the set; null stands for bytes that were no instruction, which have no effect and no receipt. `time` is past the
  * parent's.
  */
@@ -44,7 +46,10 @@ export function applyBlock(parent: State, at: At, lanes: readonly (readonly (Ord
   for (const each of ordered) applyConsent(posting, each);
   approve(posting);
   openRest(posting);
+  for (const each of ordered) applyReveal(posting, each);
+  tellLocked(posting);
   for (const each of ordered) if (!isCurb(each)) applyRest(posting, each);
+  lapseLocks(posting);
   pass(posting);
   applyOffers(posting, ordered);
   tellBound(posting);
@@ -105,6 +110,11 @@ function applyOffers(posting: Posting, all: readonly Ordered[]): void {
   }
 }
 
+function applyReveal(posting: Posting, ordered: Ordered): void {
+  const { payload } = ordered.instruction;
+  if (payload.kind === 'reveal') reveal(posting, ordered, payload);
+}
+
 function applyRest(posting: Posting, ordered: Ordered): void {
   const { payload } = ordered.instruction;
   switch (payload.kind) {
@@ -128,6 +138,7 @@ function applyRest(posting: Posting, ordered: Ordered): void {
     case 'withdraw':
     case 'cancel':
     case 'offer':
+    case 'reveal':
       // Done in the phases before, or after.
       return;
     default:

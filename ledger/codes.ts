@@ -14,6 +14,8 @@ export const RESULT_CODES = [
   'settlement_closed',
   'unknown_change',
   'not_queued',
+  'not_locked',
+  'wrong_preimage',
   'consent_not_required',
   'already_consented',
   'already_bound',
@@ -31,6 +33,7 @@ export const RESULT_CODES = [
   'amount_too_large',
   'lots_uneven',
   'value_date_closed',
+  'hash_revealed',
   'cap_below_circulating',
   'possession_unproven',
   'key_taken',
@@ -49,6 +52,7 @@ export const RESULT_CODES = [
   'waiting',
   'scheduled',
   'queued',
+  'locked',
   'part_settled',
   'unmatched',
   'withdrawn',
@@ -62,6 +66,7 @@ export const RESULT_CODES = [
   'ready',
   'applied',
   'used',
+  'revealed',
   'settled',
 ] as const;
 export type ResultCode = (typeof RESULT_CODES)[number];
@@ -86,6 +91,7 @@ const OPEN: ReadonlySet<ResultCode> = new Set([
   'waiting',
   'scheduled',
   'queued',
+  'locked',
   'part_settled',
 ]);
 export const isOpen = (code: ResultCode): boolean => OPEN.has(code);
@@ -95,6 +101,7 @@ const EFFECTIVE: readonly ResultCode[] = [
   'settled',
   'applied',
   'used',
+  'revealed',
   'consented',
   'ready',
   'withdrawn',
@@ -165,6 +172,11 @@ export const CODE_BYTES = {
   not_used: 61,
   too_many_offers: 62,
   lots_uneven: 63,
+  locked: 64,
+  revealed: 65,
+  not_locked: 66,
+  wrong_preimage: 67,
+  hash_revealed: 68,
 } as const satisfies Record<ResultCode, number>;
 
 const CODE_OF_BYTE = new Map<number, ResultCode>(RESULT_CODES.map((code) => [CODE_BYTES[code], code]));

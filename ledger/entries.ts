@@ -117,6 +117,15 @@ export interface Bound {
   readonly leaving: readonly Bic[];
 }
 
+/** Of a settlement in mode `lock`: whose SHA-256 settles it, and how its hold ends without. */
+export interface Lock {
+  readonly hash: Hash;
+  /** Past it only a preimage counts, and it lapses once enough proposers have had a block. */
+  readonly until: TimestampMs;
+  /** Who has agreed to cancel it; null while a required consent is missing, so that nothing is held. */
+  readonly leaving: readonly Bic[] | null;
+}
+
 /** A part of a settlement that is due once the one before has settled. */
 export interface Part {
   readonly legs: readonly BoundLeg[];
@@ -138,10 +147,12 @@ export interface Settlement extends Named {
   readonly consentUntil: TimestampMs;
   /** The time of the block that registered it. */
   readonly since: TimestampMs;
-  /** Null of one that settles when it is bound (mode `gross`). */
+  /** Null of one that does not go through the queue (modes `gross` and `lock`). */
   readonly terms: QueueTerms | null;
-  /** Null while a required consent is missing. */
+  /** Null while a required consent is missing, and of what does not go through the queue. */
   readonly bound: Bound | null;
+  /** Of mode `lock` alone. */
+  readonly lock: Lock | null;
   /** The keys of required parties that have signed, in the order in which they came. */
   readonly consents: readonly Thumbprint[];
 }
@@ -150,9 +161,20 @@ export type BoundSettlement = Settlement & { readonly terms: QueueTerms; readonl
 
 export const isBound = (settlement: Settlement): settlement is BoundSettlement => settlement.bound !== null;
 
-/** Past this time it has lapsed. */
-export const endOf = (settlement: Settlement): TimestampMs =>
-  isBound(settlement) ? settlement.terms.settleBy : settlement.consentUntil;
+/** One whose debits are held until its preimage is revealed. */
+export type LockedSettlement = Settlement & { readonly lock: Lock & { readonly leaving: readonly Bic[] } };
+
+export const isLocked = (settlement: Settlement): settlement is LockedSettlement =>
+  settlement.lock !== null && settlement.lock.leaving !== null;
+
+/** Whether every required consent was there: nobody is asked for one any more. */
+export const isAgreed = (settlement: Settlement): boolean => isBound(settlement) || isLocked(settlement);
+
+/** Past this time it has lapsed; one that is locked is past it open to nothing but its preimage. */
+export function endOf(settlement: Settlement): TimestampMs {
+  if (isLocked(settlement)) return settlement.lock.until;
+  return isBound(settlement) ? settlement.terms.settleBy : settlement.consentUntil;
+}
 
 /** How a party manages what it pays from one of its accounts through the queue. */
 export interface Liquidity {
@@ -245,8 +267,8 @@ const ROLES: readonly KeyRole[] = ['instruction', 'node'];
 const KEY_BYTES = { Ed25519: 32, ES256: 64 } as const satisfies Record<KeyAlg, number>;
 /** Days of one calendar: those that may be named, and some that are just over. */
 const CALENDAR_ENTRIES_MAX = 1_000;
-/** Of a settlement that is open: what is written of its place in the queue. */
-const STAGES = ['gross', 'queue', 'bound'] as const;
+/** Of a settlement that is open: what is written of its place in the queue, or of its lock. */
+const STAGES = ['gross', 'queue', 'bound', 'lock', 'locked'] as const;
 const NAME_BYTES_MAX = 4 * 140;
 const CODE_LENGTH_MAX = 24;
 /** The keys that all authorities of a genesis can have. */
@@ -285,6 +307,8 @@ export interface Entries {
   readonly calendars: Calendar;
   /** By account; those that have any. */
   readonly limits: Limits;
+  /** By place in the set: when a proposer had its latest block, while a lock is past its end. */
+  readonly proposers: { readonly time: TimestampMs };
 }
 export type TableName = keyof Entries;
 export type EntryOf<T extends TableName> = Entries[T];
@@ -371,9 +395,10 @@ const CODECS: { readonly [T in TableName]: EntryCodec<Entries[T]> } = {
         .u64(s.consentUntil)
         .u64(s.since)
         .list(s.consents, writeKid);
-      w.u8(s.terms === null ? 0 : s.bound === null ? 1 : 2);
+      w.u8(STAGES.indexOf(stageOf(s)));
       if (s.terms !== null) writeTerms(w, s.terms);
       if (s.bound !== null) writeBound(w, s.bound);
+      if (s.lock !== null) writeLock(w, s.lock);
     },
     read: (r) => {
       const proposed = {
@@ -387,8 +412,10 @@ const CODECS: { readonly [T in TableName]: EntryCodec<Entries[T]> } = {
         consents: r.list(LEGS_MAX * KEYS_PER_PARTY_MAX, readKid),
       };
       const stage = readChoice(r, STAGES);
-      const terms = stage === 'gross' ? null : readTerms(r);
-      return { ...proposed, terms, bound: stage === 'bound' ? readBound(r) : null };
+      const terms = stage === 'queue' || stage === 'bound' ? readTerms(r) : null;
+      const bound = stage === 'bound' ? readBound(r) : null;
+      const lock = stage === 'lock' || stage === 'locked' ? readLock(r, stage === 'locked') : null;
+      return { ...proposed, terms, bound, lock };
     },
   },
   waiting: {
@@ -485,6 +512,11 @@ const CODECS: { readonly [T in TableName]: EntryCodec<Entries[T]> } = {
       return { multilateral, bilateral };
     },
   },
+  proposers: {
+    prefix: 17,
+    write: (w, p) => w.u64(p.time),
+    read: (r) => ({ time: r.u64() as TimestampMs }),
+  },
 };
 
 export const TABLE_NAMES = Object.keys(CODECS) as readonly TableName[];
@@ -575,6 +607,21 @@ function writeNetSent(to: Layout, { most, sent }: NetSent): void {
   to.i128(most).i128(sent);
 }
 const readNetSent = (reader: Reader): NetSent => ({ most: reader.i128() as AmountMinor, sent: reader.i128() });
+
+function stageOf({ terms, bound, lock }: Settlement): (typeof STAGES)[number] {
+  if (lock !== null) return lock.leaving === null ? 'lock' : 'locked';
+  if (terms === null) return 'gross';
+  return bound === null ? 'queue' : 'bound';
+}
+
+function writeLock(to: Layout, { hash, until, leaving }: Lock): void {
+  to.hash(hash).u64(until);
+  if (leaving !== null) to.list(leaving, (each, party) => each.ascii(party));
+}
+function readLock(reader: Reader, isHeld: boolean): Lock {
+  const [hash, until] = [reader.hash(), reader.u64() as TimestampMs];
+  return { hash, until, leaving: isHeld ? reader.list(2 * LEGS_MAX, readBic) : null };
+}
 
 function writeMember(to: Layout, { party, voteKey, networkKey }: Validator): void {
   to.ascii(party).hash(voteKey).hash(networkKey);

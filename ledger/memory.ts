@@ -3,7 +3,7 @@
  * under their digest. This block's are held here until they are durable; older ones are read through `Recall`.
  */
 import { Reader } from '../protocol/codec.js';
-import type { Bic, Hash, Height, InstructionDigest, TimestampMs, Uetr } from '../protocol/types.js';
+import type { Bic, Hash, Height, TimestampMs, Uetr } from '../protocol/types.js';
 import { CODE_BYTES, type ResultCode } from './codes.js';
 import { type Layout, layout } from './layout.js';
 import { type Named, readCode, readNamed, writeNamed, writeUetr } from './receipt.js';
@@ -24,7 +24,7 @@ export interface IdRecord extends Named {
   readonly until: TimestampMs;
 }
 
-/** That a settlement has ended: nothing that names it waits for it. */
+/** That a settlement has ended: nothing that names it waits for it. Under the hash of a lock, that its preimage is known. */
 export interface EndMark {
   readonly code: ResultCode;
   readonly until: TimestampMs;
@@ -53,7 +53,7 @@ function recordKey(initiator: Bic, id: Uetr): Uint8Array {
   writeRecordKey(layout.start(), initiator, id);
   return layout.finish();
 }
-function markKey(digest: InstructionDigest): Uint8Array {
+function markKey(digest: Hash): Uint8Array {
   return layout.start().u8(PREFIX.mark).hash(digest).finish();
 }
 /** The key of what a block put into an hour's bucket; keys ascend by hour. */
@@ -86,7 +86,7 @@ export class Memory {
     return bytes === undefined ? undefined : whole(bytes, readRecord);
   }
 
-  mark(digest: InstructionDigest): EndMark | undefined {
+  mark(digest: Hash): EndMark | undefined {
     for (let layer: Memory | null = this; layer !== null; layer = layer.#parent) {
       const mark = layer.#marks.get(digest);
       if (mark !== undefined) return mark;
@@ -98,7 +98,7 @@ export class Memory {
   setRecord(record: IdRecord): void {
     this.#records.set(record.initiator + record.id, record);
   }
-  setMark(digest: InstructionDigest, mark: EndMark): void {
+  setMark(digest: Hash, mark: EndMark): void {
     this.#marks.set(digest, mark);
   }
 

@@ -10,9 +10,10 @@ import {
   type Root,
   type Thumbprint,
   type TimestampMs,
+  type ValidatorIndex,
 } from '../protocol/types.js';
 import { isOpen, type ResultCode } from './codes.js';
-import type { BoundLeg, BoundSettlement, Change, Part, Settlement } from './entries.js';
+import type { BoundLeg, BoundSettlement, Change, LockedSettlement, Part, Settlement } from './entries.js';
 import { MEMORY_MS } from './memory.js';
 import { leafOf, type Named, type Receipt } from './receipt.js';
 import type { Movement } from './settlement/outline.js';
@@ -33,10 +34,11 @@ const AFTER_A_PART: Partial<Record<ResultCode, ResultCode>> = { lapsed: 'part_la
 const FAR_MS = 4 * MEMORY_MS;
 const PERIOD_MS = 365 * MEMORY_MS;
 
-/** Height and time of a block. */
+/** Height and time of a block, and whose it is: the proposer's place in the set in charge. */
 export interface At {
   readonly height: Height;
   readonly time: TimestampMs;
+  readonly proposer: ValidatorIndex;
 }
 
 export interface Applied {
@@ -59,6 +61,8 @@ export class Posting {
   readonly fresh = new Map<string, Settlement>();
   /** What became bound in this block and did not settle at once; its receipt is given when the block is done. */
   readonly bound: BoundSettlement[] = [];
+  /** What was locked in this block; its receipt is given when what was revealed has settled. */
+  readonly locked: InstructionDigest[] = [];
   /** Settlements of which a part has settled in this block: they have their receipt. */
   readonly advanced = new Set<InstructionDigest>();
   /** What has settled in this block did to accounts, in its order. */
@@ -78,9 +82,13 @@ export class Posting {
    * stays open for a week) is remembered to the end of a long period, so that buckets are few.
    */
   horizon(end: number): TimestampMs {
-    const until = Math.max(this.at.time, end) + MEMORY_MS + this.#skewMs;
+    const until = this.#kept(end);
     const isFar = until > this.at.time + FAR_MS;
     return (isFar ? Math.ceil(until / PERIOD_MS) * PERIOD_MS : until) as TimestampMs;
+  }
+
+  #kept(end: number): number {
+    return Math.max(this.at.time, end) + MEMORY_MS + this.#skewMs;
   }
 
   /**
@@ -136,7 +144,21 @@ export class Posting {
   /** Whether a settlement or change of that digest has been and is over, as far as is remembered. */
   hasEnded(digest: InstructionDigest): boolean {
     const mark = this.state.memory.mark(digest);
-    return mark !== undefined && this.at.time <= mark.until;
+    return mark !== undefined && mark.code !== 'revealed' && this.at.time <= mark.until;
+  }
+
+  /** Whether the preimage of a hash has been revealed, as far as is remembered: whoever knows it could settle what it locks. */
+  isRevealed(hash: Hash): boolean {
+    const mark = this.state.memory.mark(hash);
+    return mark !== undefined && mark.code === 'revealed' && this.at.time <= mark.until;
+  }
+
+  /** Marks a hash as revealed, among the ends of settlements: that it is the digest of one nobody can bring about. */
+  markRevealed(hash: Hash, end: number): void {
+    const known = this.isRevealed(hash) ? (this.state.memory.mark(hash)?.until ?? 0) : 0;
+    // Never to an earlier hour than before, as with records. A lock is short, so that its hash needs no long period.
+    const until = Math.max(known, this.#kept(end)) as TimestampMs;
+    this.state.memory.setMark(hash, { code: 'revealed', until });
   }
 
   /** Replaces an open settlement by one with more consents, or in which more have agreed to leave. */
@@ -150,6 +172,13 @@ export class Posting {
     if (!this.fresh.delete(settlement.digest)) this.state.closeSettlement(settlement);
     this.state.open(bound);
     this.bound.push(bound);
+  }
+
+  /** Holds what a settlement that has every required consent debits. */
+  lock(settlement: Settlement, locked: LockedSettlement): void {
+    if (!this.fresh.delete(settlement.digest)) this.state.closeSettlement(settlement);
+    this.state.open(locked);
+    this.locked.push(settlement.digest);
   }
 
   /** Lets the next part of a settlement take the place of one that has settled; answers the leaf of the receipt that says so. */

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { hashPairs } from '../protocol/hash.js';
 import { PRIORITIES } from '../protocol/payload.js';
-import { type Height, type TimestampMs, unreachable } from '../protocol/types.js';
+import { unreachable } from '../protocol/types.js';
 import { formatTime } from '../protocol/values.js';
 import { applyBlock, type Ordered } from './apply.js';
 import {
@@ -211,11 +211,7 @@ t.test('conservation, floors, and one root from the same inputs: over restarts, 
         if (reloaded.root !== book.state.root) throw new Error('a restart changes the root');
         if ((restarts >> at) & 1) book.state = reloaded;
         const from = (restarts >> at) & 1 ? book.state : reloaded;
-        const again = applyBlock(
-          from,
-          { height: (book.height + 1) as Height, time: (book.time + each.afterMs) as TimestampMs },
-          lanes,
-        );
+        const again = applyBlock(from, book.next(each.afterMs), lanes);
         const applied = book.lanes(lanes, each.afterMs);
         checkBooks(applied.state);
         if (again.stateRoot !== applied.stateRoot || again.receiptsRoot !== applied.receiptsRoot)
@@ -238,11 +234,10 @@ t.test('unfinalized blocks on branches: a chain applied ahead of commits is the 
       for (const each of blocks.slice(0, 6)) {
         // Facts come from the parent, which for `fast` is not committed.
         const lanes = lanesOf(each, slow, past, each.afterMs);
-        const height = (slow.height + 1) as Height;
-        const time = (slow.time + each.afterMs) as TimestampMs;
+        const at = slow.next(each.afterMs);
         const parent = ahead.at(-1) ?? fast.state;
-        const applied = applyBlock(parent, { height, time }, lanes);
-        applyBlock(parent, { height, time }, [...lanes].reverse());
+        const applied = applyBlock(parent, at, lanes);
+        applyBlock(parent, at, [...lanes].reverse());
         ahead.push(applied.state);
         if (slow.lanes(lanes, each.afterMs).stateRoot !== applied.stateRoot)
           throw new Error('an uncommitted parent changes the outcome');

@@ -39,6 +39,7 @@ const KIND_BYTES = {
   liquidity: 11,
   calendar: 12,
   offer: 13,
+  reveal: 14,
 } as const satisfies Record<PayloadKind, number>;
 const KIND_OF_BYTE = new Map<number, PayloadKind>(
   Object.entries(KIND_BYTES).map(([kind, byte]) => [byte, kind as PayloadKind]),

@@ -16,10 +16,12 @@ import type {
   Thumbprint,
   TimestampMs,
   Validator,
+  ValidatorIndex,
 } from '../protocol/types.js';
 import { formatTime } from '../protocol/values.js';
 import { type Applied, applyBlock, type Ordered } from './apply.js';
 import { forgotten } from './memory.js';
+import type { At } from './posting.js';
 import { type Changes, type Recall, State } from './state.js';
 
 const NETWORK = 'ab'.repeat(32) as NetworkId;
@@ -165,6 +167,8 @@ export class Book {
   state: State;
   height = 0;
   time = START;
+  /** Whose the next blocks are; by default everybody's in turn. */
+  proposer: number | null = null;
 
   constructor(authorities: readonly (readonly [Bic, string])[] = AUTHORITIES) {
     this.state = State.genesis(
@@ -193,6 +197,7 @@ export class Book {
       disk: this.disk.copy(),
       height: this.height,
       time: this.time,
+      proposer: this.proposer,
     });
     copy.state = State.load(copy.disk.entries(), copy.disk);
     return copy;
@@ -200,11 +205,13 @@ export class Book {
 
   /** The block after the last committed one, not committed. */
   try(lanes: readonly (readonly (Ordered | null)[])[], afterMs = 1000): Applied {
-    return applyBlock(
-      this.state,
-      { height: (this.height + 1) as Height, time: (this.time + afterMs) as TimestampMs },
-      lanes,
-    );
+    return applyBlock(this.state, this.next(afterMs), lanes);
+  }
+  /** Where the next block would stand. */
+  next(afterMs = 1000): At {
+    const height = (this.height + 1) as Height;
+    const proposer = (this.proposer ?? height % this.state.members().length) as ValidatorIndex;
+    return { height, time: (this.time + afterMs) as TimestampMs, proposer };
   }
 
   /** Applies and commits a block of one lane. */

@@ -38,7 +38,9 @@ import {
   encodeEntry,
   endOf,
   isBound,
+  isLocked,
   type Liquidity,
+  type LockedSettlement,
   memberName,
   nameOfKey,
   type Parameters,
@@ -54,7 +56,8 @@ import { HOUR_MS, type IdEntry, type IdRecord, listKey, Memory, type Recall } fr
 import { EMPTY_SET, enter, first, type OrderedSet, strike } from './orderedset.js';
 import { QueueBook } from './queue/book.js';
 import { Flows } from './queue/flows.js';
-import { movementsAtMost } from './settlement/outline.js';
+import { LockBook } from './settlement/lockbook.js';
+import { movementsAtMost, outlineOf } from './settlement/outline.js';
 import { Table } from './table.js';
 import { Tree, type TreeUpdate } from './tree.js';
 
@@ -110,6 +113,8 @@ export class State {
   readonly queue: QueueBook;
   /** What open settlements would do to each account; derived from them. */
   readonly flows: Flows;
+  /** What is held for locks, and when their time is over; derived from the settlements. */
+  readonly locks: LockBook;
   /** Which open settlement has an initiator's id, by both; derived from the settlements. */
   readonly openIds: Table<InstructionDigest>;
   readonly memory: Memory;
@@ -125,7 +130,7 @@ export class State {
 
   private constructor(
     parent: State | null,
-    parts: Pick<State, 'tables' | 'counts' | 'nodes' | 'queue' | 'flows' | 'openIds' | 'memory' | 'hasher'>,
+    parts: Pick<State, 'tables' | 'counts' | 'nodes' | 'queue' | 'flows' | 'locks' | 'openIds' | 'memory' | 'hasher'>,
     tree: Tree,
     agenda: OrderedSet,
   ) {
@@ -135,6 +140,7 @@ export class State {
     this.nodes = parts.nodes;
     this.queue = parts.queue;
     this.flows = parts.flows;
+    this.locks = parts.locks;
     this.openIds = parts.openIds;
     this.memory = parts.memory;
     this.hasher = parts.hasher;
@@ -220,7 +226,18 @@ export class State {
     const nodes = Table.over(new Map<string, Bic>());
     const openIds = Table.over(new Map<string, InstructionDigest>());
     const queue = QueueBook.over(tables.queue);
-    const parts = { tables, counts, nodes, queue, flows: Flows.empty(), openIds, memory: new Memory(recall), hasher };
+    const locks = LockBook.empty();
+    const parts = {
+      tables,
+      counts,
+      nodes,
+      queue,
+      flows: Flows.empty(),
+      locks,
+      openIds,
+      memory: new Memory(recall),
+      hasher,
+    };
     return new State(null, parts, Tree.empty(hasher), EMPTY_SET);
   }
 
@@ -236,6 +253,7 @@ export class State {
       nodes: this.nodes.child(),
       queue: this.queue.child(tables.queue),
       flows: this.flows.child(),
+      locks: this.locks.child(),
       openIds: this.openIds.child(),
       memory: this.memory.child(),
       hasher: this.hasher,
@@ -369,6 +387,11 @@ export class State {
       members.set(memberName(index), { party, voteKey, networkKey });
       if (voteKeys.get(voteKey) === undefined) voteKeys.set(voteKey, { party });
     }
+    this.forgetProposers();
+  }
+  /** No lock waits for proposers any more, or others have their places. */
+  forgetProposers(): void {
+    for (const [name] of this.tables.proposers.entries()) this.tables.proposers.delete(name);
   }
   /** The change of validators that has not ended, or null; there is one at a time. */
   openChange(): Change | null {
@@ -420,7 +443,8 @@ export class State {
     return { ...open, code: this.standingOf(open), height: 0 as Height, time: open.since, until };
   }
   /** How an open settlement stands, as a receipt would say it. */
-  standingOf(settlement: Settlement): 'proposed' | 'scheduled' | 'queued' {
+  standingOf(settlement: Settlement): 'proposed' | 'locked' | 'scheduled' | 'queued' {
+    if (isLocked(settlement)) return 'locked';
     if (!isBound(settlement)) return 'proposed';
     return this.queue.isQueued(settlement) ? 'queued' : 'scheduled';
   }
@@ -445,7 +469,13 @@ export class State {
   nextTrigger(): TimestampMs | null {
     const due = this.nextDue();
     const scheduled = this.queue.nextScheduled();
-    const times = [due === null ? null : due.time + 1, scheduled?.notBefore ?? null, this.queue.nextPass()];
+    const lock = this.locks.next();
+    const times = [
+      due === null ? null : due.time + 1,
+      lock === null ? null : lock.until + 1,
+      scheduled?.notBefore ?? null,
+      this.queue.nextPass(),
+    ];
     const known = times.filter((time) => time !== null);
     return known.length === 0 ? null : (Math.min(...known) as TimestampMs);
   }
@@ -471,16 +501,21 @@ export class State {
   }
   #note(settlement: Settlement, by: 1 | -1): void {
     const { digest, initiator, id } = settlement;
-    const lapse: Due = { kind: 'lapse', time: endOf(settlement), settlement: digest };
     bump(this.counts.open, initiator, by);
     bump(this.counts.openMovements, initiator, by * movementsAtMost(settlement));
-    this.flows.note(settlement, this.standingOf(settlement), by);
     if (by === 1) {
       this.openIds.set(initiator + id, digest);
+    } else if (this.openIds.get(initiator + id) === digest) {
+      this.openIds.delete(initiator + id);
+    }
+    const standing = this.standingOf(settlement);
+    if (standing !== 'locked') this.flows.note(settlement, standing, by);
+    if (isLocked(settlement)) return this.#noteLock(settlement, by);
+    const lapse: Due = { kind: 'lapse', time: endOf(settlement), settlement: digest };
+    if (by === 1) {
       this.schedule(lapse);
       this.queue.open(settlement);
     } else {
-      if (this.openIds.get(initiator + id) === digest) this.openIds.delete(initiator + id);
       this.unschedule(lapse);
       this.queue.close(settlement);
     }
@@ -490,6 +525,14 @@ export class State {
     this.flows.noteNext(settlement, 'scheduled', -1);
     this.queue.join(settlement);
     this.flows.noteNext(settlement, 'queued', 1);
+  }
+  /** A lock's end is no trigger: it waits for proposers. */
+  #noteLock(settlement: LockedSettlement, by: 1 | -1): void {
+    if (by === 1) return this.locks.open(settlement);
+    this.locks.close(settlement);
+    // What was held is there again for the queue.
+    if (outlineOf(settlement).movements.some(({ name, net }) => net < 0n && this.queue.isDebited(name)))
+      this.queue.stir();
   }
   /** Puts other priorities in the place of a bound settlement's. */
   reprioritise(settlement: BoundSettlement, priorities: BoundSettlement['bound']['priorities']): void {
@@ -513,7 +556,14 @@ export class State {
     for (const part of this.#derived()) part.freeze();
   }
   #derived(): readonly { fold(): void; freeze(): void }[] {
-    return [...COUNTED.map((counted) => this.counts[counted]), this.nodes, this.queue, this.flows, this.openIds];
+    return [
+      ...COUNTED.map((counted) => this.counts[counted]),
+      this.nodes,
+      this.queue,
+      this.flows,
+      this.locks,
+      this.openIds,
+    ];
   }
 }
 

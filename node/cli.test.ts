@@ -1,5 +1,6 @@
 /** The command line without a network: what it makes, what it says of wrong use, and with which status it ends. */
 import { spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -127,6 +128,15 @@ t.test('keys are made, shown and never overwritten', async (t) => {
   });
 });
 
+t.test('a preimage is made with its hash, and is its owner’s alone', async (t) => {
+  const file = inFolder('swap.preimage');
+  const { status, said } = parsed(await causeway(['preimage', 'make', file, '--json']));
+  const preimage = readFileSync(file, 'utf8').trim();
+  const hash = createHash('sha256').update(Buffer.from(preimage, 'hex')).digest('hex');
+  t.match({ status, said }, { status: 0, said: { file, hash } });
+  t.equal(statSync(file).mode & 0o777, 0o600);
+});
+
 t.test('each wrong use has a status, a code and a sentence', async (t) => {
   writeFileSync(inFolder('text.txt'), 'no key, no genesis, no receipt\n');
   writeFileSync(inFolder('broken.toml'), 'party = \n');
@@ -184,6 +194,12 @@ t.test('each wrong use has a status, a code and a sentence', async (t) => {
       'usage',
       /No day from --from to --to is open/,
     ],
+    [['lock', ...key, '--leg', leg('A', 'B'), '--lock-until', '1h', '--hash', 'abc'], 'usage', /a SHA-256, 64/],
+    [['lock', ...key, '--leg', leg('A', 'B'), '--hash', 'ab'.repeat(32)], 'usage', /--lock-until <time>/],
+    [['reveal', 'ab'.repeat(32), ...key], 'usage', /--preimage-file <file>/],
+    [['reveal', 'ab'.repeat(32), ...key, '--preimage-file', text], 'file', /text\.txt does not hold a preimage/],
+    [['reveal', 'ab'.repeat(32), ...key, '--preimage-file', inFolder('none')], 'file', /unreadable: .+none cannot be/],
+    [['preimage', 'make', text], 'file', /unwritable: .+text\.txt/],
     [['balances', 'HSBC'], 'usage', /BIC of eleven characters/],
     [['status', 'abc'], 'usage', /digest, 64 lower-case hex digits/],
     [['status', '--node', 'localhost'], 'usage', /node's address, as http/],
@@ -267,6 +283,10 @@ t.test('every command has help with an example, and the statuses stand under the
     'repo',
     'fx-swap',
     'cancel',
+    'lock',
+    'reveal',
+    'preimage make',
+    'preimage read',
     'queue list',
     'queue proposals',
     'queue positions',

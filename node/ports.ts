@@ -204,6 +204,8 @@ export type InstructionStatus =
       readonly height: number | null;
       readonly time: TimestampMs | null;
       readonly missing: readonly string[];
+      /** Of a lock that is open. */
+      readonly lock: LockView | null;
     }
   | { readonly status: 'final'; readonly code: string; readonly height: number; readonly time: TimestampMs }
   /** Its outcome, if it had one, is in a block up to that height which this node does not keep. */
@@ -212,6 +214,17 @@ export type InstructionStatus =
 export interface BalanceView {
   readonly asset: string;
   readonly balance: string;
+  /** Of the balance, what is held for locks. */
+  readonly held: string;
+  /** What may be paid from it now: the balance without what is held; of an issuer's own, up to the cap. */
+  readonly available: string;
+}
+/** What settles a lock, and until when. */
+export interface LockView {
+  readonly hash: string;
+  readonly lockUntil: TimestampMs;
+  /** Parties that have agreed to cancel. */
+  readonly leaving: readonly string[];
 }
 /** Entries of a page. */
 export const QUEUE_PAGE_ENTRIES_MAX = 50;
@@ -249,6 +262,8 @@ export interface ProposalView extends OpenSettlementView {
   readonly consentUntil: TimestampMs;
   /** Null of one that settles when the last consent is there. */
   readonly terms: TermsView | null;
+  /** Of one that is held then, and settles with its preimage. */
+  readonly lock: LockView | null;
 }
 /** One that is bound. */
 export interface QueuedView extends OpenSettlementView, TermsView {

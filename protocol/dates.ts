@@ -1,5 +1,10 @@
 /** The dates of a settlement: which there are, what they are by default, and the order that they must have. */
-import { CALENDAR_AHEAD_MS_MAX, CONSENT_PAST_EXPIRES_MS_MAX, SETTLE_WITHIN_MS_MAX } from './limits.js';
+import {
+  CALENDAR_AHEAD_MS_MAX,
+  CONSENT_PAST_EXPIRES_MS_MAX,
+  LOCK_WITHIN_MS_MAX,
+  SETTLE_WITHIN_MS_MAX,
+} from './limits.js';
 import type { Leg, PayloadOf } from './payload.js';
 import { type Refusal, refuse } from './refusal.js';
 import type { TimestampMs } from './types.js';
@@ -21,7 +26,7 @@ export interface SettlementDates {
   readonly cutoffMs: TimestampMs;
   /** It settles then at the earliest. */
   readonly notBeforeMs: TimestampMs;
-  /** Until then it settles. */
+  /** Until then it settles; of a lock, until then nothing else can be done with it. */
   readonly settleByMs: TimestampMs;
   /** Of the parts that follow, in their order. */
   readonly linked: readonly PartDates[];
@@ -46,11 +51,13 @@ type Read = { readonly ok: true; readonly dates: SettlementDates } | Refusal;
 /**
  * The dates of a settlement, those that are not given by default. Refuses with `malformed_time` what is no time, with
  * `malformed_payload` a part with neither or both of `settleBy` and `valueDate`, and with `dates_out_of_order` what breaks
- * issued < cancelUntil <= cutoff <= settleBy, notBefore < settleBy, the order of linked parts, or their bounds. The hours of
+ * issued < cancelUntil <= cutoff <= settleBy, notBefore < settleBy, cancelUntil < lockUntil, the order of linked parts, or
+ * their bounds. The hours of
  * value dates are the ledger's to know: without them their order is not judged, but that they are not over, nor too far.
  */
 export function readDates(payload: PayloadOf<'settle'>, validity: Validity, hoursOf: HoursOf = anyHours): Read {
-  return payload.mode === 'gross' ? readGross(payload, validity) : readQueue(payload, validity, hoursOf);
+  if (payload.mode === 'queue') return readQueue(payload, validity, hoursOf);
+  return payload.mode === 'gross' ? readGross(payload, validity) : readLock(payload, validity);
 }
 
 /** A day from midnight to midnight by UTC: for assets without a calendar. */
@@ -63,7 +70,7 @@ const anyHours: HoursOf = () => null;
 
 /** What settles when it is bound has one date alone. */
 function readGross(
-  { cancelUntil: text }: Extract<PayloadOf<'settle'>, { mode: 'gross' }>,
+  { cancelUntil: text }: Pick<Extract<PayloadOf<'settle'>, { mode: 'gross' | 'lock' }>, 'cancelUntil'>,
   { issuedMs, expiresMs }: Validity,
 ): Read {
   const given = text === undefined ? expiresMs : parseTime(text);
@@ -73,6 +80,19 @@ function readGross(
     return outOfOrder('cancelUntil', `must be within ${CONSENT_PAST_EXPIRES_MS_MAX / 3_600_000} hours of expires`);
   const dates = { consentUntilMs: given, cancelUntilMs: given, cutoffMs: given };
   return { ok: true, dates: { ...dates, notBeforeMs: issuedMs, settleByMs: given, linked: [] } };
+}
+
+/** What is held when it is bound has that date, and the end of the lock. */
+function readLock(payload: Extract<PayloadOf<'settle'>, { mode: 'lock' }>, validity: Validity): Read {
+  const read = readGross(payload, validity);
+  if (!read.ok) return read;
+  const settleByMs = parseTime(payload.lockUntil);
+  if (settleByMs === null) return notATime('/lockUntil', payload.lockUntil);
+  if (settleByMs <= read.dates.consentUntilMs)
+    return outOfOrder('lockUntil', 'must be later than cancelUntil, by default expires');
+  if (settleByMs > validity.issuedMs + LOCK_WITHIN_MS_MAX)
+    return outOfOrder('lockUntil', `must be within ${LOCK_WITHIN_MS_MAX / DAY_MS} days of issued`);
+  return { ok: true, dates: { ...read.dates, settleByMs } };
 }
 
 type Queued = Extract<PayloadOf<'settle'>, { mode: 'queue' }>;

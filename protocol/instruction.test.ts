@@ -81,7 +81,17 @@ const queue = {
   cutoff: '2025-11-22T04:30:00Z',
   settleBy: '2025-11-22T16:00:00Z',
 };
+const lock = { ...settle, mode: 'lock', hash: 'ef'.repeat(32), lockUntil: '2025-11-29T03:00:00Z' };
 const PART = { legs: queue.legs, notBefore: '2025-11-22T17:00:00Z', settleBy: '2025-11-22T18:00:00Z' };
+const LOCKS: readonly (readonly [InstructionCode, string, string, Readonly<Record<string, Json>>])[] = [
+  ['dates_out_of_order', '/lockUntil', 'a lock not after its consents', { lockUntil: '2025-11-22T03:30:00Z' }],
+  ['dates_out_of_order', '/lockUntil', 'a lock past seven days', { lockUntil: '2025-11-29T03:00:00.001Z' }],
+  ['dates_out_of_order', '/cancelUntil', 'cancelUntil of a lock', { cancelUntil: '2025-11-22T03:00:00Z' }],
+  ['malformed_time', '/lockUntil', 'no day of the calendar', { lockUntil: '2025-11-31T03:00:00Z' }],
+  ['malformed_payload', '/hash', 'a short hash', { hash: 'ef'.repeat(31) }],
+  ['malformed_payload', '/linked', 'parts that follow a lock', { linked: [] }],
+  ['malformed_payload', '/settleBy', 'a lock in the queue', { settleBy: '2025-11-22T16:00:00Z' }],
+];
 const part = (changes: Readonly<Record<string, Json>>): Json => ({ ...PART, ...changes });
 const DATES: readonly (readonly [
   pointer: string,
@@ -148,6 +158,8 @@ const payloads: readonly Json[] = [
   settle,
   { ...common, kind: 'consent', settlement: 'cd'.repeat(32) },
   { ...common, kind: 'withdraw', settlement: 'cd'.repeat(32) },
+  lock,
+  { ...common, kind: 'reveal', settlement: 'cd'.repeat(32), preimage: 'ab'.repeat(32) },
   asset,
   admit,
   { ...common, kind: 'participant', action: 'suspend', party: 'BKKBTHBKXXX' },
@@ -531,6 +543,7 @@ const rows: readonly Row[] = [
     'an offer of one thing twice',
     general({ ...common, kind: 'offer', settlements: ['ab'.repeat(32), 'ab'.repeat(32)] }),
   ],
+  ...LOCKS.map(([code, pointer, name, members]) => [code, pointer, name, general({ ...lock, ...members })] as const),
   [
     'dates_out_of_order',
     '/linked/0/notBefore',

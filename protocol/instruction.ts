@@ -315,6 +315,7 @@ const CODE_OF_MEMBER: Readonly<Record<string, InstructionCode>> = {
   cancelUntil: 'malformed_time',
   cutoff: 'malformed_time',
   settleBy: 'malformed_time',
+  lockUntil: 'malformed_time',
   valueDate: 'malformed_time',
   date: 'malformed_time',
   open: 'malformed_time',
@@ -363,6 +364,7 @@ function checkKind(payload: Payload, validity: Validity): Checked {
     case 'consent':
     case 'withdraw':
     case 'cancel':
+    case 'reveal':
     case 'reprioritise':
     case 'ready':
       return GOOD;

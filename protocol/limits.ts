@@ -51,7 +51,10 @@ export const LINKED_MAX = 3;
 /** From `issued` to `settleBy` at most: forwards of a year, with some days to spare. */
 export const SETTLE_WITHIN_MS_MAX = 400 * 24 * 60 * 60 * 1000;
 
-/** Settlements that one party may have begun and that are open (proposed, scheduled, queued). */
+/** From `issued` to `lockUntil` at most: what is held for an outside ledger is kept from all else only for so long. */
+export const LOCK_WITHIN_MS_MAX = 7 * 24 * 60 * 60 * 1000;
+
+/** Settlements that one party may have begun and that are open (proposed, locked, scheduled, queued). */
 export const OPEN_SETTLEMENTS_PER_PARTY_MAX = 10_000;
 /** Accounts that a party's open settlements touch, each settlement counted by itself: what they hold of memory. */
 export const OPEN_MOVEMENTS_PER_PARTY_MAX = 40_000;
@@ -79,7 +82,7 @@ export const LIMITS_PER_ACCOUNT_MAX = 64;
 export const WHAT_IF_PASSES_MAX = 16;
 /** Movements of the queue for each millisecond between two what-ifs of a node: what they cost is a part of what passes may. */
 export const WHAT_IF_MOVEMENTS_PER_MS = 25;
-/** Triggers (lapses) that run in one block. */
+/** Triggers (lapses) that run in one block; locks that lapse in one are bounded by it too, apart. */
 export const TRIGGERS_PER_BLOCK_MAX = 1_000;
 /** Consents and withdrawals waiting for a settlement not yet ordered, per party. */
 export const WAITING_PER_PARTY_MAX = 1_000;
@@ -90,6 +93,10 @@ export const BUNDLE_BYTES_MAX = 4 * 1024 * 1024;
 export const BUNDLE_CHAIN_MAX = 4_096;
 export const HANDOVERS_MAX = 10_000;
 
+assert(
+  VALIDITY_MS_MAX + CONSENT_PAST_EXPIRES_MS_MAX < LOCK_WITHIN_MS_MAX,
+  'a lock may stand once its consents are there',
+);
 assert(QUEUE_MOVEMENTS_ASSURED >= 2 * LEGS_MAX, 'a largest settlement has room in any queue');
 assert(QUEUE_MOVEMENTS_PER_PAYER_MAX <= OPEN_MOVEMENTS_PER_PARTY_MAX, 'what is bound is open');
 assert(QUEUE_MOVEMENTS_ASSURED <= QUEUE_MOVEMENTS_PER_PAYER_MAX, 'the share that is assured is a share');

@@ -139,6 +139,16 @@ export const PAYLOAD_SCHEMAS = {
     strict({
       ...common,
       kind: Type.Literal('settle'),
+      mode: Type.Literal('lock', { description: 'hold the debits when bound, and settle when a preimage is revealed' }),
+      legs: Legs,
+      hash: Type.String({ ...HashText, description: 'SHA-256 of a preimage of 32 bytes' }),
+      lockUntil: timeOf('not revealed then, it lapses, once enough proposers have had a block of theirs'),
+      cancelUntil: Type.Optional(timeOf('lacking a consent then, it lapses; by default `expires`')),
+      reference: Reference,
+    }),
+    strict({
+      ...common,
+      kind: Type.Literal('settle'),
       mode: Type.Literal('queue', { description: 'when bound, wait for its time and for funds' }),
       legs: Legs,
       priority: Type.Optional(PrioritySchema),
@@ -182,6 +192,12 @@ export const PAYLOAD_SCHEMAS = {
   consent: strict({ ...common, kind: Type.Literal('consent'), settlement: HashText }),
   withdraw: strict({ ...common, kind: Type.Literal('withdraw'), settlement: HashText }),
   cancel: strict({ ...common, kind: Type.Literal('cancel'), settlement: HashText }),
+  reveal: strict({
+    ...common,
+    kind: Type.Literal('reveal'),
+    settlement: HashText,
+    preimage: Type.String({ ...HashText, description: 'what the lock has the SHA-256 of, lower-case hex of 32 bytes' }),
+  }),
   reprioritise: strict({
     ...common,
     kind: Type.Literal('reprioritise'),

@@ -154,7 +154,10 @@ t.test('the tour and the program of a stranger run as they stand', { skip }, asy
   const { status, printed } = await bash(script);
   t.equal(status, 0, 'every command succeeded', { printed });
   showsTrueOutput(t, 'A tour', printed);
-  t.match(printed, /"height":\d+,"balances":\[\{"asset":"HKD","balance":"1000250.00"\}/);
+  t.match(
+    printed,
+    /"height":\d+,"balances":\[\{"asset":"HKD","balance":"1000250.00","held":"0.00","available":"1000250.00"\}/,
+  );
   const outcomes = printed.split('\n').filter((line) => line.includes('"status":"final","code":"settled"'));
   t.ok(outcomes.length >= 2, 'curl and the stranger saw a PvP settle', { printed });
 });

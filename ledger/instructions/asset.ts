@@ -36,7 +36,8 @@ function judge(state: State, payload: PayloadOf<'asset'>): Asset | ResultCode {
   const refusal = standing === undefined ? codeRefusal(payload) : fixedRefusal(standing, payload);
   if (refusal !== null) return refusal;
   if (typeof cap === 'string') return cap;
-  if (standing !== undefined && cap < state.circulating(standing)) return 'cap_below_circulating';
+  if (standing !== undefined && cap < state.circulating(standing) + heldToIssue(state, standing))
+    return 'cap_below_circulating';
   return {
     asset: payload.asset as AssetCode,
     class: payload.class,
@@ -47,6 +48,10 @@ function judge(state: State, payload: PayloadOf<'asset'>): Asset | ResultCode {
     cap,
   };
 }
+
+/** What the issuer is bound to issue once it is revealed. */
+const heldToIssue = (state: State, { issuer, asset: code }: Asset): bigint =>
+  state.locks.held(accountName(issuer, code));
 
 /** The issuer defines; only an authority issues central bank money. That the authority signed too is checked before. */
 function mayDefine(state: State, { initiator, issuer, jurisdiction, class: kind }: PayloadOf<'asset'>): boolean {

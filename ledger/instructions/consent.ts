@@ -2,7 +2,7 @@
 import type { PayloadOf } from '../../protocol/payload.js';
 import type { InstructionDigest } from '../../protocol/types.js';
 import type { ResultCode } from '../codes.js';
-import { endOf, type Settlement } from '../entries.js';
+import { endOf, isAgreed, type Settlement } from '../entries.js';
 import type { Ordered, Posting } from '../posting.js';
 import { screen, signerOf } from '../rights.js';
 import { addConsents, hasConsented, settleIfBound } from '../settlement/consent.js';
@@ -49,6 +49,6 @@ export function consentsThatWaited(posting: Posting): void {
 function judge(posting: Posting, settlement: Settlement, party: string): ResultCode {
   if (posting.at.time > endOf(settlement)) return 'settlement_closed';
   if (!isPayer(settlement, party)) return 'consent_not_required';
-  const isThere = settlement.bound !== null || hasConsented(posting, settlement, party);
+  const isThere = isAgreed(settlement) || hasConsented(posting, settlement, party);
   return isThere ? 'already_consented' : 'consented';
 }

@@ -1,11 +1,11 @@
 /** `settle`: a bundle of legs, registered without effect, then settled when every required consent is there. */
-import { readDates } from '../../protocol/dates.js';
+import { readDates, type SettlementDates } from '../../protocol/dates.js';
 import type { Instruction } from '../../protocol/instruction.js';
 import type { Leg, PayloadOf } from '../../protocol/payload.js';
-import type { AmountMinor, AssetCode, Bic } from '../../protocol/types.js';
+import type { AmountMinor, AssetCode, Bic, Hash } from '../../protocol/types.js';
 import { parseAmount } from '../../protocol/values.js';
 import { RESULT_CODES, type ResultCode } from '../codes.js';
-import type { BoundLeg, Settlement } from '../entries.js';
+import { type BoundLeg, isAgreed, type Lock, type QueueTerms, type Settlement } from '../entries.js';
 import { namedOf, type Ordered, type Posting } from '../posting.js';
 import { screen } from '../rights.js';
 import { addConsents, settleIfBound } from '../settlement/consent.js';
@@ -35,7 +35,7 @@ export function register(posting: Posting, ordered: Ordered, payload: PayloadOf<
  */
 export function consentBySignature(posting: Posting, { instruction, signed }: Ordered): void {
   const settlement = posting.settlement(instruction.digest);
-  if (settlement === undefined || settlement.bound !== null || posting.at.time > settlement.consentUntil) return;
+  if (settlement === undefined || isAgreed(settlement) || posting.at.time > settlement.consentUntil) return;
   settleIfBound(posting, addConsents(posting, settlement, signed));
 }
 
@@ -75,26 +75,33 @@ function readSettlement(
   });
   // Without value dates what was parsed is in order.
   if (closed.met || !read.ok) return 'value_date_closed';
-  const { consentUntilMs, cancelUntilMs, cutoffMs, notBeforeMs, settleByMs, linked: dates } = read.dates;
+  const { consentUntilMs } = read.dates;
+  const lock = lockOf(payload, read.dates);
+  if (lock !== null && posting.isRevealed(lock.hash)) return 'hash_revealed';
   if (at.time > consentUntilMs) return 'lapsed';
-  const terms =
-    payload.mode === 'gross'
-      ? null
-      : {
-          priority: payload.priority ?? 'normal',
-          notBefore: notBeforeMs,
-          cancelUntil: cancelUntilMs,
-          cutoff: cutoffMs,
-          settleBy: settleByMs,
-        };
-  const linked = dates.map((part, index) => ({
+  const linked = read.dates.linked.map((part, index) => ({
     legs: later[index] as BoundLeg[],
     notBefore: part.notBeforeMs,
     settleBy: part.settleByMs,
   }));
   const common = { ...namedOf(instruction), consentUntil: consentUntilMs, since: at.time };
-  return { ...common, legs, lots, linked, partsSettled: 0, terms, bound: null, consents: [] };
+  const terms = termsOf(payload, read.dates);
+  return { ...common, legs, lots, linked, partsSettled: 0, terms, bound: null, lock, consents: [] };
 }
+
+function termsOf(payload: PayloadOf<'settle'>, dates: SettlementDates): QueueTerms | null {
+  if (payload.mode !== 'queue') return null;
+  return {
+    priority: payload.priority ?? 'normal',
+    notBefore: dates.notBeforeMs,
+    cancelUntil: dates.cancelUntilMs,
+    cutoff: dates.cutoffMs,
+    settleBy: dates.settleByMs,
+  };
+}
+
+const lockOf = (payload: PayloadOf<'settle'>, { settleByMs }: SettlementDates): Lock | null =>
+  payload.mode === 'lock' ? { hash: payload.hash as Hash, until: settleByMs, leaving: null } : null;
 
 /** The legs with their amounts in minor units, or the refusal of the highest precedence that any of them meets. */
 function readLegs(state: State, legs: readonly Leg[]): BoundLeg[] | ResultCode {

@@ -3,7 +3,7 @@ import type { Instruction } from '../../protocol/instruction.js';
 import type { PayloadOf } from '../../protocol/payload.js';
 import type { InstructionDigest } from '../../protocol/types.js';
 import type { ResultCode } from '../codes.js';
-import { type Change, endOf, type Settlement } from '../entries.js';
+import { type Change, endOf, isAgreed, type Settlement } from '../entries.js';
 import type { Ordered, Posting } from '../posting.js';
 import { screen } from '../rights.js';
 import { isParty } from '../settlement/outline.js';
@@ -58,5 +58,5 @@ function end(posting: Posting, settlement: Settlement): void {
 function judge(posting: Posting, settlement: Settlement, party: string): ResultCode {
   if (posting.at.time > endOf(settlement)) return 'settlement_closed';
   if (!isParty(settlement, party)) return 'not_a_party';
-  return settlement.bound === null ? 'withdrawn' : 'already_bound';
+  return isAgreed(settlement) ? 'already_bound' : 'withdrawn';
 }

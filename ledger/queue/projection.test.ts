@@ -184,6 +184,7 @@ function expectedFrom(state: State, account: string): Expected {
     for (const [at, { legs, notBefore }] of parts.entries()) {
       const net = outlineOf({ legs, linked: [] }).movements.find(({ name }) => name === account)?.net ?? 0n;
       const standing = state.standingOf(settlement);
+      if (standing === 'locked') continue;
       const told = at > 0 && standing !== 'proposed' ? 'linked' : standing;
       sums[told] = flowWith(sums[told], net, 1);
       const day = dayOf(notBefore);

@@ -9,7 +9,7 @@ import {
   QUEUE_MOVEMENTS_PER_PAYER_MAX,
   TRIGGERS_PER_BLOCK_MAX,
 } from '../../protocol/limits.js';
-import type { Height, InstructionDigest, TimestampMs } from '../../protocol/types.js';
+import type { InstructionDigest } from '../../protocol/types.js';
 import { formatDay, formatTime } from '../../protocol/values.js';
 import { applyBlock, type Ordered } from '../apply.js';
 import {
@@ -794,7 +794,7 @@ function sameAfterRestart(t: Test, book: Book): void {
   });
   t.same(derived(loaded), derived(book.state));
   t.equal(loaded.nextTrigger(), book.state.nextTrigger(), 'what is due is the same after a restart');
-  const next = { height: (book.height + 1) as Height, time: (book.time + 60_000) as TimestampMs };
+  const next = book.next(60_000);
   t.equal(applyBlock(loaded, next, []).stateRoot, book.try([], 60_000).stateRoot, 'and so is what follows');
 }
 
@@ -1084,10 +1084,7 @@ t.test('the pace: a long queue is gone through now and then, and what is due is 
 t.test('branches: the queue of an uncommitted block is its own', (t) => {
   const book = funded();
   const settlement = inQueue(book);
-  const blockAt = {
-    height: (book.height + 1) as Height,
-    time: (book.time + 1000) as TimestampMs,
-  };
+  const blockAt = book.next();
   const pay = book.pay(ALFA, GAMA, '10');
   const settled = applyBlock(book.state, blockAt, [[pay]]);
   const stays = applyBlock(book.state, blockAt, []);

@@ -10,14 +10,9 @@ import { allLegs, type Movement, outlineOf } from './outline.js';
 
 /** Posts all legs of a settlement that hold. It ends with that, or waits for its next part. */
 export function settle(posting: Posting, settlement: Settlement): void {
-  const { movements } = outlineOf(settlement);
   const [next] = settlement.linked;
   const leaf = next === undefined ? posting.end(settlement, 'settled') : posting.advance(settlement, next);
-  posting.settled.push(movements);
-  for (const movement of movements) {
-    post(posting.state, settlement, movement, leaf);
-    countInLimits(posting.state, settlement.legs, movement);
-  }
+  postLegs(posting, settlement, leaf);
 }
 
 /** Posts one lot of the legs of a settlement, at the rate of the whole; the others wait on. */
@@ -29,11 +24,15 @@ export function settleLot(posting: Posting, settlement: BoundSettlement): void {
     amount: (leg.amount - (lot[at] as BoundLeg).amount) as AmountMinor,
   }));
   const leaf = posting.reduce(settlement, left);
-  const { movements } = outlineOf({ legs: lot, linked: [] });
+  postLegs(posting, { ...settlement, legs: lot }, leaf);
+}
+
+function postLegs(posting: Posting, settlement: Settlement, leaf: Hash): void {
+  const { movements } = outlineOf(settlement);
   posting.settled.push(movements);
   for (const movement of movements) {
     post(posting.state, settlement, movement, leaf);
-    countInLimits(posting.state, lot, movement);
+    countInLimits(posting.state, settlement.legs, movement);
   }
 }
 
@@ -42,9 +41,9 @@ export const hasSuspended = (state: State, settlement: Settlement): boolean =>
     (leg) => state.participant(leg.from)?.suspended === true || state.participant(leg.to)?.suspended === true,
   );
 
-/** What an account has above its floor: zero, or minus the cap for the issuer's own. */
-export function availableIn(state: State, { name, party, asset }: Movement): bigint {
-  const balance = state.tables.accounts.get(name)?.balance ?? 0n;
+/** What an account has above its floor, zero or minus the cap for the issuer's own, and above what is held for locks. */
+export function availableIn(state: State, { name, party, asset }: Pick<Movement, 'name' | 'party' | 'asset'>): bigint {
+  const balance = (state.tables.accounts.get(name)?.balance ?? 0n) - state.locks.held(name);
   const definition = state.asset(asset);
   assert(definition !== undefined, 'an asset of a registered settlement is defined');
   return definition.issuer === party ? balance + definition.cap : balance;

@@ -1,23 +1,24 @@
 /** Who has consented to an open settlement, and what happens when another does. */
 import type { Bic, InstructionDigest, Thumbprint } from '../../protocol/types.js';
-import type { Settlement } from '../entries.js';
+import { isAgreed, type Settlement } from '../entries.js';
 import type { Posting } from '../posting.js';
 import { settleOrQueue } from '../queue/pass.js';
 import { hasSigned, type Readings, signerOf } from '../rights.js';
 import type { State } from '../state.js';
 import { hasSuspended, judgeFunds, settle } from './bundle.js';
+import { hold } from './lock.js';
 import { isPayer, outlineOf } from './outline.js';
 
 /** The required parties whose consent is not there, in the order of the legs, as a sealed state has it. */
 export const missingConsents = (state: State, settlement: Settlement): Bic[] =>
-  settlement.bound === null ? missing({ parent: state, state }, settlement) : [];
+  isAgreed(settlement) ? [] : missing({ parent: state, state }, settlement);
 
 /** Whether a further signature on the open settlement or change of a digest may add a consent; an unknown key's is told as unknown. */
 export function mayAddConsent(state: State, digest: InstructionDigest, kid: Thumbprint): boolean {
   const change = state.openChange();
   if (change?.digest === digest) return !change.consents.includes(kid);
   const settlement = state.openSettlement(digest);
-  if (settlement === undefined || settlement.bound !== null || settlement.consents.includes(kid)) return false;
+  if (settlement === undefined || isAgreed(settlement) || settlement.consents.includes(kid)) return false;
   const party = signerOf(state, kid);
   return party === undefined || isPayer(settlement, party);
 }
@@ -44,17 +45,18 @@ export function addConsents(posting: Posting, settlement: Settlement, signed: re
 }
 
 /**
- * Settles, or puts into the queue, if every required consent is there now. Consents are counted anew each time, so those by
+ * Settles, locks, or puts into the queue, if every required consent is there now. Consents are counted anew each time, so those by
  * a key revoked meanwhile are void, and a threshold holds as it then stands.
  */
 export function settleIfBound(posting: Posting, settlement: Settlement): void {
-  const { terms, bound } = settlement;
-  if (bound !== null || missing(posting, settlement).length > 0) return;
+  const { terms, lock } = settlement;
+  if (isAgreed(settlement) || missing(posting, settlement).length > 0) return;
   if (hasSuspended(posting.state, settlement)) {
     posting.end(settlement, 'party_suspended');
     return;
   }
   if (terms !== null) return settleOrQueue(posting, { ...settlement, terms });
+  if (lock !== null) return hold(posting, { ...settlement, lock });
   const refusal = judgeFunds(posting.state, settlement);
   if (refusal === null) settle(posting, settlement);
   else posting.end(settlement, refusal);

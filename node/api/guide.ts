@@ -6,6 +6,7 @@ import {
   ISSUED_AHEAD_MS_MAX,
   LEGS_MAX,
   LINKED_MAX,
+  LOCK_WITHIN_MS_MAX,
   PAYLOAD_BYTES_MAX,
   SETTLE_WITHIN_MS_MAX,
   SIGNATURES_MAX,
@@ -51,9 +52,10 @@ async function submit(node, payload, jwks) {
 const KINDS = `
 | kind | what it does | signed by |
 |---|---|---|
-| \`settle\` | moves all its legs or none, once every debited party has consented: at once (\`mode\` \`gross\`), or when it is time and the funds are there (\`queue\`); parts that are \`linked\` follow, each once the one before has settled (an FX swap, a repo) | the initiator, a party to a leg; the others sign too, or send \`consent\` |
+| \`settle\` | moves all its legs or none, once every debited party has consented: at once (\`mode\` \`gross\`), or when it is time and the funds are there (\`queue\`), or when a preimage is revealed (\`lock\`); parts that are \`linked\` follow, each once the one before has settled (an FX swap, a repo) | the initiator, a party to a leg; the others sign too, or send \`consent\` |
 | \`consent\`, \`withdraw\` | binds a party to a settlement (or an authority to a \`govern\`) named by its digest; leaves it while a consent is missing | that party |
 | \`cancel\` | leaves a settlement, alone until its \`cancelUntil\`; then, until its \`cutoff\`, it ends when all parties have sent one | a party to it |
+| \`reveal\` | gives the preimage of a lock, which settles it | any participant |
 | \`reprioritise\` | says anew how urgent a queued settlement is among what the party pays | a debited party |
 | \`liquidity\` | says of a party's account whether its queue is strictly in order, what is kept there for what is more urgent, and how much more than it receives the party sends from it | that party |
 | \`offer\` | names settlements of the queue that can settle together and that no pass has found; judged like a pass, after it | the party of a validator, or a solver |
@@ -95,6 +97,14 @@ only holds together with others settles with them, in one block. Its dates are i
 ${CONSENT_PAST_EXPIRES_MS_MAX / 3_600_000} hours past \`expires\`. Before every consent is there, \`withdraw\` or \`cancel\` ends it; after that \`cancel\` alone does: of one
 party until \`cancelUntil\`, of all together until \`cutoff\`, and then nothing. \`linked\` names up to ${LINKED_MAX} further parts, with legs and
 dates of their own: one consent covers them all, and each is due once the one before has settled (code \`part_settled\`).
+
+### Exchanges with another ledger
+In mode \`lock\` a settlement names the SHA-256 of 32 secret bytes, its \`hash\`, and \`lockUntil\`, at most ${LOCK_WITHIN_MS_MAX / DAY_MS} days after \`issued\`.
+When every debited party has consented, what it debits is held (code \`locked\`; \`held\` in balances), or it is refused for good. \`reveal\`
+with the preimage settles it, from whoever it comes. The \`reveal\` is in the block that settled it, so that who is paid there
+last takes the preimage from here. Without it the lock lapses some blocks after \`lockUntil\`: a preimage that is sent by then
+counts, also if it is ordered later. Who makes the secret gives the lock in which it pays the later end, and enough time between
+the two for the other to be told and to act. A hash is used once: one whose preimage is known is refused (\`hash_revealed\`).
 
 One signature may also cover many instructions: it is then over the canonical JSON
 \`{"count":N,"network":"…","root":"…"}\` with \`typ\` \`causeway-list+json\`, where root is a Merkle tree (RFC 9162, section

@@ -8,6 +8,7 @@ import { type InstructionDigest, unreachable } from '../../protocol/types.js';
 import { formatAmount, formatTime } from '../../protocol/values.js';
 import type {
   InstructionStatus,
+  LockView,
   Metrics,
   NodeService,
   ProposalView,
@@ -225,10 +226,18 @@ const queuedAnswer = ({ linked, ...one }: QueuedView): AnswerOf<'getQueue'>['ent
   linked: linked.map(partAnswer),
 });
 
-const proposalAnswer = ({ linked, terms, ...one }: ProposalView): AnswerOf<'getProposals'>['entries'][number] => ({
+const lockAnswer = ({ hash, lockUntil, leaving }: LockView) => ({ hash, lockUntil: formatTime(lockUntil), leaving });
+
+const proposalAnswer = ({
+  linked,
+  terms,
+  lock,
+  ...one
+}: ProposalView): AnswerOf<'getProposals'>['entries'][number] => ({
   ...one,
   consentUntil: formatTime(one.consentUntil),
   terms: terms === null ? null : termsAnswer(terms),
+  lock: lock === null ? null : lockAnswer(lock),
   linked: linked.map(partAnswer),
 });
 
@@ -265,14 +274,15 @@ function statusAnswer(digest: string, found: InstructionStatus): ApiResult<Answe
       return pruned(digest, found.height);
     case 'pending': {
       const { status, code, height, time, missing } = found;
+      const lock = found.lock === null ? null : lockAnswer(found.lock);
       return {
         ok: true,
-        value: { digest, status, code, height, time: time === null ? null : formatTime(time), missing },
+        value: { digest, status, code, height, time: time === null ? null : formatTime(time), missing, lock },
       };
     }
     case 'final': {
       const { status, code, height, time } = found;
-      return { ok: true, value: { digest, status, code, height, time: formatTime(time), missing: [] } };
+      return { ok: true, value: { digest, status, code, height, time: formatTime(time), missing: [], lock: null } };
     }
     default:
       return unreachable(found);

@@ -131,8 +131,13 @@ function exampleOf(id: OperationId): object {
       height: 42,
       time: '2026-01-05T09:30:00.250Z',
       missing: [],
+      lock: null,
     },
-    getBalances: { party: EXAMPLE_PAYLOAD.initiator, height: 42, balances: [{ asset: 'HKD', balance: '1250000.00' }] },
+    getBalances: {
+      party: EXAMPLE_PAYLOAD.initiator,
+      height: 42,
+      balances: [{ asset: 'HKD', balance: '1250000.00', held: '250000.00', available: '1000000.00' }],
+    },
   };
   return examples[id] === undefined ? {} : { example: examples[id] };
 }

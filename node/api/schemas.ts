@@ -83,6 +83,11 @@ const TermsSchema = {
   }),
   settleBy: Type.String({ ...InstantText, description: 'unfunded then, it lapses' }),
 };
+const LockSchema = Type.Object({
+  hash: Type.String({ ...HashText, description: 'SHA-256 of the preimage that settles it' }),
+  lockUntil: Type.String({ ...InstantText, description: 'not revealed then, it lapses' }),
+  leaving: Type.Array(BicText, { description: 'parties that have agreed to cancel' }),
+});
 const openSettlement = {
   digest: HashText,
   initiator: BicText,
@@ -150,6 +155,10 @@ export const SCHEMAS = {
     }),
     time: Type.Union([InstantText, Type.Null()], { description: "that block's time" }),
     missing: Type.Array(Type.String(), { description: 'parties whose consent a proposed settlement still waits for' }),
+    lock: Type.Union([LockSchema, Type.Null()], {
+      description:
+        'of an open settlement in mode `lock`; once it has settled, its preimage is in the `reveal` of the block that settled it',
+    }),
   }),
   Receipt: Type.Unsafe<object>({
     type: 'object',
@@ -161,7 +170,17 @@ export const SCHEMAS = {
   Balances: Type.Object({
     party: BicText,
     height: HeightNumber,
-    balances: Type.Array(Type.Object({ asset: AssetText, balance: BalanceText })),
+    balances: Type.Array(
+      Type.Object({
+        asset: AssetText,
+        balance: BalanceText,
+        held: Type.String({ ...OutputAmountText, description: 'of it, what is held for locks' }),
+        available: Type.String({
+          ...OutputAmountText,
+          description: "what may be paid from it now: `balance` less `held`; of an issuer's own account, up to the cap",
+        }),
+      }),
+    ),
   }),
   Queue: Type.Object({
     party: BicText,
@@ -211,8 +230,9 @@ export const SCHEMAS = {
         missing: Type.Array(BicText, { description: 'whose consent it lacks' }),
         consentUntil: Type.String({ ...InstantText, description: 'until then consents count' }),
         terms: Type.Union([Type.Object(TermsSchema), Type.Null()], {
-          description: 'null of one that settles when the last consent is there (mode `gross`)',
+          description: 'null of one that settles, or is locked, when the last consent is there (modes `gross`, `lock`)',
         }),
+        lock: Type.Union([LockSchema, Type.Null()], { description: 'of one in mode `lock`' }),
       }),
     ),
     next: NextText,

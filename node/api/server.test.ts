@@ -18,6 +18,7 @@ const HASH = 'ab'.repeat(32);
 const TIME = Date.UTC(2026, 0, 5, 9, 30) as TimestampMs;
 const OTHER_DIGEST = 'cd'.repeat(32);
 const PARTY = EXAMPLE_PAYLOAD.initiator;
+const LOCK = { hash: HASH, lockUntil: TIME, leaving: [PARTY] };
 
 const STATUS: StatusView = {
   network: EXAMPLE_PAYLOAD.network,
@@ -67,7 +68,7 @@ class MemoryNode implements NodeService {
   async status(digest: string): Promise<InstructionStatus> {
     if (!this.instructions.has(digest)) return { status: 'unknown' };
     if (this.settled.has(digest)) return { status: 'final', code: 'settled', height: 7, time: TIME };
-    return { status: 'pending', code: 'proposed', height: 6, time: TIME, missing: ['BKTHTHBKXXX'] };
+    return { status: 'pending', code: 'proposed', height: 6, time: TIME, missing: ['BKTHTHBKXXX'], lock: LOCK };
   }
   async waitFinal(digest: string, timeoutMs: number, signal: AbortSignal): Promise<InstructionStatus> {
     const before = await this.status(digest);
@@ -90,7 +91,8 @@ class MemoryNode implements NodeService {
       : null;
   }
   balances(party: string) {
-    return party === PARTY ? { height: 7, balances: [{ asset: 'HKD', balance: '-12.50' }] } : null;
+    const balance = { asset: 'HKD', balance: '-12.50', held: '2.50', available: '85.00' };
+    return party === PARTY ? { height: 7, balances: [balance] } : null;
   }
   queue(party: string, after: string | undefined) {
     if (party !== PARTY) return null;
@@ -112,7 +114,7 @@ class MemoryNode implements NodeService {
     if (party !== PARTY) return null;
     return {
       height: 7,
-      entries: after === undefined ? [{ ...OPEN, missing: [PARTY], consentUntil: TIME, terms: null }] : [],
+      entries: after === undefined ? [{ ...OPEN, missing: [PARTY], consentUntil: TIME, terms: null, lock: LOCK }] : [],
       next: null,
     };
   }
@@ -285,6 +287,7 @@ t.test('every route answers by its schema', async (t) => {
     height: 6,
     time: '2026-01-05T09:30:00.000Z',
     missing: ['BKTHTHBKXXX'],
+    lock: { ...LOCK, lockUntil: '2026-01-05T09:30:00.000Z' },
   });
   node.settle(EXAMPLE_DIGEST);
   t.strictSame(
@@ -634,7 +637,11 @@ t.test('the client, round trip', async (t) => {
   );
   t.match(await client.getInstruction({ digest: built.digest }), {
     ok: true,
-    value: { status: 'pending', code: 'proposed' },
+    value: {
+      status: 'pending',
+      code: 'proposed',
+      lock: { hash: HASH, lockUntil: '2026-01-05T09:30:00.000Z', leaving: [PARTY] },
+    },
   });
   t.match(await client.waitFinal(built.digest, 0), { ok: true, value: { status: 'pending' } }, 'no time, no wait');
   node.onWait = () => node.settle(built.digest);
@@ -642,7 +649,7 @@ t.test('the client, round trip', async (t) => {
   t.match(await client.getReceipt({ digest: built.digest }), { ok: true, value: { format: 'causeway-receipt/1' } });
   t.match(await client.getBalances({ bic: initiator }), {
     ok: true,
-    value: { height: 7, balances: [{ asset: 'HKD', balance: '-12.50' }] },
+    value: { height: 7, balances: [{ asset: 'HKD', balance: '-12.50', held: '2.50', available: '85.00' }] },
   });
   t.match(await client.getPositions({ bic: PARTY }), { ok: true, value: { positions: [{ lowest: '-15.00' }] } });
   t.match(await client.getTotals({ bic: PARTY }), { ok: true, value: { settled: [{ fromHeight: 3, whole: false }] } });

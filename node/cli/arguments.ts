@@ -12,6 +12,7 @@ function matching(pattern: RegExp, wanted: string): (text: string) => string {
 const BIC_WANTED = 'a BIC of eleven characters in upper case, as HKMAHKHHXXX';
 export const readBic = matching(/^[A-Z0-9]{4}[A-Z]{2}[A-Z0-9]{5}$/, BIC_WANTED);
 export const readDigest = matching(/^[0-9a-f]{64}$/, 'a digest, 64 lower-case hex digits');
+export const readHash = matching(/^[0-9a-f]{64}$/, 'a SHA-256, 64 lower-case hex digits');
 export const readAsset = matching(/^[A-Z][A-Z0-9]{2,11}(\.[A-Z0-9]{1,11})?$/, 'an asset code, as HKD');
 export const readAmount = matching(
   /^(0|[1-9][0-9]{0,28})(\.[0-9]{1,18})?$/,

@@ -145,10 +145,11 @@ async function proposals(bic: string, { node, after }: PageOptions): Promise<Out
   return done(answer.value, pageText(`${bic} at height ${height}`, table, next));
 }
 
-const settlesText = ({ terms }: Proposal): string =>
-  terms === null
-    ? 'at once'
-    : `from ${terms.notBefore}\nby ${terms.settleBy}\nleft alone until ${terms.cancelUntil}\ntogether until ${terms.cutoff}`;
+function settlesText({ terms, lock }: Proposal): string {
+  if (lock !== null) return `with its preimage\nheld until ${lock.lockUntil}\nhash ${lock.hash.slice(0, 8)}…`;
+  if (terms === null) return 'at once';
+  return `from ${terms.notBefore}\nby ${terms.settleBy}\nleft alone until ${terms.cancelUntil}\ntogether until ${terms.cutoff}`;
+}
 
 const tableOf = (head: string[]): Table.Table => new Table({ head, style: { head: [], border: [] } });
 /** A digest is as wide as a table: it has a row of its own, to be copied from. */

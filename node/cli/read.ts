@@ -74,11 +74,12 @@ async function balances(bic: string, { node }: NodeOptions): Promise<Outcome> {
   const answer = await createClient(node).getBalances({ bic });
   if (!answer.ok) return refusedBy(answer.problem);
   const table = new Table({
-    head: ['asset', 'balance'],
-    colAligns: ['left', 'right'],
+    head: ['asset', 'balance', 'held', 'available'],
+    colAligns: ['left', 'right', 'right', 'right'],
     style: { head: [], border: [] },
   });
-  for (const { asset, balance } of answer.value.balances) table.push([asset, balance]);
+  for (const { asset, balance, held, available } of answer.value.balances)
+    table.push([asset, balance, held, available]);
   return done(answer.value, `${bic} at height ${answer.value.height}\n${table.toString()}`);
 }
 

@@ -87,6 +87,8 @@ async function submit(desk: Desk, fields: PayloadFields, { wait, timeout }: Sign
   return follow(desk.client, digest, 1_000 * timeout, { id: payload.id });
 }
 
+/** What stays as it is until something else happens. */
+const STANDING: ReadonlySet<string> = new Set(['scheduled', 'queued', 'locked', 'part_settled']);
 /** How long a request waits at most, so that a settlement that waits for a consent or for funds is told soon. */
 const ROUND_MS = 1_000;
 
@@ -96,7 +98,7 @@ async function follow(client: Client, digest: string, timeoutMs: number, more: o
     const answer = await client.waitFinal(digest, Math.max(0, Math.min(leftMs, ROUND_MS)));
     if (!answer.ok) return refusedBy(answer.problem);
     const { status, code, missing } = answer.value;
-    const waits = missing.length > 0 || code === 'scheduled' || code === 'queued' || code === 'part_settled';
+    const waits = missing.length > 0 || STANDING.has(code ?? '');
     if (status === 'final' || waits || leftMs <= ROUND_MS) return told({ ...more, ...answer.value, missing, code });
   }
 }
@@ -115,6 +117,7 @@ function waitingText(code: string | null, missing: readonly string[]): string {
   if (code === 'scheduled') return 'scheduled: bound, and waits for its time';
   if (code === 'queued')
     return 'queued: bound, and waits for funds, or for what is more urgent (`causeway queue list`)';
+  if (code === 'locked') return 'locked: what it pays is held, and it waits for its preimage (`causeway reveal`)';
   if (code === 'part_settled') return 'part_settled: one part has settled, and the next waits for its time';
   return `Not final yet${code === null ? '' : ` (${code})`}.`;
 }

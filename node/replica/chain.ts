@@ -320,10 +320,10 @@ export class Chain {
       return false;
     }
     const started = this.#deps.clock.elapsed();
-    const { height, time } = block.header;
+    const { height, time, proposer } = block.header;
     const lanesOrdered = items.map((lane) => lane.map((item) => ordered(item, keyOf)));
     // What needs a record that is being mended waits for it.
-    const apply = () => applyBlock(parent.state, { height, time }, lanesOrdered);
+    const apply = () => applyBlock(parent.state, { height, time, proposer }, lanesOrdered);
     const applied = unlessDamaged(apply, this.#deps.onDamage);
     if (applied === null) return false;
     const root = resultRoot(parent.root, applied.receiptsRoot, applied.stateRoot);

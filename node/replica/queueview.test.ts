@@ -1,9 +1,9 @@
 /** What a party is told of its queue: places, what each waits for, and pages that go on where the one before ended. */
 import t from 'tap';
-import { ALFA, BETA, type Book, funded, GAMA, HKMA } from '../../ledger/samples.test-helper.js';
+import { ALFA, BETA, type Book, funded, GAMA, HKMA, HOUR, hash } from '../../ledger/samples.test-helper.js';
 import { formatTime } from '../../protocol/values.js';
 import { QUEUE_PAGE_ENTRIES_MAX, type QueuedView } from '../ports.js';
-import { proposalsPage, queuePage } from './queueview.js';
+import { lockView, proposalsPage, queuePage } from './queueview.js';
 
 const pay = (book: Book, amount: string, more = {}) => book.queue(GAMA, [book.leg(GAMA, ALFA, amount)], [GAMA], more);
 
@@ -92,6 +92,22 @@ t.test('each entry says what it waits for', (t) => {
   );
   t.same(proposalsPage(book.state, ALFA), proposalsPage(book.state, GAMA), 'to who has consented, too');
   t.same(proposalsPage(book.state, HKMA).entries, []);
+  t.end();
+});
+
+t.test('a lock that lacks a consent is among the proposals, and no longer once it holds', (t) => {
+  const book = funded();
+  const dates = { cancelUntil: formatTime(book.time + HOUR), lockUntil: formatTime(book.time + 2 * HOUR) };
+  const legs = [book.leg(ALFA, GAMA, '1'), book.leg(BETA, ALFA, '1', 'THB')];
+  const lock = book.settle(ALFA, legs, [ALFA], { mode: 'lock', hash: hash('preimage'), ...dates });
+  book.block(lock);
+  const told = { hash: hash('preimage'), lockUntil: book.time - 1000 + 2 * HOUR, leaving: [] };
+  t.match(proposalsPage(book.state, BETA).entries, [{ missing: [BETA], terms: null, lock: told }]);
+  book.block(book.order({ kind: 'consent', initiator: BETA, settlement: lock.instruction.digest }));
+  t.same(proposalsPage(book.state, BETA).entries, []);
+  t.same(queuePage(book.state, BETA).entries, [], 'it waits for no funds');
+  const settlement = book.state.openSettlement(lock.instruction.digest);
+  t.same(settlement && lockView(settlement), told);
   t.end();
 });
 

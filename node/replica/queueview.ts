@@ -12,6 +12,7 @@ import { assert, type Bic } from '../../protocol/types.js';
 import { formatAmount } from '../../protocol/values.js';
 import {
   type LegView,
+  type LockView,
   type OpenSettlementView,
   type Page,
   type ProposalView,
@@ -55,10 +56,20 @@ export function proposalsPage(state: State, party: Bic, after = ''): Entries<Pro
     assert(settlement !== undefined, 'what is proposed is open');
     const { consentUntil, terms } = settlement;
     const missing = missingConsents(state, settlement);
-    return { ...openView(state, settlement), missing, consentUntil, terms: terms === null ? null : termsView(terms) };
+    return {
+      ...openView(state, settlement),
+      missing,
+      consentUntil,
+      terms: terms === null ? null : termsView(terms),
+      lock: lockView(settlement),
+    };
   });
   return { entries, next: digests.length > entries.length ? (entries.at(-1)?.digest ?? null) : null };
 }
+
+/** What settles an open lock; null of any other settlement. */
+export const lockView = ({ lock }: Settlement): LockView | null =>
+  lock === null ? null : { hash: lock.hash, lockUntil: lock.until, leaving: lock.leaving ?? [] };
 
 function openView(state: State, { digest, initiator, id, legs, linked }: Settlement): OpenSettlementView {
   const later = linked.map(({ notBefore, settleBy, ...part }) => ({

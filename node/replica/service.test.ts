@@ -39,9 +39,9 @@ t.test('an open settlement or change is pending, though its block is pruned and 
   const statuses = () => Promise.all(digests.map((digest) => service.status(digest)));
   const before = { height: book.height, time: book.time };
   const told = [
-    { status: 'pending', code: 'queued', ...before, missing: [] },
-    { status: 'pending', code: 'proposed', ...before, missing: [GAMA] },
-    { status: 'pending', code: 'proposed', ...before, missing: [] },
+    { status: 'pending', code: 'queued', ...before, missing: [], lock: null },
+    { status: 'pending', code: 'proposed', ...before, missing: [GAMA], lock: null },
+    { status: 'pending', code: 'proposed', ...before, missing: [], lock: null },
   ];
   t.same(await statuses(), told, 'without a place');
   const place = { type: 'receipt', height: book.height, position: 0, time: book.time } as never;

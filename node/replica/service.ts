@@ -1,6 +1,8 @@
 /** What a running replica tells: reads of its last final state and of its stored blocks, waits, and portable receipts. */
 import { isOpen } from '../../ledger/codes.js';
+import { accountName } from '../../ledger/entries.js';
 import { encodeReceipt, packedLeaves, type Receipt, receiptAt, unpackReceipts } from '../../ledger/receipt.js';
+import { availableIn } from '../../ledger/settlement/bundle.js';
 import { missingConsents } from '../../ledger/settlement/consent.js';
 import { blockId, decodeBatch, laneStart } from '../../protocol/block.js';
 import { encodeBundle } from '../../protocol/bundle.js';
@@ -45,7 +47,7 @@ import type { Verdict } from './admission.js';
 import type { Committed } from './block.js';
 import { Corrupt } from './checked.js';
 import { positionViews, settledViews, unsettledViews } from './positionview.js';
-import { proposalsPage, queuePage } from './queueview.js';
+import { lockView, proposalsPage, queuePage } from './queueview.js';
 import { type BlockRecord, getBatch, getBlock, getHandOver, getPlace, getReceipts } from './records.js';
 import type { Replica } from './replica.js';
 import type { Succession } from './succession.js';
@@ -119,7 +121,7 @@ export class Service implements NodeService {
   #status(digest: InstructionDigest): InstructionStatus {
     const { chain, admission } = this.#replica;
     const { height, time } = chain.final.header;
-    const pending = { status: 'pending', code: null, height: null, time: null, missing: [] } as const;
+    const pending = { status: 'pending', code: null, height: null, time: null, missing: [], lock: null } as const;
     const open = this.#openStatus(digest);
     if (open !== null) return open;
     const place = getPlace(this.#parts.store, digest);
@@ -152,6 +154,7 @@ export class Service implements NodeService {
     const open = settlement ?? (change?.digest === digest ? change : null);
     if (open === null) return null;
     const missing = settlement === undefined ? [] : missingConsents(state, settlement);
+    const lock = settlement === undefined ? null : lockView(settlement);
     const standing =
       settlement === undefined ? (change?.approved ? 'approved' : 'proposed') : state.standingOf(settlement);
     const { height, time, ...record } = state.record(open.initiator, open.id) ?? { code: null, height: 0, time: null };
@@ -160,8 +163,8 @@ export class Service implements NodeService {
     // The receipt that said so, if there is one: none does when something joins the queue at its time; and a record may be
     // ahead of what is announced, or gone.
     if (record.code !== code || height > header.height || height === 0)
-      return { status: 'pending', code, height: null, time: null, missing };
-    return { status: 'pending', code, height, time, missing };
+      return { status: 'pending', code, height: null, time: null, missing, lock };
+    return { status: 'pending', code, height, time, missing, lock };
   }
 
   /** Whether the block of a receipt has been let go here. */
@@ -175,7 +178,7 @@ export class Service implements NodeService {
     const { header } = this.#replica.chain.final;
     // What waits stands in no table by its own digest.
     if (code === 'waiting' && header.time <= time + WAITING_MS_MAX)
-      return { status: 'pending', code, height, time, missing: [] };
+      return { status: 'pending', code, height, time, missing: [], lock: null };
     // It has ended in blocks that this node skipped, so long ago that the ledger remembers no more how.
     return { status: 'pruned', height: header.height };
   }
@@ -278,7 +281,13 @@ export class Service implements NodeService {
     if (state.participant(party) === undefined) return null;
     const balances = state.assets().flatMap(({ asset, decimals }) => {
       const account = state.account(party, asset);
-      return account === undefined ? [] : [{ asset, balance: formatAmount(account.balance, decimals) }];
+      const name = accountName(party, asset);
+      const held = state.locks.held(name);
+      // A new issuer's lock may come before its account.
+      if (account === undefined && held === 0n) return [];
+      const available = availableIn(state, { name, party: party as Bic, asset });
+      const told = (minor: bigint): string => formatAmount(minor, decimals);
+      return [{ asset, balance: told(account?.balance ?? 0n), held: told(held), available: told(available) }];
     });
     return { height: this.#height, balances };
   }

@@ -21,6 +21,7 @@ import {
   type NetworkId,
   type Thumbprint,
   type TimestampMs,
+  type ValidatorIndex,
   ZERO_HASH,
 } from '../../protocol/types.js';
 import { Random } from '../random.js';
@@ -199,7 +200,7 @@ function measureLedger(accounts: number): LedgerFigures {
   for (let block = 0; block < SETTLEMENTS / BLOCK; block++) {
     const items = Array.from({ length: BLOCK }, () => pvp(random, banks, time));
     const started = performance.now();
-    const at = { height: (block + 2) as Height, time: time as TimestampMs };
+    const at = { height: (block + 2) as Height, time: time as TimestampMs, proposer: 0 as ValidatorIndex };
     const applied = applyBlock(state, at, [items]);
     applied.state.commit();
     ms += performance.now() - started;

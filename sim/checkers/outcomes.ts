@@ -54,6 +54,7 @@ export class Outcomes {
         ordered: {
           height: header.height,
           time: header.time,
+          proposer: header.proposer,
           lanes,
           // No other block is of view 0.
           ...(header.view === 0 && { restart: { epoch: header.epoch, members: executed.state.members() } }),

@@ -23,7 +23,7 @@ function blockOf(store: Pick<Store, 'get'>, height: number): OrderedBlock | null
     if (items === null) return null;
     lanes.push(items);
   }
-  return { height, time: header.time, lanes };
+  return { height, time: header.time, proposer: header.proposer, lanes };
 }
 
 function itemsOf(

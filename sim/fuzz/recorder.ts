@@ -20,6 +20,7 @@ type OnSend = Parameters<Checkers['onSend']>;
 
 /** What becomes of what waited in the queue, as situations name it. */
 const FROM_QUEUE: ReadonlySet<string> = new Set(['settled', 'part_settled', 'lapsed', 'cancelled']);
+const FROM_LOCK: ReadonlySet<string> = new Set(['settled', 'lapsed', 'cancelled']);
 
 /** The checkers, which see all that is sent and made final, and so do we. */
 export class Recorder extends Checkers {
@@ -31,6 +32,7 @@ export class Recorder extends Checkers {
   readonly #heights = new Map<number, number>();
   /** What was bound and did not settle at once. */
   readonly #inQueue = new Set<string>();
+  readonly #locked = new Set<string>();
   /** By node: the epoch of the last final block that it told of. */
   readonly #epochs = new Map<number, number>();
   /** Nodes that were two epochs behind the furthest. */
@@ -93,6 +95,8 @@ export class Recorder extends Checkers {
       for (const { digest, code } of receipts) {
         this.met(`outcome_${code}`);
         if (this.#inQueue.has(digest) && FROM_QUEUE.has(code)) this.met(`${code}_from_queue`);
+        if (this.#locked.has(digest) && FROM_LOCK.has(code)) this.met(`${code}_from_lock`);
+        if (code === 'locked') this.#locked.add(digest);
         if (code === 'queued' || code === 'scheduled') this.#inQueue.add(digest);
       }
       if (receipts.length === 0) this.met('empty_block');

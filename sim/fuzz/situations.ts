@@ -52,6 +52,9 @@ const NAMED: Readonly<Record<string, string>> = {
   part_settled_from_queue: 'a part of a settlement waited in the queue, and settled',
   lapsed_from_queue: 'a settlement waited in the queue in vain',
   cancelled_from_queue: 'a settlement was cancelled in the queue',
+  settled_from_lock: 'what was held settled by its preimage',
+  lapsed_from_lock: 'what was held was given back at the end of its lock',
+  cancelled_from_lock: 'what was held was given back by all its parties',
   evidence: 'an honest node saw two votes of a liar that contradict each other',
 };
 

@@ -4,6 +4,7 @@
  */
 import { CONSENSUS_MUTANTS } from './consensus.js';
 import { LEDGER_MUTANTS } from './ledger.js';
+import { LOCK_MUTANTS } from './locks.js';
 import type { Mutant } from './mutant.js';
 import { QUEUE_MUTANTS } from './queue.js';
 import { REPLICA_MUTANTS } from './replica.js';
@@ -15,4 +16,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...UPKEEP_MUTANTS,
   ...LEDGER_MUTANTS,
   ...QUEUE_MUTANTS,
+  ...LOCK_MUTANTS,
 ];

@@ -24,7 +24,7 @@ export const QUEUE_MUTANTS: readonly Mutant[] = [
   {
     name: 'passed_alone',
     breaks: 'by itself, too, nothing settles before what is more urgent to who pays',
-    edits: [inNetting('if (this.#mustWaitFor(debits, at, debits.movements[debits.head] as number)) return false;', '')],
+    edits: [inNetting('if (this.#mustWaitFor(debits, at, debits.movements[debits.head] as number)) return true;', '')],
   },
   {
     name: 'strict_order_ignored',

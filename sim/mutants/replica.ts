@@ -123,8 +123,8 @@ export const REPLICA_MUTANTS: readonly Mutant[] = [
     breaks: "a block is executed on its parent's state",
     edits: [
       inChain(
-        'applyBlock(parent.state, { height, time }, lanesOrdered)',
-        'applyBlock((this.#final.executed ?? parent).state, { height, time }, lanesOrdered)',
+        'applyBlock(parent.state, { height, time, proposer }, lanesOrdered)',
+        'applyBlock((this.#final.executed ?? parent).state, { height, time, proposer }, lanesOrdered)',
       ),
     ],
   },

@@ -32,7 +32,15 @@ interface Accounts {
 /** Before the payload in an item. */
 const LENGTH_BYTES = 4;
 const DAY_MS = 86_400_000;
-const OPEN: ReadonlySet<string> = new Set(['proposed', 'waiting', 'approved', 'scheduled', 'queued', 'part_settled']);
+const OPEN: ReadonlySet<string> = new Set([
+  'proposed',
+  'waiting',
+  'approved',
+  'scheduled',
+  'queued',
+  'locked',
+  'part_settled',
+]);
 
 export class Audit {
   readonly #reportTo: (violation: string) => void;
@@ -46,6 +54,9 @@ export class Audit {
   readonly #balances = new Map<string, bigint>();
   /** By digest, how many parts of a settlement have settled. */
   readonly #parts = new Map<string, number>();
+  /** Digests of what is locked, and what that holds of each account. */
+  readonly #locked = new Set<string>();
+  readonly #held = new Map<string, bigint>();
   /** By account: what it held from a height on, ascending. */
   readonly #past = new Map<string, { readonly height: number; readonly balance: bigint }[]>();
   #isBroken = false;
@@ -75,6 +86,8 @@ export class Audit {
     const touched = new Map<string, string>();
     for (const receipt of receipts) {
       this.#once(receipt, height, time);
+      if (receipt.code === 'locked') this.#lock(receipt.digest, 1n, touched);
+      else if (this.#locked.has(receipt.digest)) this.#lock(receipt.digest, -1n, touched);
       if (receipt.code === 'settled' || receipt.code === 'part_settled') this.#post(receipt, height, touched);
       if (receipt.code === 'applied') this.#define(receipt.digest);
     }
@@ -144,6 +157,31 @@ export class Audit {
       for (const party of [from, to]) this.#bound(`${party}/${asset}`, digest, height);
   }
 
+  /** What a lock debits in sum is kept for it, from when it is locked until it ends. */
+  #lock(digest: string, by: 1n | -1n, touched: Map<string, string>): void {
+    if (by === 1n) this.#locked.add(digest);
+    else this.#locked.delete(digest);
+    const payload = this.#payload(digest);
+    if (payload?.kind !== 'settle' || payload.mode !== 'lock') {
+      this.#report(`holds: ${digest} is locked, and is no lock`);
+      return;
+    }
+    const sums = new Map<string, bigint>();
+    for (const { from, to, asset, amount } of payload.legs) {
+      const minor = parseAmount(amount, this.#assets.get(asset)?.decimals ?? 0) ?? 0n;
+      for (const [party, own] of [
+        [from, 0n - minor],
+        [to, minor],
+      ] as const)
+        sums.set(`${party}/${asset}`, (sums.get(`${party}/${asset}`) ?? 0n) + own);
+    }
+    for (const [name, sum] of sums) {
+      if (sum >= 0n) continue;
+      this.#held.set(name, (this.#held.get(name) ?? 0n) - by * sum);
+      touched.set(name, digest);
+    }
+  }
+
   /** What an account held once the block of that height was final; null for an asset that nobody defined. */
   balanceAt(height: number, party: string, asset: string): string | null {
     const decimals = this.#assets.get(asset)?.decimals;
@@ -161,10 +199,13 @@ export class Audit {
   #bound(name: string, digest: string, height: number): void {
     const [party, code] = name.split('/') as [string, string];
     const balance = this.#balances.get(name) ?? 0n;
+    const held = this.#held.get(name) ?? 0n;
     const asset = this.#assets.get(code);
-    if (party !== asset?.issuer && balance < 0n)
-      this.#report(`floor: ${party} holds ${balance} of ${code} after ${digest} at height ${height}`);
-    if (party === asset?.issuer && balance < -asset.cap)
+    if (party !== asset?.issuer && balance < held)
+      this.#report(
+        `floor: ${party} holds ${balance} of ${code}, ${held} of it for locks, after ${digest} at height ${height}`,
+      );
+    if (party === asset?.issuer && balance - held < -asset.cap)
       this.#report(
         `cap: ${-balance} of ${code} circulates after ${digest} at height ${height}, the cap being ${asset.cap}`,
       );

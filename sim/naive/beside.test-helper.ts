@@ -5,7 +5,7 @@ import { laneItems, learnFacts, ordered } from '../../node/replica/facts.js';
 import { toHex } from '../../protocol/codec.js';
 import { hashPairs } from '../../protocol/hash.js';
 import { encodeItem, type JwsJson } from '../../protocol/instruction.js';
-import type { Height, TimestampMs } from '../../protocol/types.js';
+import type { Height, TimestampMs, ValidatorIndex } from '../../protocol/types.js';
 import { cheapFact } from '../checkers/signatures.js';
 import { cheapVerifier } from '../crypto.js';
 import { Random } from '../random.js';
@@ -66,11 +66,12 @@ export class Beside {
     const items = lanes.map(laneItems);
     const keyOf = this.state.publicKey.bind(this.state);
     await learnFacts(items.flat(), keyOf, cheapVerifier, 'lane');
-    const at = { height: this.height as Height, time: this.nowMs as TimestampMs };
+    const proposer = (Math.floor(this.height / 3) % this.state.members().length) as ValidatorIndex;
+    const at = { height: this.height as Height, time: this.nowMs as TimestampMs, proposer };
     const facts = items.map((lane) => lane.map((item) => ordered(item, keyOf)));
     const { state, receipts } = applyBlock(this.state, at, facts);
     this.#commit(state);
-    const block = { height: this.height, time: this.nowMs, lanes };
+    const block = { height: this.height, time: this.nowMs, proposer, lanes };
     const own = this.naive.apply(block);
     for (const { kind, code } of receipts) this.met.add(`${kind} ${code}`);
     for (let i = 0; i < Math.max(own.length, receipts.length); i++) {

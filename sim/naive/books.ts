@@ -90,6 +90,15 @@ export interface OpenSettlement extends Asked {
   terms: NaiveTerms | null;
   /** Once every required consent was there. */
   bound: NaiveBound | null;
+  /** Of mode `lock`. */
+  readonly lock: NaiveLock | null;
+}
+
+export interface NaiveLock {
+  readonly hash: string;
+  readonly until: number;
+  /** Who has agreed to cancel it; null while a consent is missing. */
+  leaving: Set<string> | null;
 }
 
 /** A part of a settlement that is due once the one before has settled. */
@@ -171,6 +180,10 @@ export interface Books {
   readonly voteKeys: Set<string>;
   /** Settlements and changes that have ended, by digest: until when that is remembered. */
   readonly ended: Map<string, number>;
+  /** Hashes whose preimage is known: until when that is remembered. */
+  readonly revealed: Map<string, number>;
+  /** By place in the set, the time of a proposer's latest block while a lock is past its end. */
+  readonly proposers: Map<number, number>;
   /** Hours in which something is to be forgotten. */
   readonly hours: Set<number>;
 }
@@ -179,6 +192,8 @@ export interface Books {
 export interface Turn {
   readonly height: number;
   readonly time: number;
+  /** Whose block it is: a place in the set in charge. */
+  readonly proposer: number;
   /** Of the parent state, by party. */
   readonly thresholds: ReadonlyMap<string, number>;
   readonly receipts: NaiveReceipt[];
@@ -188,6 +203,8 @@ export interface Turn {
   readonly advanced: Set<string>;
   /** What became bound in it and did not settle at once. */
   readonly bound: OpenSettlement[];
+  /** Digests of what was locked in it. */
+  readonly locked: string[];
 }
 
 export interface NaiveReceipt extends Asked {
@@ -237,6 +254,8 @@ export function booksOf(genesis: Genesis): Books {
     change: null,
     voteKeys: new Set(members.map(({ voteKey }) => voteKey)),
     ended: new Map(),
+    revealed: new Map(),
+    proposers: new Map(),
     hours: new Set(),
   };
 }

@@ -134,6 +134,7 @@ export function executeChange(books: Books, turn: Turn, asked: readonly string[]
     conclude(books, turn, change, 'applied');
     books.members = members;
     books.epoch += 1;
+    books.proposers.clear();
     for (const { voteKey } of members) books.voteKeys.add(voteKey);
   } else if (isApproved) conclude(books, turn, change, 'approved');
   else if (asked.includes(change.digest)) conclude(books, turn, change, 'proposed');
@@ -147,6 +148,7 @@ export function takeOver(
 ): void {
   books.members = members;
   books.epoch = epoch;
+  books.proposers.clear();
   for (const { party, voteKey, networkKey } of members) {
     books.voteKeys.add(voteKey);
     const kid = kidOf(networkKey);

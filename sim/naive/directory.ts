@@ -18,7 +18,7 @@ import {
   type Turn,
 } from './books.js';
 import { conclude, remember, stir } from './memory.js';
-import { isDebited } from './queue.js';
+import { heldOf, isDebited } from './queue.js';
 
 /** Judges an instruction of these kinds and does it: `applied`, or the refusal. */
 export function change(books: Books, turn: Turn, item: Item): void {
@@ -145,7 +145,8 @@ function changeAsset(books: Books, payload: PayloadOf<'asset'>): string | null {
     decimals === asset.decimals;
   if (!isSame) return 'asset_fixed_member';
   if (cap === null) return capRefusal(payload);
-  if (cap < -balanceOf(books, issuer, code)) return 'cap_below_circulating';
+  // What an issuer's own lock holds is as good as in circulation.
+  if (cap < heldOf(books, issuer, code) - balanceOf(books, issuer, code)) return 'cap_below_circulating';
   asset.name = name;
   asset.cap = cap;
   if (isDebited(books, issuer, code)) stir(books);

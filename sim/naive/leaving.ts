@@ -4,8 +4,9 @@ import { parseAmount } from '../../protocol/values.js';
 import { closeWaiting } from './answers.js';
 import { allLegsOf, askedOf, type Books, type Item, isSuspended, type OpenSettlement, type Turn } from './books.js';
 import { setLimits } from './limits.js';
+import { giveBack } from './locks.js';
 import { conclude, hasEnded, remember, stir } from './memory.js';
-import { endOf } from './queue.js';
+import { endOf, isHeld } from './queue.js';
 
 /** A party leaves, alone or with the others. */
 export function cancel(books: Books, turn: Turn, item: Item, payload: PayloadOf<'cancel'>): void {
@@ -18,21 +19,28 @@ export function cancel(books: Books, turn: Turn, item: Item, payload: PayloadOf<
   }
   const code = cancelled(turn, payload.initiator, settlement);
   conclude(books, turn, asked, code);
-  if (code === 'cancel_agreed') settlement.bound?.leaving.add(payload.initiator);
+  const { bound, lock } = settlement;
+  if (code === 'cancel_agreed') (lock?.leaving ?? bound?.leaving)?.add(payload.initiator);
   if (code !== 'cancelled') return;
   conclude(books, turn, settlement, 'cancelled');
+  if (isHeld(settlement)) giveBack(books, settlement);
   closeWaiting(books, turn, payload.settlement);
 }
 
 function cancelled(turn: Turn, party: string, settlement: OpenSettlement): string {
-  const { terms, bound } = settlement;
+  const { terms, bound, lock } = settlement;
   const parties = allLegsOf(settlement).flatMap(({ from, to }) => [from, to]);
   if (turn.time > endOf(settlement)) return 'settlement_closed';
   if (!parties.includes(party)) return 'not_a_party';
+  const isLast = (leaving: Set<string>): boolean => parties.every((other) => other === party || leaving.has(other));
+  if (lock !== null && lock.leaving !== null) {
+    if (lock.leaving.has(party)) return 'already_consented';
+    return isLast(lock.leaving) ? 'cancelled' : 'cancel_agreed';
+  }
   if (bound === null || terms === null || turn.time <= terms.cancelUntil) return 'cancelled';
   if (bound.leaving.has(party)) return 'already_consented';
   if (turn.time > terms.cutoff || turn.advanced.has(settlement.digest)) return 'irrevocable';
-  return parties.every((other) => other === party || bound.leaving.has(other)) ? 'cancelled' : 'cancel_agreed';
+  return isLast(bound.leaving) ? 'cancelled' : 'cancel_agreed';
 }
 
 /** A party says how one of its accounts is paid from. */

@@ -22,9 +22,10 @@ import {
 import { addVoices, approve, ask, executeChange, sayReady, takeOver } from './change.js';
 import { change, publish } from './directory.js';
 import { cancel, manage, reprioritise } from './leaving.js';
+import { lapseLocks, reveal, tellLocked } from './locks.js';
 import { conclude, HOUR_MS, noTrace, passedHours } from './memory.js';
 import { type Judged, offer } from './offers.js';
-import { endOf, pass, release } from './queue.js';
+import { endOf, isHeld, pass, release } from './queue.js';
 import { begin, leaveOpen, sign } from './settlements.js';
 
 /** Whether a signature holds: a fact about bytes, which the ledger does not judge. */
@@ -39,6 +40,8 @@ export type SignatureFact = (check: {
 export interface OrderedBlock {
   readonly height: number;
   readonly time: number;
+  /** Whose block it is: its place in the set in charge. */
+  readonly proposer: number;
   readonly lanes: readonly (readonly Uint8Array[])[];
   /** Of the block with which a restart begins an epoch: the set that it puts in charge (protocol/SPEC.md, The restart ceremony). */
   readonly restart?: { readonly epoch: number; readonly members: readonly NaiveMember[] };
@@ -54,11 +57,11 @@ export class NaiveLedger {
   }
 
   /** Applies the next block. Returns its receipts in the order in which they came about. */
-  apply({ height, time, lanes, restart }: OrderedBlock): NaiveReceipt[] {
+  apply({ height, time, proposer, lanes, restart }: OrderedBlock): NaiveReceipt[] {
     const { books } = this;
     if (restart !== undefined) takeOver(books, height, restart);
     const thresholds = new Map([...books.parties.values()].map(({ party, threshold }) => [party, threshold]));
-    const turn: Turn = { height, time, thresholds, receipts: [], begun: new Set(), advanced: new Set(), bound: [] };
+    const turn = turnOf({ height, time, proposer }, thresholds);
     const first = lanes.length === 0 ? 0 : height % lanes.length;
     const items = [...lanes.slice(first), ...lanes.slice(0, first)].flat().flatMap((bytes) => this.#item(bytes));
     runTriggers(books, turn);
@@ -72,15 +75,7 @@ export class NaiveLedger {
     const { books } = this;
     const { initiator: party, kind } = instruction.payload;
     const thresholds = new Map([[party, books.parties.get(party)?.threshold ?? Infinity]]);
-    const turn: Turn = {
-      height: Infinity,
-      time: 0,
-      thresholds,
-      receipts: [],
-      begun: new Set(),
-      advanced: new Set(),
-      bound: [],
-    };
+    const turn = turnOf({ height: Infinity, time: 0, proposer: 0 }, thresholds);
     const signed = this.#signed(instruction);
     return kind === 'ready'
       ? signed.some((kid) => isNodeKey(books, turn, party, kid))
@@ -113,10 +108,21 @@ export class NaiveLedger {
   }
 }
 
+/** A block in which nothing has happened yet. */
+const turnOf = (at: Pick<Turn, 'height' | 'time' | 'proposer'>, thresholds: Turn['thresholds']): Turn => ({
+  ...at,
+  thresholds,
+  receipts: [],
+  begun: new Set(),
+  advanced: new Set(),
+  bound: [],
+  locked: [],
+});
+
 /** What is due: hours to be forgotten, lapses, ends of waiting; by time, then in this order of kinds, then by digest. */
 function runTriggers(books: Books, turn: Turn): void {
   const lapses = [...books.open.values()].flatMap((settlement) =>
-    turn.time > endOf(settlement)
+    turn.time > endOf(settlement) && !isHeld(settlement)
       ? [
           {
             at: endOf(settlement),
@@ -197,6 +203,12 @@ function runPhases(books: Books, turn: Turn, items: readonly Item[]): void {
 
   leaveOpen(books, turn, begun);
 
+  for (const item of items) {
+    const { payload } = item.instruction;
+    if (payload.kind === 'reveal' && noTrace(books, turn, item) === null) reveal(books, turn, item, payload);
+  }
+  tellLocked(books, turn);
+
   for (const item of items.filter(isLast)) {
     const { payload } = item.instruction;
     if (noTrace(books, turn, item) !== null) continue;
@@ -206,6 +218,7 @@ function runPhases(books: Books, turn: Turn, items: readonly Item[]): void {
     else if (payload.kind === 'liquidity') manage(books, turn, item, payload);
     else change(books, turn, item);
   }
+  lapseLocks(books, turn);
   pass(books, turn);
   const judged: Judged = [];
   for (const item of items) {

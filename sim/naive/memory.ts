@@ -17,7 +17,15 @@ export const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 const PERIOD_MS = 365 * DAY_MS;
 
-const OPEN: ReadonlySet<string> = new Set(['proposed', 'waiting', 'approved', 'scheduled', 'queued', 'part_settled']);
+const OPEN: ReadonlySet<string> = new Set([
+  'proposed',
+  'waiting',
+  'approved',
+  'scheduled',
+  'queued',
+  'locked',
+  'part_settled',
+]);
 
 /** Something has changed that may let a settlement of the queue through. */
 export function stir({ open, queue }: Books): void {
@@ -58,6 +66,13 @@ export function remember(books: Books, turn: Turn, asked: Asked, dates: readonly
   const until = Math.max(keptUntil(books, turn, dates), books.records.get(nameOf(asked))?.until ?? 0);
   books.records.set(nameOf(asked), { digest: asked.digest, kind: asked.kind, until });
   books.hours.add(Math.floor(until / HOUR_MS));
+}
+
+/** Remembers that the preimage of a hash is known, by the hour but in no long periods. */
+export function rememberHash(books: Books, turn: Turn, hash: string, dates: readonly number[]): void {
+  const until = Math.max(turn.time, ...dates) + DAY_MS + books.skewMs;
+  books.revealed.set(hash, Math.max(until, books.revealed.get(hash) ?? 0));
+  books.hours.add(Math.floor((books.revealed.get(hash) as number) / HOUR_MS));
 }
 
 /** Gives an instruction its receipt, and answers the code. What had one in an earlier block, or is a settlement, is remembered anew from here. */

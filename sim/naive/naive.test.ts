@@ -91,9 +91,9 @@ t.test('the audit believes the receipts, and sees what breaks the law', async (t
     const found: string[] = [];
     const audit = new Audit(both.genesis, (violation) => found.push(violation));
     const lanes = [[asset, issue, ...told.map(([jws]) => jws)].map((jws) => encodeItem(readJws(jws)))];
-    audit.apply({ height: 1, time: 1, lanes }, [receipt(asset, 'applied'), receipt(issue, 'settled')]);
+    audit.apply({ height: 1, time: 1, proposer: 0, lanes }, [receipt(asset, 'applied'), receipt(issue, 'settled')]);
     audit.apply(
-      { height: 2, time: 2, lanes },
+      { height: 2, time: 2, proposer: 0, lanes },
       told.map(([jws, code]) => receipt(jws, code)),
     );
     return found.map((violation) => violation.slice(0, violation.indexOf(':')));

@@ -29,8 +29,21 @@ export interface NaiveSum {
 }
 
 /** Past this time it has lapsed. */
-export const endOf = ({ bound, terms, consentUntil }: OpenSettlement): number =>
-  bound !== null && terms !== null ? terms.settleBy : consentUntil;
+export function endOf({ bound, terms, lock, consentUntil }: OpenSettlement): number {
+  if (bound !== null && terms !== null) return terms.settleBy;
+  return lock !== null && lock.leaving !== null ? lock.until : consentUntil;
+}
+
+/** Whether it is locked: what it debits is held. */
+export const isHeld = ({ lock }: OpenSettlement): boolean => lock !== null && lock.leaving !== null;
+
+/** What all locks together hold of an account. */
+export const heldOf = ({ open }: Books, party: string, asset: string): bigint =>
+  [...open.values()]
+    .filter(isHeld)
+    .flatMap(sumsOf)
+    .filter((sum) => sum.party === party && sum.asset === asset && sum.net < 0n)
+    .reduce((held, { net }) => held - net, 0n);
 
 /** Legs are simultaneous: for each account the sum must hold. In the order in which the legs touch accounts. */
 export function sumsOf({ legs }: Pick<OpenSettlement, 'legs'>): NaiveSum[] {
@@ -47,10 +60,21 @@ export function sumsOf({ legs }: Pick<OpenSettlement, 'legs'>): NaiveSum[] {
   return sums;
 }
 
-/** What an account has above its floor. */
-export function fundsOf(books: Books, { party, asset }: { readonly party: string; readonly asset: string }): bigint {
+/** What an account has above its floor, and no lock holds. */
+function fundsOf(books: Books, { party, asset }: { readonly party: string; readonly asset: string }): bigint {
   const definition = books.assets.get(asset);
-  return balanceOf(books, party, asset) + (definition?.issuer === party ? definition.cap : 0n);
+  const own = balanceOf(books, party, asset) - heldOf(books, party, asset);
+  return own + (definition?.issuer === party ? definition.cap : 0n);
+}
+
+/** Why it does not hold now, or null. */
+export function judgeFunds(books: Books, settlement: OpenSettlement): string | null {
+  const lacking = sumsOf(settlement).filter(
+    (account) => fundsOf(books, account) + account.net < 0n && account.net < 0n,
+  );
+  const isCap = ({ party, asset }: NaiveSum): boolean => books.assets.get(asset)?.issuer === party;
+  if (lacking.length === 0) return null;
+  return lacking.every(isCap) ? 'cap_exceeded' : 'insufficient_funds';
 }
 
 const nameOf = ({ party, asset }: NaiveSum): string => `${party}/${asset}`;

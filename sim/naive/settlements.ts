@@ -15,8 +15,9 @@ import {
   type Turn,
   type Waiter,
 } from './books.js';
+import { hold } from './locks.js';
 import { conclude, remember } from './memory.js';
-import { bind, endOf, fundsOf, hasRoom, type NaiveSum, post, sumsOf } from './queue.js';
+import { bind, endOf, hasRoom, isHeld, judgeFunds, post } from './queue.js';
 
 const partiesOf = (legs: readonly { readonly from: string; readonly to: string }[]): string[] =>
   legs.flatMap(({ from, to }) => [from, to]);
@@ -59,6 +60,7 @@ export function begin(books: Books, turn: Turn, item: Item, payload: PayloadOf<'
     consents: new Set(),
     terms,
     bound: null,
+    lock: payload.mode === 'lock' ? { hash: payload.hash, until: settleByMs, leaving: null } : null,
   });
   return true;
 }
@@ -67,7 +69,7 @@ export function begin(books: Books, turn: Turn, item: Item, payload: PayloadOf<'
 function valueDatesOf(
   payload: PayloadOf<'settle'>,
 ): { readonly day: number; readonly legs: PayloadOf<'settle'>['legs'] }[] {
-  if (payload.mode === 'gross') return [];
+  if (payload.mode !== 'queue') return [];
   return [payload, ...(payload.linked ?? [])].flatMap(({ valueDate, legs }) =>
     valueDate === undefined ? [] : [{ day: parseDay(valueDate) as number, legs }],
   );
@@ -109,6 +111,7 @@ function refusalOf(books: Books, turn: Turn, payload: PayloadOf<'settle'>, conse
     (parseAmount(amount, decimalsOf(asset)) as bigint) % lots > 0n;
   if (legs.some(isUneven)) return 'lots_uneven';
   if (consentUntil === null) return 'value_date_closed';
+  if (payload.mode === 'lock' && (books.revealed.get(payload.hash) ?? -1) >= turn.time) return 'hash_revealed';
   return turn.time > consentUntil ? 'lapsed' : null;
 }
 
@@ -117,7 +120,7 @@ export function withdraw(books: Books, turn: Turn, waiter: Waiter, settlement: O
   if (turn.time > endOf(settlement)) return conclude(books, turn, waiter, 'settlement_closed');
   const isParty = partiesOf(allLegsOf(settlement)).includes(waiter.initiator);
   if (!isParty) return conclude(books, turn, waiter, 'not_a_party');
-  if (settlement.bound !== null) return conclude(books, turn, waiter, 'already_bound');
+  if (isAgreed(settlement)) return conclude(books, turn, waiter, 'already_bound');
   conclude(books, turn, waiter, 'withdrawn');
   return conclude(books, turn, settlement, 'withdrawn');
 }
@@ -130,17 +133,17 @@ export function consent(books: Books, turn: Turn, waiter: Waiter, settlement: Op
 }
 
 function consentRefusal(books: Books, turn: Turn, { initiator }: Waiter, settlement: OpenSettlement): string | null {
-  const { consents, bound } = settlement;
+  const { consents } = settlement;
   const legs = allLegsOf(settlement);
   if (isSuspended(books, initiator)) return 'party_suspended';
   if (turn.time > endOf(settlement)) return 'settlement_closed';
   if (!legs.some(({ from }) => from === initiator)) return 'consent_not_required';
-  return bound !== null || hasSigned(books, turn, initiator, consents) ? 'already_consented' : null;
+  return isAgreed(settlement) || hasSigned(books, turn, initiator, consents) ? 'already_consented' : null;
 }
 
 /** Adds the signatures that a settlement came with, now or again. */
 export function sign(books: Books, turn: Turn, settlement: OpenSettlement, signed: readonly Thumbprint[]): void {
-  if (settlement.bound !== null || turn.time > settlement.consentUntil) return;
+  if (isAgreed(settlement) || turn.time > settlement.consentUntil) return;
   for (const kid of signed) {
     const key = books.keys.get(kid);
     const counts = key?.role === 'instruction' && !key.revoked && !isSuspended(books, key.party);
@@ -151,9 +154,9 @@ export function sign(books: Books, turn: Turn, settlement: OpenSettlement, signe
 
 /** What a block registered and did not end stays open, within its initiator's bound. */
 export function leaveOpen(books: Books, turn: Turn, begun: readonly string[]): void {
-  const isFresh = new Set(begun.filter((digest) => books.open.get(digest)?.bound === null));
-  for (const settlement of begun.flatMap((digest) => books.open.get(digest) ?? [])) {
-    if (settlement.bound !== null) continue;
+  const begunAndOpen = begun.flatMap((digest) => books.open.get(digest) ?? []).filter((one) => !isAgreed(one));
+  const isFresh = new Set<string>(begunAndOpen.map(({ digest }) => digest));
+  for (const settlement of begunAndOpen) {
     const others = [...books.open.values()].filter(
       ({ digest, initiator }) => initiator === settlement.initiator && !isFresh.has(digest),
     );
@@ -162,19 +165,20 @@ export function leaveOpen(books: Books, turn: Turn, begun: readonly string[]): v
   }
 }
 
+/** Whether every consent was there once. */
+const isAgreed = (settlement: OpenSettlement): boolean => settlement.bound !== null || isHeld(settlement);
+
 /** Counts the consents anew. With the last of them the settlement settles at once, or is queued, or is refused for good. */
 export function settleIfBound(books: Books, turn: Turn, settlement: OpenSettlement): void {
-  const { consents, consentUntil, bound, terms } = settlement;
+  const { consents, consentUntil, terms, lock } = settlement;
   const legs = allLegsOf(settlement);
-  if (bound !== null || turn.time > consentUntil) return;
+  if (isAgreed(settlement) || turn.time > consentUntil) return;
   if (!legs.every(({ from }) => hasSigned(books, turn, from, consents))) return;
   if (partiesOf(legs).some((party) => isSuspended(books, party)))
     return void conclude(books, turn, settlement, 'party_suspended');
   if (terms !== null) return bind(books, turn, settlement, terms);
-  const lacking = sumsOf(settlement).filter(
-    (account) => fundsOf(books, account) + account.net < 0n && account.net < 0n,
-  );
-  const isCap = ({ party, asset }: NaiveSum): boolean => books.assets.get(asset)?.issuer === party;
-  if (lacking.length === 0) post(books, turn, settlement);
-  else conclude(books, turn, settlement, lacking.every(isCap) ? 'cap_exceeded' : 'insufficient_funds');
+  if (lock !== null) return hold(books, turn, settlement);
+  const refusal = judgeFunds(books, settlement);
+  if (refusal === null) post(books, turn, settlement);
+  else conclude(books, turn, settlement, refusal);
 }

@@ -46,6 +46,12 @@ interface Proposal {
   readonly missing: readonly string[];
 }
 
+/** A settlement that may be locked, and what settles it. */
+interface Held {
+  readonly jws: JwsJson;
+  readonly preimage: string;
+}
+
 /** How much of the past is remembered, to be repeated and answered. */
 const SENT_MAX = 200;
 const PROPOSALS_MAX = 40;
@@ -60,6 +66,7 @@ export class Desk {
   readonly #sent: JwsJson[] = [];
   readonly #proposals: Proposal[] = [];
   readonly #queued: JwsJson[] = [];
+  readonly #locked: Held[] = [];
   /** By how much the clock of who signs now is ahead. */
   clockAheadMs = 0;
   #made = 0;
@@ -206,6 +213,14 @@ export class Desk {
   }
   inQueue(): JwsJson | null {
     return this.#queued.length === 0 ? null : this.random.pick(this.#queued);
+  }
+  /** That a settlement was sent which waits for this preimage. */
+  locked(jws: JwsJson, preimage: string): void {
+    this.#locked.push({ jws, preimage });
+    if (this.#locked.length > PROPOSALS_MAX) this.#locked.shift();
+  }
+  lock(): Held | null {
+    return this.#locked.length === 0 ? null : this.random.pick(this.#locked);
   }
   proposal(): Proposal | null {
     return this.#proposals.length === 0 ? null : this.random.pick(this.#proposals);
