@@ -57,6 +57,8 @@ const QUEUE_CODES = [
   'part_cancelled',
   'value_date_closed',
 ];
+/** Those that settlement/amendment.test.ts has the rows of. */
+const AMENDMENT_CODES = ['part_gone', 'amended'];
 /** Those that succession/change.test.ts has the rows of. */
 const CHANGE_CODES = [
   'unknown_change',
@@ -303,7 +305,7 @@ function deposit(book: Book, more: object = {}): Ordered {
 }
 
 t.test('a row for each result code', (t) => {
-  const seen = new Set<string>(['too_many_open', 'unmatched', ...CHANGE_CODES, ...QUEUE_CODES]);
+  const seen = new Set<string>(['too_many_open', 'unmatched', ...CHANGE_CODES, ...QUEUE_CODES, ...AMENDMENT_CODES]);
   for (const { code, says, given, then = [code] } of ROWS) {
     seen.add(code);
     const book = funded();
@@ -333,7 +335,7 @@ t.test('a row for each result code', (t) => {
   for (const code of RESULT_CODES) t.equal(codeOfByte(CODE_BYTES[code]), code);
   t.same(
     RESULT_CODES.filter((code) => finalityOf(code) === 'open'),
-    ['proposed', 'approved', 'waiting', 'scheduled', 'queued', 'part_settled'],
+    ['proposed', 'approved', 'waiting', 'scheduled', 'queued', 'part_settled', 'amended'],
   );
   t.end();
 });

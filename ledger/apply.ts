@@ -17,6 +17,7 @@ import { consentBySignature, openRest, register } from './instructions/settle.js
 import { withdraw, withdrawalsThatWaited } from './instructions/withdraw.js';
 import { type Applied, type At, type Ordered, Posting } from './posting.js';
 import { pass, release, tellBound } from './queue/pass.js';
+import { tellAmended } from './settlement/amendment.js';
 import { runTriggers } from './settlement/triggers.js';
 import type { State } from './state.js';
 import { addAuthorities, approve, concludeChange, waitedForChange } from './succession/change.js';
@@ -46,6 +47,7 @@ export function applyBlock(parent: State, at: At, lanes: readonly (readonly (Ord
   for (const each of ordered) if (!isCurb(each)) applyRest(posting, each);
   pass(posting);
   tellBound(posting);
+  tellAmended(posting);
   // Last of all, wherever it stands in the lanes: the old set has settled everything else that its last block orders.
   concludeChange(posting);
   return posting.finish();

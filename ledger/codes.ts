@@ -29,6 +29,7 @@ export const RESULT_CODES = [
   'asset_fixed_member',
   'amount_precision',
   'amount_too_large',
+  'part_gone',
   'value_date_closed',
   'cap_below_circulating',
   'possession_unproven',
@@ -48,6 +49,7 @@ export const RESULT_CODES = [
   'scheduled',
   'queued',
   'part_settled',
+  'amended',
   'unmatched',
   'withdrawn',
   'cancelled',
@@ -83,6 +85,7 @@ const OPEN: ReadonlySet<ResultCode> = new Set([
   'scheduled',
   'queued',
   'part_settled',
+  'amended',
 ]);
 export const isOpen = (code: ResultCode): boolean => OPEN.has(code);
 export const finalityOf = (code: ResultCode): Finality => (isOpen(code) ? 'open' : 'final');
@@ -156,6 +159,8 @@ export const CODE_BYTES = {
   value_date_closed: 57,
   part_lapsed: 58,
   part_cancelled: 59,
+  part_gone: 70,
+  amended: 71,
 } as const satisfies Record<ResultCode, number>;
 
 const CODE_OF_BYTE = new Map<number, ResultCode>(RESULT_CODES.map((code) => [CODE_BYTES[code], code]));

@@ -115,6 +115,15 @@ export interface Part {
   readonly settleBy: TimestampMs;
 }
 
+/** What is still to settle of another settlement, as it stands and as it is to be (SPEC, Amendment). */
+export interface Amendment {
+  readonly settlement: InstructionDigest;
+  /** The part that is next there, counted from one. */
+  readonly part: number;
+  readonly replaces: readonly BoundLeg[];
+  readonly legs: readonly BoundLeg[];
+}
+
 /** A settlement that has not ended. */
 export interface Settlement extends Named {
   /** Of the part that is next to settle. */
@@ -129,6 +138,8 @@ export interface Settlement extends Named {
   readonly since: TimestampMs;
   /** Null of one that settles when it is bound (mode `gross`). */
   readonly terms: QueueTerms | null;
+  /** What it replaces of another as it settles, in mode `gross` alone. */
+  readonly amends: Amendment | null;
   /** Null while a required consent is missing. */
   readonly bound: Bound | null;
   /** The keys of required parties that have signed, in the order in which they came. */
@@ -223,9 +234,11 @@ const KEY_BYTES = { Ed25519: 32, ES256: 64 } as const satisfies Record<KeyAlg, n
 /** Days of one calendar: those that may be named, and some that are just over. */
 const CALENDAR_ENTRIES_MAX = 1_000;
 /** Of a settlement that is open: what is written of its place in the queue. */
-const STAGES = ['gross', 'queue', 'bound'] as const;
+const STAGES = ['gross', 'queue', 'bound', 'amending'] as const;
 const NAME_BYTES_MAX = 4 * 140;
 const CODE_LENGTH_MAX = 24;
+/** Of a settlement that amends, everybody in its legs consents; one that was amended may have the legs of two payloads. */
+const PARTIES_MAX = 4 * LEGS_MAX;
 /** The keys that all authorities of a genesis can have. */
 const AUTHORITY_KEYS_MAX = AUTHORITIES_MAX * KEYS_PER_PARTY_MAX;
 
@@ -343,7 +356,8 @@ const CODECS: { readonly [T in TableName]: EntryCodec<Entries[T]> } = {
         .u64(s.consentUntil)
         .u64(s.since)
         .list(s.consents, writeKid);
-      w.u8(s.terms === null ? 0 : s.bound === null ? 1 : 2);
+      w.u8(STAGES.indexOf(stageOf(s)));
+      if (s.amends !== null) writeAmendment(w, s.amends);
       if (s.terms !== null) writeTerms(w, s.terms);
       if (s.bound !== null) writeBound(w, s.bound);
     },
@@ -355,11 +369,12 @@ const CODECS: { readonly [T in TableName]: EntryCodec<Entries[T]> } = {
         partsSettled: r.u8(),
         consentUntil: r.u64() as TimestampMs,
         since: r.u64() as TimestampMs,
-        consents: r.list(LEGS_MAX * KEYS_PER_PARTY_MAX, readKid),
+        consents: r.list(PARTIES_MAX * KEYS_PER_PARTY_MAX, readKid),
       };
       const stage = readChoice(r, STAGES);
-      const terms = stage === 'gross' ? null : readTerms(r);
-      return { ...proposed, terms, bound: stage === 'bound' ? readBound(r) : null };
+      const amends = stage === 'amending' ? readAmendment(r) : null;
+      const terms = stage === 'queue' || stage === 'bound' ? readTerms(r) : null;
+      return { ...proposed, terms, amends, bound: stage === 'bound' ? readBound(r) : null };
     },
   },
   waiting: {
@@ -505,6 +520,23 @@ function readPart(reader: Reader): Part {
   return { legs, notBefore: reader.u64() as TimestampMs, settleBy: reader.u64() as TimestampMs };
 }
 
+function stageOf({ terms, amends, bound }: Settlement): (typeof STAGES)[number] {
+  if (terms === null) return amends === null ? 'gross' : 'amending';
+  return bound === null ? 'queue' : 'bound';
+}
+
+function writeAmendment(to: Layout, { settlement, part, replaces, legs }: Amendment): void {
+  to.hash(settlement).u8(part).list(replaces, writeLeg).list(legs, writeLeg);
+}
+function readAmendment(reader: Reader): Amendment {
+  return {
+    settlement: reader.hash() as InstructionDigest,
+    part: reader.u8(),
+    replaces: reader.list(LEGS_MAX, readLeg),
+    legs: reader.list(LEGS_MAX, readLeg),
+  };
+}
+
 function writeTerms(to: Layout, { priority, notBefore, cancelUntil, cutoff, settleBy }: QueueTerms): void {
   to.u8(PRIORITIES.indexOf(priority)).u64(notBefore).u64(cancelUntil).u64(cutoff).u64(settleBy);
 }
@@ -525,8 +557,8 @@ function writeBound(to: Layout, { place, priorities, leaving }: Bound): void {
 function readBound(reader: Reader): Bound {
   return {
     place: reader.u64(),
-    priorities: reader.list(LEGS_MAX, (r) => ({ party: readBic(r), priority: readChoice(r, PRIORITIES) })),
-    leaving: reader.list(2 * LEGS_MAX, readBic),
+    priorities: reader.list(PARTIES_MAX, (r) => ({ party: readBic(r), priority: readChoice(r, PRIORITIES) })),
+    leaving: reader.list(PARTIES_MAX, readBic),
   };
 }
 

@@ -58,6 +58,8 @@ export class Posting {
   readonly bound: BoundSettlement[] = [];
   /** Settlements of which a part has settled in this block: they have their receipt. */
   readonly advanced = new Set<InstructionDigest>();
+  /** Settlements whose legs were amended in this block; their receipt is given when the block is done. */
+  readonly amended = new Set<InstructionDigest>();
   /** What this block made of the open change; its receipt is given when the block is done, so that there is one. */
   news: 'proposed' | 'approved' | null = null;
 

@@ -2,12 +2,13 @@
 import { readDates } from '../../protocol/dates.js';
 import type { Instruction } from '../../protocol/instruction.js';
 import type { Leg, PayloadOf } from '../../protocol/payload.js';
-import type { AmountMinor, AssetCode, Bic } from '../../protocol/types.js';
+import type { AmountMinor, AssetCode, Bic, InstructionDigest } from '../../protocol/types.js';
 import { parseAmount } from '../../protocol/values.js';
 import { RESULT_CODES, type ResultCode } from '../codes.js';
-import type { BoundLeg, Settlement } from '../entries.js';
+import type { Amendment, BoundLeg, BoundSettlement, Settlement } from '../entries.js';
 import { namedOf, type Ordered, type Posting } from '../posting.js';
 import { screen } from '../rights.js';
+import { isAsMeant, targetOf } from '../settlement/amendment.js';
 import { addConsents, settleIfBound } from '../settlement/consent.js';
 import { commonHours } from '../settlement/hours.js';
 import { hasRoom } from '../settlement/room.js';
@@ -58,13 +59,18 @@ function readSettlement(
   payload: PayloadOf<'settle'>,
 ): Settlement | ResultCode {
   const { state, at } = posting;
-  const parts = [payload.legs, ...(payload.mode === 'queue' ? (payload.linked ?? []) : []).map(({ legs }) => legs)];
+  const parts = [payload.legs, ...legsBeside(payload)];
   const judged = parts.map((legs) => readLegs(state, legs));
   const refusals = judged.filter((legs) => typeof legs === 'string');
   const isInitiators = parts.flat().some(({ from, to }) => from === payload.initiator || to === payload.initiator);
   if (!isInitiators) refusals.push('not_a_party');
+  const asked = payload.mode === 'gross' ? (payload.amends ?? null) : null;
+  const target = asked && targetOf(posting, asked.settlement as InstructionDigest);
+  if (typeof target === 'string') refusals.push(target);
   if (refusals.length > 0) return refusals.reduce(higher);
   const [legs, ...later] = judged as [BoundLeg[], ...BoundLeg[][]];
+  const amends = asked && amendmentOf(asked, later);
+  if (amends !== null && !isAsMeant(target as BoundSettlement, amends)) return 'part_gone';
   const closed = { met: false };
   const read = readDates(payload, instruction, (day, of) => {
     const hours = commonHours(state, day, of);
@@ -91,7 +97,25 @@ function readSettlement(
     settleBy: part.settleByMs,
   }));
   const common = { ...namedOf(instruction), consentUntil: consentUntilMs, since: at.time };
-  return { ...common, legs, linked, partsSettled: 0, terms, bound: null, consents: [] };
+  return { ...common, legs, linked, partsSettled: 0, terms, amends, bound: null, consents: [] };
+}
+
+/** The legs besides those of the part that settles first: of the parts that follow, or of what is amended, before and after. */
+function legsBeside(payload: PayloadOf<'settle'>): (readonly Leg[])[] {
+  if (payload.mode === 'queue') return (payload.linked ?? []).map(({ legs }) => legs);
+  return payload.amends === undefined ? [] : [payload.amends.replaces, payload.amends.legs];
+}
+
+function amendmentOf(
+  { settlement, part }: { readonly settlement: string; readonly part: number },
+  [replaces, legs]: readonly BoundLeg[][],
+): Amendment {
+  return {
+    settlement: settlement as InstructionDigest,
+    part,
+    replaces: replaces as BoundLeg[],
+    legs: legs as BoundLeg[],
+  };
 }
 
 /** The legs with their amounts in minor units, or the refusal of the highest precedence that any of them meets. */
