@@ -80,5 +80,13 @@ export function mayForget(
 }
 
 export const heightOf = ({ running }: Watched): number => running?.replica.chain.final.header.height ?? -1;
-const OPEN: ReadonlySet<string> = new Set(['proposed', 'waiting', 'approved', 'scheduled', 'queued', 'part_settled']);
+const OPEN: ReadonlySet<string> = new Set([
+  'proposed',
+  'waiting',
+  'approved',
+  'scheduled',
+  'queued',
+  'part_settled',
+  'amended',
+]);
 export const isOpenCode = (code: string): boolean => OPEN.has(code);

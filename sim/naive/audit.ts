@@ -6,7 +6,7 @@ import { decode, fromUtf8 } from '../../protocol/codec.js';
 import type { Genesis } from '../../protocol/genesis.js';
 import { instructionDigest } from '../../protocol/instruction.js';
 import { PAYLOAD_BYTES_MAX } from '../../protocol/limits.js';
-import type { Payload } from '../../protocol/payload.js';
+import type { Leg, Payload, PayloadOf } from '../../protocol/payload.js';
 import { formatAmount, parseAmount } from '../../protocol/values.js';
 import type { OrderedBlock } from './ledger.js';
 
@@ -16,6 +16,8 @@ interface Told {
   readonly id: string;
   readonly code: string;
 }
+
+type Amends = NonNullable<Extract<PayloadOf<'settle'>, { mode: 'gross' }>['amends']>;
 
 /** What the audit reads of a node's state. */
 interface Accounts {
@@ -32,7 +34,15 @@ interface Accounts {
 /** Before the payload in an item. */
 const LENGTH_BYTES = 4;
 const DAY_MS = 86_400_000;
-const OPEN: ReadonlySet<string> = new Set(['proposed', 'waiting', 'approved', 'scheduled', 'queued', 'part_settled']);
+const OPEN: ReadonlySet<string> = new Set([
+  'proposed',
+  'waiting',
+  'approved',
+  'scheduled',
+  'queued',
+  'part_settled',
+  'amended',
+]);
 
 export class Audit {
   readonly #reportTo: (violation: string) => void;
@@ -46,6 +56,8 @@ export class Audit {
   readonly #balances = new Map<string, bigint>();
   /** By digest, how many parts of a settlement have settled. */
   readonly #parts = new Map<string, number>();
+  /** By digest and part, the legs that settlements which amended it have left it. */
+  readonly #amended = new Map<string, readonly Leg[]>();
   /** By account: what it held from a height on, ascending. */
   readonly #past = new Map<string, { readonly height: number; readonly balance: bigint }[]>();
   #isBroken = false;
@@ -124,7 +136,7 @@ export class Audit {
     const part = this.#parts.get(digest) ?? 0;
     this.#parts.set(digest, part + 1);
     const linked = payload.mode === 'queue' ? (payload.linked ?? []) : [];
-    const legs = [payload, ...linked][part]?.legs ?? [];
+    const legs = this.#amended.get(`${digest} ${part + 1}`) ?? [payload, ...linked][part]?.legs ?? [];
     if (legs.length === 0) this.#report(`once: ${digest} settled more parts than it has, at height ${height}`);
     for (const { from, to, asset, amount } of legs) {
       const minor = parseAmount(amount, this.#assets.get(asset)?.decimals ?? 0);
@@ -136,8 +148,31 @@ export class Audit {
       touched.set(this.#move(to, asset, minor), digest);
     }
     if (payload.mode === 'queue') return;
+    if (payload.amends !== undefined) this.#amend(payload.amends, height);
     for (const { from, to, asset } of legs)
       for (const party of [from, to]) this.#bound(`${party}/${asset}`, digest, height);
+  }
+
+  /** The legs that a settlement replaces are those of the part that is next there, and none that has settled. */
+  #amend({ settlement, part, replaces, legs }: Amends, height: number): void {
+    const payload = this.#payload(settlement);
+    const linked = payload?.kind === 'settle' && payload.mode === 'queue' ? (payload.linked ?? []) : [];
+    const name = `${settlement} ${part}`;
+    const before = this.#amended.get(name) ?? linked[part - 2]?.legs ?? [];
+    const code = this.#codes.get(settlement);
+    if (code === undefined || !OPEN.has(code) || this.#parts.get(settlement) !== part - 1)
+      this.#report(`amendment: part ${part} of ${settlement} was not next at height ${height}`);
+    if (JSON.stringify(this.#minor(before)) !== JSON.stringify(this.#minor(replaces)))
+      this.#report(`amendment: part ${part} of ${settlement} had other legs at height ${height}`);
+    this.#amended.set(name, legs);
+  }
+
+  /** Amounts are texts, and of some there are several. */
+  #minor(legs: readonly Leg[]): readonly (readonly string[])[] {
+    return legs.map(({ from, to, asset, amount }) => {
+      const minor = parseAmount(amount, this.#assets.get(asset)?.decimals ?? 0);
+      return [from, to, asset, `${minor}`];
+    });
   }
 
   /** What an account held once the block of that height was final; null for an asset that nobody defined. */

@@ -8,6 +8,7 @@ import { decodeItem, type Instruction } from '../../protocol/instruction.js';
 import { keyAlgOf } from '../../protocol/jws.js';
 import { TRIGGERS_PER_BLOCK_MAX } from '../../protocol/limits.js';
 import type { Thumbprint } from '../../protocol/types.js';
+import { tellAmended } from './amending.js';
 import { answer, closeWaiting, resume } from './answers.js';
 import {
   type Books,
@@ -57,7 +58,16 @@ export class NaiveLedger {
     const { books } = this;
     if (restart !== undefined) takeOver(books, height, restart);
     const thresholds = new Map([...books.parties.values()].map(({ party, threshold }) => [party, threshold]));
-    const turn: Turn = { height, time, thresholds, receipts: [], begun: new Set(), advanced: new Set(), bound: [] };
+    const turn: Turn = {
+      height,
+      time,
+      thresholds,
+      receipts: [],
+      begun: new Set(),
+      advanced: new Set(),
+      amended: new Set(),
+      bound: [],
+    };
     const first = lanes.length === 0 ? 0 : height % lanes.length;
     const items = [...lanes.slice(first), ...lanes.slice(0, first)].flat().flatMap((bytes) => this.#item(bytes));
     runTriggers(books, turn);
@@ -78,6 +88,7 @@ export class NaiveLedger {
       receipts: [],
       begun: new Set(),
       advanced: new Set(),
+      amended: new Set(),
       bound: [],
     };
     const signed = this.#signed(instruction);
@@ -211,5 +222,6 @@ function runPhases(books: Books, turn: Turn, items: readonly Item[]): void {
     if (!books.open.has(settlement.digest) || settlement.bound?.place !== place) continue;
     conclude(books, turn, settlement, settlement.bound.isQueued ? 'queued' : 'scheduled');
   }
+  tellAmended(books, turn);
   executeChange(books, turn, asked, isApproved);
 }

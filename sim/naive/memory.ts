@@ -17,7 +17,15 @@ export const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 const PERIOD_MS = 365 * DAY_MS;
 
-const OPEN: ReadonlySet<string> = new Set(['proposed', 'waiting', 'approved', 'scheduled', 'queued', 'part_settled']);
+const OPEN: ReadonlySet<string> = new Set([
+  'proposed',
+  'waiting',
+  'approved',
+  'scheduled',
+  'queued',
+  'part_settled',
+  'amended',
+]);
 
 /** Something has changed that may let a settlement of the queue through. */
 export function stir({ open, queue }: Books): void {

@@ -46,6 +46,15 @@ interface Proposal {
   readonly missing: readonly string[];
 }
 
+/** A repo whose collateral may be changed. */
+export interface Loan {
+  readonly jws: JwsJson;
+  readonly borrower: string;
+  readonly lender: string;
+  /** Of the part that is still to settle, as those who made the last change believe: what goes back, and the cash. */
+  legs: readonly LegFields[];
+}
+
 /** How much of the past is remembered, to be repeated and answered. */
 const SENT_MAX = 200;
 const PROPOSALS_MAX = 40;
@@ -60,6 +69,7 @@ export class Desk {
   readonly #sent: JwsJson[] = [];
   readonly #proposals: Proposal[] = [];
   readonly #queued: JwsJson[] = [];
+  readonly #loans: Loan[] = [];
   /** By how much the clock of who signs now is ahead. */
   clockAheadMs = 0;
   #made = 0;
@@ -206,6 +216,13 @@ export class Desk {
   }
   inQueue(): JwsJson | null {
     return this.#queued.length === 0 ? null : this.random.pick(this.#queued);
+  }
+  lent(loan: Loan): void {
+    this.#loans.push(loan);
+    if (this.#loans.length > PROPOSALS_MAX) this.#loans.shift();
+  }
+  loan(): Loan | null {
+    return this.#loans.length === 0 ? null : this.random.pick(this.#loans);
   }
   proposal(): Proposal | null {
     return this.#proposals.length === 0 ? null : this.random.pick(this.#proposals);
