@@ -2,6 +2,7 @@
  * The bugs that the fuzzer is measured by, planted one at a time. The list was written from the rules, before the mix of
  * faults was tuned. What is held in several places is broken in all of them: a mutant that means the same is none.
  */
+import { AMENDMENT_MUTANTS } from './amendment.js';
 import { CONSENSUS_MUTANTS } from './consensus.js';
 import { LEDGER_MUTANTS } from './ledger.js';
 import type { Mutant } from './mutant.js';
@@ -15,4 +16,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...UPKEEP_MUTANTS,
   ...LEDGER_MUTANTS,
   ...QUEUE_MUTANTS,
+  ...AMENDMENT_MUTANTS,
 ];
