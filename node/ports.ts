@@ -220,7 +220,9 @@ export interface OpenSettlementView {
   readonly digest: string;
   readonly initiator: string;
   readonly id: string;
-  /** Of the part that is next to settle. */
+  /** The part that is next to settle, counted from one. */
+  readonly part: number;
+  /** Of that part. */
   readonly legs: readonly LegView[];
   /** The parts that follow, each once the one before has settled. */
   readonly linked: readonly {
@@ -242,6 +244,13 @@ export interface ProposalView extends OpenSettlementView {
   readonly consentUntil: TimestampMs;
   /** Null of one that settles when the last consent is there. */
   readonly terms: TermsView | null;
+  /** What it replaces of another as it settles. */
+  readonly amends: {
+    readonly settlement: string;
+    readonly part: number;
+    readonly replaces: readonly LegView[];
+    readonly legs: readonly LegView[];
+  } | null;
 }
 /** One that is bound. */
 export interface QueuedView extends OpenSettlementView, TermsView {

@@ -45,8 +45,11 @@ const OPEN = {
   initiator: PARTY,
   id: '3f0c2a54-7d1e-4c0b-9b57-2a6a1d3c8e90',
   legs: [{ from: PARTY, to: 'BKTHTHBKXXX', asset: 'HKD', amount: '1.00' }],
+  part: 1,
   linked: [{ legs: [], notBefore: TIME, settleBy: TIME }],
 };
+
+const AMENDS = { settlement: HASH, part: 2, replaces: OPEN.legs, legs: OPEN.legs };
 
 /** A node in memory: what is submitted stays pending until `settle`. */
 class MemoryNode implements NodeService {
@@ -109,7 +112,8 @@ class MemoryNode implements NodeService {
     if (party !== PARTY) return null;
     return {
       height: 7,
-      entries: after === undefined ? [{ ...OPEN, missing: [PARTY], consentUntil: TIME, terms: null }] : [],
+      entries:
+        after === undefined ? [{ ...OPEN, missing: [PARTY], consentUntil: TIME, terms: null, amends: AMENDS }] : [],
       next: null,
     };
   }
@@ -613,7 +617,7 @@ t.test('the client, round trip', async (t) => {
   t.match(await client.getProposals({ bic: PARTY }), {
     ok: true,
     value: {
-      entries: [{ missing: [PARTY], terms: null, linked: [{ settleBy: '2026-01-05T09:30:00.000Z' }] }],
+      entries: [{ missing: [PARTY], terms: null, linked: [{ settleBy: '2026-01-05T09:30:00.000Z' }], amends: AMENDS }],
       next: null,
     },
   });

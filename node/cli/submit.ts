@@ -96,10 +96,13 @@ async function follow(client: Client, digest: string, timeoutMs: number, more: o
     const answer = await client.waitFinal(digest, Math.max(0, Math.min(leftMs, ROUND_MS)));
     if (!answer.ok) return refusedBy(answer.problem);
     const { status, code, missing } = answer.value;
-    const waits = missing.length > 0 || code === 'scheduled' || code === 'queued' || code === 'part_settled';
+    const waits = missing.length > 0 || (code !== null && WAITS.has(code));
     if (status === 'final' || waits || leftMs <= ROUND_MS) return told({ ...more, ...answer.value, missing, code });
   }
 }
+
+/** What may stand for long, and is told at once. */
+const WAITS: ReadonlySet<string> = new Set(['scheduled', 'queued', 'part_settled', 'amended']);
 
 interface Told {
   readonly digest: string;
@@ -116,6 +119,7 @@ function waitingText(code: string | null, missing: readonly string[]): string {
   if (code === 'queued')
     return 'queued: bound, and waits for funds, or for what is more urgent (`causeway queue list`)';
   if (code === 'part_settled') return 'part_settled: one part has settled, and the next waits for its time';
+  if (code === 'amended') return 'amended: the part that is next has other legs, and waits for its time';
   return `Not final yet${code === null ? '' : ` (${code})`}.`;
 }
 

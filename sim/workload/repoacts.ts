@@ -40,7 +40,9 @@ async function changed(desk: Desk, loan: Loan): Promise<JwsJson[]> {
   const held = legs.slice(0, -1);
   const asset = random.pick(desk.currencies.filter((currency) => currency !== cash.asset));
   const more = { from: lender, to: borrower, asset, amount: desk.amount(asset, 1, random.chance(900) ? 60 : 30_000) };
-  const kind = random.pick(['substitute', 'call', 'call', 'return'] as const);
+  const kind = random.pick(['substitute', 'call', 'call', 'return', 'repay'] as const);
+  // The collateral is left to go back, and only one of the two has anything to pay in the end.
+  if (kind === 'repay' && held.length > 0) return amend(desk, loan, [cash], held);
   if (kind === 'call') return amend(desk, loan, [reversed(more)], [...held, more, cash]);
   if (kind === 'return' && held.length > 1) return amend(desk, loan, held.slice(0, 1), [...held.slice(1), cash]);
   return amend(desk, loan, [reversed(more), ...held], [more, cash]);
@@ -67,10 +69,12 @@ async function amend(
   const parties = [...concerned];
   const initiator = random.pick(parties);
   const others = parties.filter((party) => party !== initiator);
-  const signers = random.chance(750) ? parties : [initiator];
+  const paying = parties.filter((party) => party === initiator || [...own, ...legs].some(({ from }) => from === party));
+  const signers = random.chance(650) ? parties : random.pick([[initiator], paying]);
   const fields = { kind: 'settle', mode: 'gross', initiator, legs: own, amends };
   const jws = await desk.make(fields, signers);
-  if (signers.length < parties.length) desk.proposed(jws, others);
+  const missing = others.filter((party) => !signers.includes(party));
+  if (missing.length > 0) desk.proposed(jws, missing);
   // Whether it settles is not known yet: who goes on from the legs before goes on from what may be gone.
   if (random.chance(850)) loan.legs = legs;
   return [jws];
