@@ -7,7 +7,7 @@ import { type Desk, type LegFields, type Loan, readJws } from './desk.js';
 const NEAR_MS = 6_000;
 
 /** Cash against other money as collateral, and back; at times the central bank lends what it issues, for the day. */
-const repo: Act = async (desk) => {
+async function borrow(desk: Desk): Promise<Loan> {
   const { random } = desk;
   const [cash, collateral] = desk.two(desk.currencies);
   const [borrower, other] = desk.two(desk.banks);
@@ -26,8 +26,24 @@ const repo: Act = async (desk) => {
   desk.queued(jws);
   const loan = { jws, borrower, lender, legs };
   desk.lent(loan);
-  // Mostly it is changed while it is young.
-  return random.chance(700) ? [jws, ...(await changed(desk, loan)), ...(await changed(desk, loan))] : [jws];
+  return loan;
+}
+
+/** Mostly it is changed while it is young. */
+const repo: Act = async (desk) => {
+  const loan = await borrow(desk);
+  if (desk.random.chance(300)) return [loan.jws];
+  return [loan.jws, ...(await changed(desk, loan)), ...(await changed(desk, loan))];
+};
+
+/** One has agreed to leave; then both agree to other legs, and the other leaves alone. */
+const changeAndLeave: Act = async (desk) => {
+  const loan = await borrow(desk);
+  const settlement = readJws(loan.jws).digest;
+  const [first, second] = desk.two([loan.borrower, loan.lender]);
+  const leave = (initiator: string): Promise<JwsJson> =>
+    desk.make({ kind: 'cancel', initiator, settlement }, [initiator]);
+  return [loan.jws, await leave(first), ...(await changed(desk, loan)), await leave(second)];
 };
 
 const reversed = ({ from, to, ...what }: LegFields): LegFields => ({ ...what, from: to, to: from });
@@ -40,9 +56,15 @@ async function changed(desk: Desk, loan: Loan): Promise<JwsJson[]> {
   const held = legs.slice(0, -1);
   const asset = random.pick(desk.currencies.filter((currency) => currency !== cash.asset));
   const more = { from: lender, to: borrower, asset, amount: desk.amount(asset, 1, random.chance(900) ? 60 : 30_000) };
-  const kind = random.pick(['substitute', 'call', 'call', 'return', 'repay'] as const);
+  const kind = random.pick(['substitute', 'call', 'call', 'return', 'repay', 'assign'] as const);
   // The collateral is left to go back, and only one of the two has anything to pay in the end.
   if (kind === 'repay' && held.length > 0) return amend(desk, loan, [cash], held);
+  // Somebody else is to have it in the end, who has nothing to pay.
+  if (kind === 'assign') {
+    const heir = random.pick(desk.banks.filter((bank) => bank !== borrower && bank !== lender));
+    const told = random.chance(700) ? { signers: [borrower, lender] } : {};
+    return amend(desk, loan, [reversed(more)], [...held.map((leg) => ({ ...leg, to: heir })), cash], told);
+  }
   if (kind === 'call') return amend(desk, loan, [reversed(more)], [...held, more, cash]);
   if (kind === 'return' && held.length > 1) return amend(desk, loan, held.slice(0, 1), [...held.slice(1), cash]);
   return amend(desk, loan, [reversed(more), ...held], [more, cash]);
@@ -52,6 +74,7 @@ interface Told {
   readonly settlement?: string;
   readonly part?: number;
   readonly replaces?: readonly LegFields[];
+  readonly signers?: readonly string[];
 }
 
 /** Signed by all whom it concerns, or by some, who may be joined later. */
@@ -60,17 +83,17 @@ async function amend(
   loan: Loan,
   own: readonly LegFields[],
   legs: readonly LegFields[],
-  told: Told = {},
+  { signers: named, ...told }: Told = {},
 ): Promise<JwsJson[]> {
   const { random } = desk;
   const settlement = readJws(loan.jws).digest;
   const amends = { settlement, part: 2, replaces: loan.legs, ...told, legs };
   const concerned = new Set([...own.map(({ from }) => from), ...[...amends.replaces, ...legs].flatMap(sidesOf)]);
   const parties = [...concerned];
-  const initiator = random.pick(parties);
+  const initiator = random.pick(named ?? parties);
   const others = parties.filter((party) => party !== initiator);
   const paying = parties.filter((party) => party === initiator || [...own, ...legs].some(({ from }) => from === party));
-  const signers = random.chance(650) ? parties : random.pick([[initiator], paying]);
+  const signers = named ?? (random.chance(650) ? parties : random.pick([[initiator], paying]));
   const fields = { kind: 'settle', mode: 'gross', initiator, legs: own, amends };
   const jws = await desk.make(fields, signers);
   const missing = others.filter((party) => !signers.includes(party));
@@ -108,7 +131,8 @@ const amiss: Act = async (desk) => {
 
 /** With shares of each profile, as all acts. */
 export const REPO_ACTS: readonly Share[] = [
-  [repo, 2, 2, 4],
+  [repo, 3, 3, 5],
   [change, 2, 2, 5],
+  [changeAndLeave, 1, 1, 3],
   [amiss, 1, 1, 4],
 ];
