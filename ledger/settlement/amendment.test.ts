@@ -3,15 +3,17 @@ import { strict as assert } from 'node:assert';
 import fc from 'fast-check';
 import t from 'tap';
 import type { Json } from '../../protocol/canonical.js';
+import { hashOf } from '../../protocol/hash.js';
 import {
   LEGS_MAX,
   OPEN_MOVEMENTS_PER_PARTY_MAX,
   QUEUE_MOVEMENTS_ASSURED,
   QUEUE_MOVEMENTS_PER_PAYER_MAX,
 } from '../../protocol/limits.js';
-import type { Height, TimestampMs } from '../../protocol/types.js';
+import type { AmountMinor, AssetCode, Height, InstructionDigest, TimestampMs, Uetr } from '../../protocol/types.js';
 import { formatTime } from '../../protocol/values.js';
 import { applyBlock, type Ordered } from '../apply.js';
+import { decodeEntry, encodeEntry, type Settlement } from '../entries.js';
 import { ALFA, BETA, type Book, bic, codes, codesOf, type Draft, funded, GAMA, HKMA } from '../samples.test-helper.js';
 import { State } from '../state.js';
 
@@ -464,6 +466,30 @@ t.test('more legs count against who began what is amended', (t) => {
   });
   t.same(codes(book.block(widened)), ['too_many_open']);
   t.equal(count(), before + asks * 2 * banks.length);
+  t.end();
+});
+
+t.test('golden: an amendment that lacks a consent is written as ever', (t) => {
+  const leg = { from: BETA, to: ALFA, asset: 'BONDA' as AssetCode, amount: 100n as AmountMinor };
+  const digest = 'cd'.repeat(32) as InstructionDigest;
+  const settlement: Settlement = {
+    digest: 'ab'.repeat(32) as InstructionDigest,
+    initiator: ALFA,
+    id: '3f0c2a54-7d1e-4c0b-9b57-2a6a1d3c8e90' as Uetr,
+    kind: 'settle',
+    legs: [{ ...leg, from: ALFA, to: BETA }],
+    linked: [],
+    partsSettled: 0,
+    consentUntil: 1_800_000_000_000 as TimestampMs,
+    since: 1_790_000_000_000 as TimestampMs,
+    terms: null,
+    amends: { settlement: digest, part: 2, replaces: [leg], legs: [{ ...leg, amount: 110n as AmountMinor }] },
+    bound: null,
+    consents: [],
+  };
+  const bytes = encodeEntry('settlements', settlement);
+  t.equal(hashOf(bytes), 'f564b8dc02d52bf95252d8a553b0434a3023832089b85636e19691dff1d85752');
+  t.same(decodeEntry('settlements', settlement.digest, bytes), settlement);
   t.end();
 });
 
