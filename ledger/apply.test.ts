@@ -63,6 +63,8 @@ const OFFER_CODES = ['too_many_offers', 'used', 'not_used'];
 const LOT_CODES = ['lots_uneven'];
 /** Those that settlement/lock.test.ts has the rows of. */
 const LOCK_CODES = ['not_locked', 'wrong_preimage', 'hash_revealed', 'locked', 'revealed'];
+/** Those that settlement/amendment.test.ts has the rows of. */
+const AMENDMENT_CODES = ['part_gone', 'amended'];
 /** Those that succession/change.test.ts has the rows of. */
 const CHANGE_CODES = [
   'unknown_change',
@@ -317,6 +319,7 @@ t.test('a row for each result code', (t) => {
     ...OFFER_CODES,
     ...LOT_CODES,
     ...LOCK_CODES,
+    ...AMENDMENT_CODES,
   ]);
   for (const { code, says, given, then = [code] } of ROWS) {
     seen.add(code);
@@ -347,7 +350,7 @@ t.test('a row for each result code', (t) => {
   for (const code of RESULT_CODES) t.equal(codeOfByte(CODE_BYTES[code]), code);
   t.same(
     RESULT_CODES.filter((code) => finalityOf(code) === 'open'),
-    ['proposed', 'approved', 'waiting', 'scheduled', 'queued', 'locked', 'part_settled'],
+    ['proposed', 'approved', 'waiting', 'scheduled', 'queued', 'locked', 'part_settled', 'amended'],
   );
   t.end();
 });

@@ -19,6 +19,7 @@ import { withdraw, withdrawalsThatWaited } from './instructions/withdraw.js';
 import { type Applied, type At, type Ordered, Posting } from './posting.js';
 import { Offered, offer } from './queue/offer.js';
 import { pass, release, tellBound } from './queue/pass.js';
+import { tellAmended } from './settlement/amendment.js';
 import { lapseLocks, tellLocked } from './settlement/lock.js';
 import { runTriggers } from './settlement/triggers.js';
 import type { State } from './state.js';
@@ -53,6 +54,7 @@ export function applyBlock(parent: State, at: At, lanes: readonly (readonly (Ord
   pass(posting);
   applyOffers(posting, ordered);
   tellBound(posting);
+  tellAmended(posting);
   // Last of all, wherever it stands in the lanes: the old set has settled everything else that its last block orders.
   concludeChange(posting);
   return posting.finish();

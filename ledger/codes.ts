@@ -32,6 +32,7 @@ export const RESULT_CODES = [
   'amount_precision',
   'amount_too_large',
   'lots_uneven',
+  'part_gone',
   'value_date_closed',
   'hash_revealed',
   'cap_below_circulating',
@@ -54,6 +55,7 @@ export const RESULT_CODES = [
   'queued',
   'locked',
   'part_settled',
+  'amended',
   'unmatched',
   'withdrawn',
   'cancelled',
@@ -93,6 +95,7 @@ const OPEN: ReadonlySet<ResultCode> = new Set([
   'queued',
   'locked',
   'part_settled',
+  'amended',
 ]);
 export const isOpen = (code: ResultCode): boolean => OPEN.has(code);
 export const finalityOf = (code: ResultCode): Finality => (isOpen(code) ? 'open' : 'final');
@@ -177,6 +180,8 @@ export const CODE_BYTES = {
   not_locked: 66,
   wrong_preimage: 67,
   hash_revealed: 68,
+  part_gone: 70,
+  amended: 71,
 } as const satisfies Record<ResultCode, number>;
 
 const CODE_OF_BYTE = new Map<number, ResultCode>(RESULT_CODES.map((code) => [CODE_BYTES[code], code]));

@@ -133,6 +133,15 @@ export interface Part {
   readonly settleBy: TimestampMs;
 }
 
+/** What is still to settle of another settlement, as it stands and as it is to be (SPEC, Amendment). */
+export interface Amendment {
+  readonly settlement: InstructionDigest;
+  /** The part that is next there, counted from one. */
+  readonly part: number;
+  readonly replaces: readonly BoundLeg[];
+  readonly legs: readonly BoundLeg[];
+}
+
 /** A settlement that has not ended. */
 export interface Settlement extends Named {
   /** Of the part that is next to settle. */
@@ -149,6 +158,8 @@ export interface Settlement extends Named {
   readonly since: TimestampMs;
   /** Null of one that does not go through the queue (modes `gross` and `lock`). */
   readonly terms: QueueTerms | null;
+  /** What it replaces of another as it settles, in mode `gross` alone. */
+  readonly amends: Amendment | null;
   /** Null while a required consent is missing, and of what does not go through the queue. */
   readonly bound: Bound | null;
   /** Of mode `lock` alone. */
@@ -267,10 +278,12 @@ const ROLES: readonly KeyRole[] = ['instruction', 'node'];
 const KEY_BYTES = { Ed25519: 32, ES256: 64 } as const satisfies Record<KeyAlg, number>;
 /** Days of one calendar: those that may be named, and some that are just over. */
 const CALENDAR_ENTRIES_MAX = 1_000;
-/** Of a settlement that is open: what is written of its place in the queue, or of its lock. */
-const STAGES = ['gross', 'queue', 'bound', 'lock', 'locked'] as const;
+/** Of a settlement that is open: what is written of its place in the queue, of its lock, or of what it amends. */
+const STAGES = ['gross', 'queue', 'bound', 'lock', 'locked', 'amending'] as const;
 const NAME_BYTES_MAX = 4 * 140;
 const CODE_LENGTH_MAX = 24;
+/** Of a settlement that amends, everybody in its legs consents; one that was amended may have the legs of two payloads. */
+const PARTIES_MAX = 4 * LEGS_MAX;
 /** The keys that all authorities of a genesis can have. */
 const AUTHORITY_KEYS_MAX = AUTHORITIES_MAX * KEYS_PER_PARTY_MAX;
 
@@ -396,6 +409,7 @@ const CODECS: { readonly [T in TableName]: EntryCodec<Entries[T]> } = {
         .u64(s.since)
         .list(s.consents, writeKid);
       w.u8(STAGES.indexOf(stageOf(s)));
+      if (s.amends !== null) writeAmendment(w, s.amends);
       if (s.terms !== null) writeTerms(w, s.terms);
       if (s.bound !== null) writeBound(w, s.bound);
       if (s.lock !== null) writeLock(w, s.lock);
@@ -409,13 +423,14 @@ const CODECS: { readonly [T in TableName]: EntryCodec<Entries[T]> } = {
         partsSettled: r.u8(),
         consentUntil: r.u64() as TimestampMs,
         since: r.u64() as TimestampMs,
-        consents: r.list(LEGS_MAX * KEYS_PER_PARTY_MAX, readKid),
+        consents: r.list(PARTIES_MAX * KEYS_PER_PARTY_MAX, readKid),
       };
       const stage = readChoice(r, STAGES);
       const terms = stage === 'queue' || stage === 'bound' ? readTerms(r) : null;
       const bound = stage === 'bound' ? readBound(r) : null;
+      const amends = stage === 'amending' ? readAmendment(r) : null;
       const lock = stage === 'lock' || stage === 'locked' ? readLock(r, stage === 'locked') : null;
-      return { ...proposed, terms, bound, lock };
+      return { ...proposed, terms, amends, bound, lock };
     },
   },
   waiting: {
@@ -578,6 +593,18 @@ function readPart(reader: Reader): Part {
   return { legs, notBefore: reader.u64() as TimestampMs, settleBy: reader.u64() as TimestampMs };
 }
 
+function writeAmendment(to: Layout, { settlement, part, replaces, legs }: Amendment): void {
+  to.hash(settlement).u8(part).list(replaces, writeLeg).list(legs, writeLeg);
+}
+function readAmendment(reader: Reader): Amendment {
+  return {
+    settlement: reader.hash() as InstructionDigest,
+    part: reader.u8(),
+    replaces: reader.list(LEGS_MAX, readLeg),
+    legs: reader.list(LEGS_MAX, readLeg),
+  };
+}
+
 function writeTerms(to: Layout, { priority, notBefore, cancelUntil, cutoff, settleBy }: QueueTerms): void {
   to.u8(PRIORITIES.indexOf(priority)).u64(notBefore).u64(cancelUntil).u64(cutoff).u64(settleBy);
 }
@@ -598,8 +625,8 @@ function writeBound(to: Layout, { place, priorities, leaving }: Bound): void {
 function readBound(reader: Reader): Bound {
   return {
     place: reader.u64(),
-    priorities: reader.list(LEGS_MAX, (r) => ({ party: readBic(r), priority: readChoice(r, PRIORITIES) })),
-    leaving: reader.list(2 * LEGS_MAX, readBic),
+    priorities: reader.list(PARTIES_MAX, (r) => ({ party: readBic(r), priority: readChoice(r, PRIORITIES) })),
+    leaving: reader.list(PARTIES_MAX, readBic),
   };
 }
 
@@ -608,9 +635,9 @@ function writeNetSent(to: Layout, { most, sent }: NetSent): void {
 }
 const readNetSent = (reader: Reader): NetSent => ({ most: reader.i128() as AmountMinor, sent: reader.i128() });
 
-function stageOf({ terms, bound, lock }: Settlement): (typeof STAGES)[number] {
+function stageOf({ terms, amends, bound, lock }: Settlement): (typeof STAGES)[number] {
   if (lock !== null) return lock.leaving === null ? 'lock' : 'locked';
-  if (terms === null) return 'gross';
+  if (terms === null) return amends === null ? 'gross' : 'amending';
   return bound === null ? 'queue' : 'bound';
 }
 

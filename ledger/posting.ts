@@ -67,6 +67,8 @@ export class Posting {
   readonly advanced = new Set<InstructionDigest>();
   /** What has settled in this block did to accounts, in its order. */
   readonly settled: (readonly Movement[])[] = [];
+  /** Settlements whose legs were amended in this block; their receipt is given when the block is done. */
+  readonly amended = new Set<InstructionDigest>();
   /** What this block made of the open change; its receipt is given when the block is done, so that there is one. */
   news: 'proposed' | 'approved' | null = null;
 

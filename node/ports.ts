@@ -240,7 +240,9 @@ export interface OpenSettlementView {
   readonly digest: string;
   readonly initiator: string;
   readonly id: string;
-  /** Of the part that is next to settle. */
+  /** The part that is next to settle, counted from one. */
+  readonly part: number;
+  /** Of that part. */
   readonly legs: readonly LegView[];
   /** The parts that follow, each once the one before has settled. */
   readonly linked: readonly {
@@ -264,6 +266,13 @@ export interface ProposalView extends OpenSettlementView {
   readonly terms: TermsView | null;
   /** Of one that is held then, and settles with its preimage. */
   readonly lock: LockView | null;
+  /** What it replaces of another as it settles. */
+  readonly amends: {
+    readonly settlement: string;
+    readonly part: number;
+    readonly replaces: readonly LegView[];
+    readonly legs: readonly LegView[];
+  } | null;
 }
 /** One that is bound. */
 export interface QueuedView extends OpenSettlementView, TermsView {

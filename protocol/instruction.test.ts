@@ -329,6 +329,10 @@ const queued = (changes: Readonly<Record<string, Json | undefined>>) =>
     ),
   );
 
+/** The far legs of another settlement. */
+const AMENDS = { settlement: '0e'.repeat(32), part: 2, replaces: settle.legs, legs: settle.legs };
+const amending = (changes: Readonly<Record<string, Json>>) => general({ ...settle, amends: { ...AMENDS, ...changes } });
+
 const onDay = (changes: Readonly<Record<string, Json | undefined>>) =>
   queued({
     notBefore: undefined,
@@ -588,6 +592,25 @@ const rows: readonly Row[] = [
     'a leg to oneself',
     queued({ linked: [part({ legs: [{ ...queue.legs[0], to: 'HSBCHKHHXXX' }] })] }),
   ],
+  ['malformed_payload', '/amends/part', 'an amendment of a first part', amending({ part: 1 })],
+  ['malformed_payload', '/amends/part', 'an amendment of a fifth part', amending({ part: 5 })],
+  ['malformed_payload', '/amends/replaces', 'an amendment of no legs', amending({ replaces: [] })],
+  ['malformed_payload', '/amends/legs', 'an amendment that leaves no legs', amending({ legs: [] })],
+  ['malformed_payload', '/amends/settlement', 'an amendment of an id', amending({ settlement: settle.id })],
+  ['malformed_payload', '/amends', 'an amendment in mode queue', queued({ amends: AMENDS })],
+  [
+    'malformed_payload',
+    '/amends',
+    'more legs in all than there may be',
+    amending({ legs: Array.from({ length: 61 }, () => settle.legs[0] as Json) }),
+  ],
+  [
+    'malformed_leg',
+    '/amends/replaces/0/to',
+    'a leg to oneself',
+    amending({ replaces: [{ ...settle.legs[0], to: settle.legs[0]?.from as string }] }),
+  ],
+  ['malformed_amount', '/amends/legs/0/amount', 'nothing', amending({ legs: [{ ...settle.legs[0], amount: '0.00' }] })],
   ['malformed_payload', '/valueDate', 'a value date and a time', queued({ valueDate: '2025-11-24' })],
   ['malformed_time', '/valueDate', 'a value date of no month', onDay({ valueDate: '2025-13-01' })],
   ['dates_out_of_order', '/valueDate', 'a value date that is over', onDay({ valueDate: '2025-11-20' })],

@@ -400,11 +400,18 @@ function checkSettle(payload: PayloadOf<'settle'>, validity: Validity): Refusal 
       '/lots',
       'must not stand beside linked: what has parts settles each of them whole',
     );
-  const count = linked.reduce((sum, { legs }) => sum + legs.length, payload.legs.length);
-  if (count > LEGS_MAX)
-    return refuse('malformed_payload', '/linked', `must leave at most ${LEGS_MAX} legs in all, not ${count}`);
+  const others = linked.map(({ legs }, at) => ({ legs, pointer: `/linked/${at}/legs` }));
+  if (payload.mode === 'gross' && payload.amends !== undefined) {
+    others.push({ legs: payload.amends.replaces, pointer: '/amends/replaces' });
+    others.push({ legs: payload.amends.legs, pointer: '/amends/legs' });
+  }
+  const count = others.reduce((sum, { legs }) => sum + legs.length, payload.legs.length);
+  if (count > LEGS_MAX) {
+    const pointer = payload.mode === 'gross' ? '/amends' : '/linked';
+    return refuse('malformed_payload', pointer, `must leave at most ${LEGS_MAX} legs in all, not ${count}`);
+  }
   let refusal = checkLegs(payload.legs, '/legs');
-  for (const [at, { legs }] of linked.entries()) refusal ??= checkLegs(legs, `/linked/${at}/legs`);
+  for (const { legs, pointer } of others) refusal ??= checkLegs(legs, pointer);
   return refusal;
 }
 

@@ -89,6 +89,28 @@ const ValueDate = Type.Optional(
 );
 const timeOf = (description: string) => Type.String({ ...TimeText, description });
 
+/** What is still to settle of another settlement, as it stands and as it is to be. */
+const Amends = strict(
+  {
+    settlement: HashText,
+    part: Type.Integer({
+      minimum: 2,
+      maximum: 1 + LINKED_MAX,
+      description: 'the part that is next to settle, counted from one: the first settles as it was consented to',
+    }),
+    replaces: Type.Array(LegSchema, {
+      minItems: 1,
+      maxItems: LEGS_MAX,
+      description: 'its legs as they stand, in their order: with others nothing happens',
+    }),
+    legs: Type.Array(LegSchema, { minItems: 1, maxItems: LEGS_MAX, description: 'its legs from then on' }),
+  },
+  {
+    description:
+      'legs of another settlement that are replaced as this one settles, with the consent of everyone who stands in them',
+  },
+);
+
 const common = {
   network: Type.String({ ...HashText, description: 'digest of the genesis file' }),
   initiator: BicText,
@@ -134,6 +156,7 @@ export const PAYLOAD_SCHEMAS = {
       mode: Type.Literal('gross', { description: 'settle at once when bound, or be refused' }),
       legs: Legs,
       cancelUntil: Type.Optional(timeOf('lacking a consent then, it lapses; by default `expires`')),
+      amends: Type.Optional(Amends),
       reference: Reference,
     }),
     strict({

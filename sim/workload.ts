@@ -10,6 +10,7 @@ import { Desk, type Surroundings } from './workload/desk.js';
 import { LOCK_ACTS } from './workload/lockacts.js';
 import { hexKey, jurisdictionsOf, partyKey, startOf } from './workload/parties.js';
 import { QUEUE_ACTS } from './workload/queueacts.js';
+import { REPO_ACTS } from './workload/repoacts.js';
 
 export { readJws } from './workload/desk.js';
 
@@ -40,7 +41,7 @@ export function simGenesis(createdMs: number, validators = 4): Genesis {
   return parsed.genesis;
 }
 
-const ALL_ACTS: readonly Share[] = [...ACTS, ...QUEUE_ACTS, ...LOCK_ACTS];
+const ALL_ACTS: readonly Share[] = [...ACTS, ...QUEUE_ACTS, ...LOCK_ACTS, ...REPO_ACTS];
 
 /** Of a thousand calls, how many go on with what an act left to be sent later. */
 const LATER_PER_MILLE = 300;

@@ -2,12 +2,21 @@
 import { readDates, type SettlementDates } from '../../protocol/dates.js';
 import type { Instruction } from '../../protocol/instruction.js';
 import type { Leg, PayloadOf } from '../../protocol/payload.js';
-import type { AmountMinor, AssetCode, Bic, Hash } from '../../protocol/types.js';
+import type { AmountMinor, AssetCode, Bic, Hash, InstructionDigest } from '../../protocol/types.js';
 import { parseAmount } from '../../protocol/values.js';
 import { RESULT_CODES, type ResultCode } from '../codes.js';
-import { type BoundLeg, isAgreed, type Lock, type QueueTerms, type Settlement } from '../entries.js';
+import {
+  type Amendment,
+  type BoundLeg,
+  type BoundSettlement,
+  isAgreed,
+  type Lock,
+  type QueueTerms,
+  type Settlement,
+} from '../entries.js';
 import { namedOf, type Ordered, type Posting } from '../posting.js';
 import { screen } from '../rights.js';
+import { isAsMeant, targetOf } from '../settlement/amendment.js';
 import { addConsents, settleIfBound } from '../settlement/consent.js';
 import { commonHours } from '../settlement/hours.js';
 import { hasRoom } from '../settlement/room.js';
@@ -58,15 +67,20 @@ function readSettlement(
   payload: PayloadOf<'settle'>,
 ): Settlement | ResultCode {
   const { state, at } = posting;
-  const parts = [payload.legs, ...(payload.mode === 'queue' ? (payload.linked ?? []) : []).map(({ legs }) => legs)];
+  const parts = [payload.legs, ...legsBeside(payload)];
   const judged = parts.map((legs) => readLegs(state, legs));
   const refusals = judged.filter((legs) => typeof legs === 'string');
   const isInitiators = parts.flat().some(({ from, to }) => from === payload.initiator || to === payload.initiator);
   if (!isInitiators) refusals.push('not_a_party');
+  const asked = payload.mode === 'gross' ? (payload.amends ?? null) : null;
+  const target = asked && targetOf(posting, asked.settlement as InstructionDigest);
+  if (typeof target === 'string') refusals.push(target);
   if (refusals.length > 0) return refusals.reduce(higher);
   const [legs, ...later] = judged as [BoundLeg[], ...BoundLeg[][]];
   const lots = payload.mode === 'queue' ? (payload.lots ?? 1) : 1;
   if (legs.some(({ amount }) => amount % BigInt(lots) !== 0n)) return 'lots_uneven';
+  const amends = asked && amendmentOf(asked, later);
+  if (amends !== null && !isAsMeant(target as BoundSettlement, amends)) return 'part_gone';
   const closed = { met: false };
   const read = readDates(payload, instruction, (day, of) => {
     const hours = commonHours(state, day, of);
@@ -86,7 +100,26 @@ function readSettlement(
   }));
   const common = { ...namedOf(instruction), consentUntil: consentUntilMs, since: at.time };
   const terms = termsOf(payload, read.dates);
-  return { ...common, legs, lots, linked, partsSettled: 0, terms, bound: null, lock, consents: [] };
+  return { ...common, legs, lots, linked, partsSettled: 0, terms, amends, bound: null, lock, consents: [] };
+}
+
+/** The legs besides those of the part that settles first: of the parts that follow, or of what is amended, before and after. */
+function legsBeside(payload: PayloadOf<'settle'>): (readonly Leg[])[] {
+  if (payload.mode === 'queue') return (payload.linked ?? []).map(({ legs }) => legs);
+  if (payload.mode === 'lock' || payload.amends === undefined) return [];
+  return [payload.amends.replaces, payload.amends.legs];
+}
+
+function amendmentOf(
+  { settlement, part }: { readonly settlement: string; readonly part: number },
+  [replaces, legs]: readonly BoundLeg[][],
+): Amendment {
+  return {
+    settlement: settlement as InstructionDigest,
+    part,
+    replaces: replaces as BoundLeg[],
+    legs: legs as BoundLeg[],
+  };
 }
 
 function termsOf(payload: PayloadOf<'settle'>, dates: SettlementDates): QueueTerms | null {

@@ -203,6 +203,7 @@ export class QueueBook {
     let { bound } = this.#standing;
     for (const payer of payers) {
       const reserved = this.reserved(payer) + by * places;
+      assert(reserved >= 0, 'a place that is left was taken');
       if (reserved === 0) this.#reserved.delete(payer);
       else this.#reserved.set(payer, reserved);
       const text = `${payer} ${inAccount(settlement, payer)}`;

@@ -91,7 +91,7 @@ export class Flows {
     this.noteNext(settlement, standing, by);
     for (const [at, { legs, notBefore }] of settlement.linked.entries()) {
       // What its outline will be once it is next: parts before it are gone then.
-      const { movements } = outlineOf({ legs, linked: settlement.linked.slice(at + 1) });
+      const { movements } = outlineOf({ legs, linked: settlement.linked.slice(at + 1), amends: null });
       if (isBound(settlement)) this.#add(movements, 'linked', dayOf(notBefore), by);
       else this.#add(movements, standing, null, by);
     }

@@ -83,3 +83,19 @@ t.test('what has had a lot settled in a block is in no offer of that block', (t)
   t.same(codes(book.block(item, offer())), ['part_settled', 'not_used']);
   t.end();
 });
+
+t.test('what is left in lots is amended like a part, and settles whole from then on', (t) => {
+  const book = funded();
+  book.block(book.pay(ALFA, HKMA, '300'));
+  const item = sale(book);
+  t.same(codes(book.block(item)), ['part_settled']);
+  const legs = (hkd: string, thb: string) => [book.leg(ALFA, BETA, hkd), book.leg(BETA, ALFA, thb, 'THB')];
+  const amending = (replaces: ReturnType<typeof legs>) => {
+    const amends = { settlement: item.instruction.digest, part: 2, replaces, legs: legs('300', '75') };
+    return book.settle(ALFA, [book.leg(ALFA, BETA, '1', 'THB')], [ALFA, BETA], { amends });
+  };
+  t.same(codes(book.block(amending(legs('1600', '400')))), ['part_gone'], 'those are the legs of the whole');
+  t.same(codes(book.block(amending(legs('1200', '300')))), ['settled', 'settled']);
+  t.same(balances(book), [0n, 117_400n, 170_000n, 82_600n]);
+  t.end();
+});

@@ -182,7 +182,8 @@ function expectedFrom(state: State, account: string): Expected {
   for (const [, settlement] of state.tables.settlements.entries()) {
     const parts = [{ ...settlement, notBefore: settlement.terms?.notBefore ?? 0 }, ...settlement.linked];
     for (const [at, { legs, notBefore }] of parts.entries()) {
-      const net = outlineOf({ legs, linked: [] }).movements.find(({ name }) => name === account)?.net ?? 0n;
+      const net =
+        outlineOf({ legs, linked: [], amends: null }).movements.find(({ name }) => name === account)?.net ?? 0n;
       const standing = state.standingOf(settlement);
       if (standing === 'locked') continue;
       const told = at > 0 && standing !== 'proposed' ? 'linked' : standing;

@@ -5,6 +5,7 @@ import type { Posting } from '../posting.js';
 import { settleOrQueue } from '../queue/pass.js';
 import { hasSigned, type Readings, signerOf } from '../rights.js';
 import type { State } from '../state.js';
+import { amend, judgeAmendment } from './amendment.js';
 import { hasSuspended, judgeFunds, settle } from './bundle.js';
 import { hold } from './lock.js';
 import { isPayer, outlineOf } from './outline.js';
@@ -49,7 +50,7 @@ export function addConsents(posting: Posting, settlement: Settlement, signed: re
  * a key revoked meanwhile are void, and a threshold holds as it then stands.
  */
 export function settleIfBound(posting: Posting, settlement: Settlement): void {
-  const { terms, lock } = settlement;
+  const { terms, lock, amends } = settlement;
   if (isAgreed(settlement) || missing(posting, settlement).length > 0) return;
   if (hasSuspended(posting.state, settlement)) {
     posting.end(settlement, 'party_suspended');
@@ -57,9 +58,13 @@ export function settleIfBound(posting: Posting, settlement: Settlement): void {
   }
   if (terms !== null) return settleOrQueue(posting, { ...settlement, terms });
   if (lock !== null) return hold(posting, { ...settlement, lock });
-  const refusal = judgeFunds(posting.state, settlement);
-  if (refusal === null) settle(posting, settlement);
-  else posting.end(settlement, refusal);
+  const refusal = (amends && judgeAmendment(posting, amends)) ?? judgeFunds(posting.state, settlement);
+  if (refusal !== null) {
+    posting.end(settlement, refusal);
+    return;
+  }
+  settle(posting, settlement);
+  if (amends !== null) amend(posting, amends);
 }
 
 const missing = (readings: Readings, settlement: Settlement): Bic[] =>

@@ -1,6 +1,6 @@
 /** What a settlement does in sum: to each account, since its legs are simultaneous, and who pays in it. */
 import type { AssetCode, Bic } from '../../protocol/types.js';
-import { accountName, type BoundLeg, type Settlement } from '../entries.js';
+import { type Amendment, accountName, type BoundLeg, type Settlement } from '../entries.js';
 
 /** What a bundle does to one account. */
 export interface Movement {
@@ -16,19 +16,27 @@ type Moving = { -readonly [M in keyof Movement]: Movement[M] };
 export interface Outline {
   /** Of the part that is next, in the order in which the legs first touch an account. */
   readonly movements: readonly Movement[];
-  /** Those that must consent, of all parts: every debited party, the issuer too when it issues; in the order of the legs. */
+  /**
+   * Those that must consent, of all parts: every debited party, the issuer too when it issues; and whoever stands in legs
+   * that it replaces, or in what takes their place. In the order of the legs.
+   */
   readonly payers: readonly Bic[];
   /** Movements of the part that has the most: so many places it takes in the queue. */
   readonly places: number;
 }
 
-/** The legs of the part that is next and of those that follow it. */
-export const allLegs = ({ legs, linked }: Parts): readonly BoundLeg[] =>
-  linked.length === 0 ? legs : [...legs, ...linked.flatMap((part) => part.legs)];
-type Parts = Pick<Settlement, 'legs' | 'linked'>;
+/** The legs of the part that is next, of those that follow it, and those that it replaces in another with what takes their place. */
+export const allLegs = ({ legs, linked, amends }: Parts): readonly BoundLeg[] =>
+  linked.length === 0 && amends === null
+    ? legs
+    : [...legs, ...linked.flatMap((part) => part.legs), ...amendedLegs(amends)];
+type Parts = Pick<Settlement, 'legs' | 'linked' | 'amends'>;
 
-// A settlement in the queue is looked at in each pass; its legs never change, and every copy of it has the same array of
-// them, so what they come to is kept beside that. Of another part's legs other parts follow.
+const amendedLegs = (amends: Amendment | null): readonly BoundLeg[] =>
+  amends === null ? [] : [...amends.replaces, ...amends.legs];
+
+// A settlement in the queue is looked at in each pass; its legs never change in place, and every copy of it has the same
+// array of them, so what they come to is kept beside that. Of another part's legs, or amended ones, the array is another.
 const outlines = new WeakMap<readonly BoundLeg[], Outline>();
 
 /** What a settlement's legs come to. */
@@ -38,15 +46,16 @@ export function outlineOf(settlement: Parts): Outline {
   const movements = movementsOf(settlement.legs);
   const later = settlement.linked.map(({ legs }) => movementsOf(legs).length);
   const places = Math.max(movements.length, ...later);
-  const outline = { movements, payers: requiredParties(allLegs(settlement)), places };
+  const outline = { movements, payers: requiredParties(settlement), places };
   outlines.set(settlement.legs, outline);
   return outline;
 }
 
-function requiredParties(legs: readonly BoundLeg[]): Bic[] {
-  const parties: Bic[] = [];
-  for (const { from } of legs) if (!parties.includes(from)) parties.push(from);
-  return parties;
+function requiredParties({ legs, linked, amends }: Parts): Bic[] {
+  const parties = new Set<Bic>();
+  for (const { from } of allLegs({ legs, linked, amends: null })) parties.add(from);
+  for (const { from, to } of amendedLegs(amends)) parties.add(from).add(to);
+  return [...parties];
 }
 
 function movementsOf(legs: readonly BoundLeg[]): Movement[] {
@@ -68,9 +77,9 @@ function move(movements: Moving[], party: Bic, asset: AssetCode, amount: bigint)
   movements.push({ name: accountName(party, asset), party, asset, net: amount });
 }
 
-/** Whether a party is debited by a leg, and so must consent. */
+/** Whether a party must consent: it is debited by a leg, or its claim changes. */
 export const isPayer = (settlement: Parts, party: string): boolean =>
-  allLegs(settlement).some(({ from }) => from === party);
+  outlineOf(settlement).payers.some((payer) => payer === party);
 
 /** Whether a party stands in a leg. */
 export const isParty = (settlement: Parts, party: string): boolean =>

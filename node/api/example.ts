@@ -33,3 +33,22 @@ export const EXAMPLE_JWS = {
     },
   ],
 } as const;
+
+/** What a margin call of a repo holds besides what every payload does: more collateral now, and with what goes back. */
+export const EXAMPLE_MARGIN = {
+  kind: 'settle',
+  mode: 'gross',
+  legs: [{ from: 'BKHKHKHHXXX', to: 'BKTHTHBKXXX', asset: 'HKGB2030', amount: '50' }],
+  amends: {
+    settlement: EXAMPLE_DIGEST,
+    part: 2,
+    replaces: [
+      { from: 'BKTHTHBKXXX', to: 'BKHKHKHHXXX', asset: 'HKGB2030', amount: '1000' },
+      { from: 'BKHKHKHHXXX', to: 'BKTHTHBKXXX', asset: 'HKD', amount: '980055.00' },
+    ],
+    legs: [
+      { from: 'BKTHTHBKXXX', to: 'BKHKHKHHXXX', asset: 'HKGB2030', amount: '1050' },
+      { from: 'BKHKHKHHXXX', to: 'BKTHTHBKXXX', asset: 'HKD', amount: '980055.00' },
+    ],
+  },
+} as const;

@@ -13,6 +13,7 @@ import {
   VALIDITY_MS_MAX,
 } from '../../protocol/limits.js';
 import { DAY_MS } from '../../protocol/values.js';
+import { EXAMPLE_MARGIN } from './example.js';
 import { PROBLEMS } from './problem.js';
 
 /** Signs a payload with `jose` and submits it; a test runs it as it stands here. */
@@ -52,7 +53,7 @@ async function submit(node, payload, jwks) {
 const KINDS = `
 | kind | what it does | signed by |
 |---|---|---|
-| \`settle\` | moves all its legs or none, once every debited party has consented: at once (\`mode\` \`gross\`), or when it is time and the funds are there (\`queue\`), or when a preimage is revealed (\`lock\`); parts that are \`linked\` follow, each once the one before has settled (an FX swap, a repo) | the initiator, a party to a leg; the others sign too, or send \`consent\` |
+| \`settle\` | moves all its legs or none, once every debited party has consented: at once (\`mode\` \`gross\`), or when it is time and the funds are there (\`queue\`), or when a preimage is revealed (\`lock\`); parts that are \`linked\` follow, each once the one before has settled (an FX swap, a repo); what is still to settle of one, another \`amends\` | the initiator, a party to a leg; the others sign too, or send \`consent\` |
 | \`consent\`, \`withdraw\` | binds a party to a settlement (or an authority to a \`govern\`) named by its digest; leaves it while a consent is missing | that party |
 | \`cancel\` | leaves a settlement, alone until its \`cancelUntil\`; then, until its \`cutoff\`, it ends when all parties have sent one | a party to it |
 | \`reveal\` | gives the preimage of a lock, which settles it | any participant |
@@ -97,6 +98,15 @@ only holds together with others settles with them, in one block. Its dates are i
 ${CONSENT_PAST_EXPIRES_MS_MAX / 3_600_000} hours past \`expires\`. Before every consent is there, \`withdraw\` or \`cancel\` ends it; after that \`cancel\` alone does: of one
 party until \`cancelUntil\`, of all together until \`cutoff\`, and then nothing. \`linked\` names up to ${LINKED_MAX} further parts, with legs and
 dates of their own: one consent covers them all, and each is due once the one before has settled (code \`part_settled\`).
+
+Of a part that is next, another having settled, the legs are replaced as another settlement in mode \`gross\` settles: its \`amends\`
+names the \`settlement\`, the \`part\` counted from one, the legs that it \`replaces\`, all of them in their order, and the new
+\`legs\`. So collateral of a repo is substituted, or margin called, in one step. Everyone in any of these legs consents. What was
+amended is told so (\`amended\`); where another part is next, or it has other legs by then, nothing happens (\`part_gone\`).
+
+\`\`\`json
+${JSON.stringify(EXAMPLE_MARGIN, null, 2)}
+\`\`\`
 
 ### Exchanges with another ledger
 In mode \`lock\` a settlement names the SHA-256 of 32 secret bytes, its \`hash\`, and \`lockUntil\`, at most ${LOCK_WITHIN_MS_MAX / DAY_MS} days after \`issued\`.

@@ -9,7 +9,7 @@ import { type Instruction, parseInstruction } from '../../protocol/instruction.j
 import { PAYLOAD_SCHEMAS } from '../../protocol/payload.js';
 import { INSTRUCTION_CODES } from '../../protocol/refusal.js';
 import type { NodeService } from '../ports.js';
-import { EXAMPLE_DIGEST, EXAMPLE_JWS, EXAMPLE_PAYLOAD } from './example.js';
+import { EXAMPLE_DIGEST, EXAMPLE_JWS, EXAMPLE_MARGIN, EXAMPLE_PAYLOAD } from './example.js';
 import { EXAMPLE_PROGRAM, guide } from './guide.js';
 import { buildOpenApi } from './openapi.js';
 import { PROBLEMS } from './problem.js';
@@ -127,6 +127,7 @@ t.test('every schema compiles, and every example is what its schema says', async
     t.pass(`${name} compiles`);
   }
   check('Payload', schemas['Payload'] as object, EXAMPLE_PAYLOAD);
+  check('margin', schemas['Payload'] as object, { ...EXAMPLE_PAYLOAD, ...EXAMPLE_MARGIN });
   check('Jws', schemas['Jws'] as object, EXAMPLE_JWS);
   check('flattened Jws', schemas['Jws'] as object, { payload: EXAMPLE_JWS.payload, ...EXAMPLE_JWS.signatures[0] });
   for (const operation of Object.values(document.paths).flatMap((methods) => Object.values(methods))) {

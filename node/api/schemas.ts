@@ -92,6 +92,7 @@ const openSettlement = {
   digest: HashText,
   initiator: BicText,
   id: Type.String(),
+  part: Type.Integer({ description: 'the part that is next to settle, counted from one' }),
   legs: LegsSchema,
   linked: Type.Array(Type.Object({ legs: LegsSchema, notBefore: InstantText, settleBy: InstantText }), {
     description: 'parts that follow, each once the one before has settled',
@@ -233,6 +234,13 @@ export const SCHEMAS = {
           description: 'null of one that settles, or is locked, when the last consent is there (modes `gross`, `lock`)',
         }),
         lock: Type.Union([LockSchema, Type.Null()], { description: 'of one in mode `lock`' }),
+        amends: Type.Union(
+          [
+            Type.Object({ settlement: HashText, part: Type.Integer(), replaces: LegsSchema, legs: LegsSchema }),
+            Type.Null(),
+          ],
+          { description: 'legs of another settlement that it replaces as it settles, and what takes their place' },
+        ),
       }),
     ),
     next: NextText,

@@ -46,10 +46,12 @@ const OPEN = {
   initiator: PARTY,
   id: '3f0c2a54-7d1e-4c0b-9b57-2a6a1d3c8e90',
   legs: [{ from: PARTY, to: 'BKTHTHBKXXX', asset: 'HKD', amount: '1.00' }],
+  part: 1,
   linked: [{ legs: [], notBefore: TIME, settleBy: TIME }],
 };
 
 const FLOW = { in: { count: 1, value: '1.00' }, out: { count: 2, value: '2.50' } };
+const AMENDS = { settlement: HASH, part: 2, replaces: OPEN.legs, legs: OPEN.legs };
 
 /** A node in memory: what is submitted stays pending until `settle`. */
 class MemoryNode implements NodeService {
@@ -114,7 +116,10 @@ class MemoryNode implements NodeService {
     if (party !== PARTY) return null;
     return {
       height: 7,
-      entries: after === undefined ? [{ ...OPEN, missing: [PARTY], consentUntil: TIME, terms: null, lock: LOCK }] : [],
+      entries:
+        after === undefined
+          ? [{ ...OPEN, missing: [PARTY], consentUntil: TIME, terms: null, lock: LOCK, amends: AMENDS }]
+          : [],
       next: null,
     };
   }
@@ -676,7 +681,7 @@ t.test('the client, round trip', async (t) => {
   t.match(await client.getProposals({ bic: PARTY }), {
     ok: true,
     value: {
-      entries: [{ missing: [PARTY], terms: null, linked: [{ settleBy: '2026-01-05T09:30:00.000Z' }] }],
+      entries: [{ missing: [PARTY], terms: null, linked: [{ settleBy: '2026-01-05T09:30:00.000Z' }], amends: AMENDS }],
       next: null,
     },
   });

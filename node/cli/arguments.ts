@@ -78,11 +78,17 @@ export function readLeg(text: string): LegText {
 /** A leg's amount and another, exactly: the decimals of both. */
 export function sumOf(a: string, b: string): string {
   const decimals = Math.max(decimalsOf(a), decimalsOf(b));
-  const minor = (text: string): bigint => {
-    const [whole = '', fraction = ''] = text.split('.');
-    return BigInt(whole + fraction.padEnd(decimals, '0'));
-  };
-  return formatAmount(minor(a) + minor(b), decimals);
+  return formatAmount(minorOf(a, decimals) + minorOf(b, decimals), decimals);
+}
+/** A leg's amount less another; null where that is more. */
+export function differenceOf(a: string, b: string): string | null {
+  const decimals = Math.max(decimalsOf(a), decimalsOf(b));
+  const left = minorOf(a, decimals) - minorOf(b, decimals);
+  return left < 0n ? null : formatAmount(left, decimals);
+}
+function minorOf(text: string, decimals: number): bigint {
+  const [whole = '', fraction = ''] = text.split('.');
+  return BigInt(whole + fraction.padEnd(decimals, '0'));
 }
 const decimalsOf = (text: string): number => text.split('.')[1]?.length ?? 0;
 

@@ -139,7 +139,7 @@ async function proposals(bic: string, { node, after }: PageOptions): Promise<Out
   const table = tableOf(['initiator', 'legs', 'settles', 'lacks the consent of', 'until']);
   for (const entry of entries)
     table.push(
-      [entry.initiator, legsText(entry), settlesText(entry), entry.missing.join('\n'), entry.consentUntil],
+      [entry.initiator, proposalText(entry), settlesText(entry), entry.missing.join('\n'), entry.consentUntil],
       digestRow(entry.digest, 5),
     );
   return done(answer.value, pageText(`${bic} at height ${height}`, table, next));
@@ -159,6 +159,12 @@ const legsText = ({ legs, linked }: Pick<Entry, 'legs' | 'linked'>): string =>
     linesOf(legs),
     ...linked.map((part) => `then, from ${part.notBefore} to ${part.settleBy}:\n${linesOf(part.legs)}`),
   ].join('\n');
+const proposalText = (entry: Proposal): string => {
+  if (entry.amends === null) return legsText(entry);
+  const { settlement, part, replaces, legs } = entry.amends;
+  const head = `and amends part ${part} of ${settlement.slice(0, 8)}…`;
+  return [linesOf(entry.legs), `${head}, from:`, linesOf(replaces), 'to:', linesOf(legs)].join('\n');
+};
 const linesOf = (legs: Entry['legs']): string =>
   legs.map(({ from, to, asset, amount }) => `${from} > ${to} ${amount} ${asset}`).join('\n');
 const pageText = (head: string, table: Table.Table, next: string | null): string =>

@@ -10,11 +10,10 @@ import {
   readDate,
   readLeg,
   readMoment,
-  sumOf,
 } from './arguments.js';
-import { failed, type Outcome, refusedBy } from './outcome.js';
+import { ended, failed, type Outcome, refusedBy, type Step, went } from './outcome.js';
 import type { Runner } from './runner.js';
-import { type Asked, instruct, openDesk, type SigningOptions, submitAs, withSigning } from './submit.js';
+import { type Asked, type Desk, instruct, openDesk, type SigningOptions, submitAs, withSigning } from './submit.js';
 
 export function settleCommands(program: Command, run: Runner): void {
   withTerms(program.command('issue'))
@@ -65,92 +64,7 @@ Example:
     --deliver HSBCHKHHXXX:BKKBTHBKXXX:HKGB2030:100 --against BKKBTHBKXXX:HSBCHKHHXXX:HKD:100000.00`,
     )
     .action(run(dvp));
-  linkedCommands(program, run);
 }
-
-/** The commands whose settlement has a second part, which is due once the first has settled. */
-function linkedCommands(program: Command, run: Runner): void {
-  withReturn(program.command('fx-swap'))
-    .description(
-      'an FX swap: legs now and legs back later, bound together; the far ones are due once the near have settled',
-    )
-    .requiredOption('--near <from:to:asset:amount>', 'a near leg; given once for each', gatherLegs)
-    .requiredOption('--far <from:to:asset:amount>', 'a far leg; given once for each', gatherLegs)
-    .addHelpText(
-      'after',
-      `
-Until the near legs settle it is cancelled, or lapses, whole. From then on the far legs stand, unless all parties cancel.
-
-Example:
-  causeway fx-swap --key hsbc.pem --key bkk.pem --settle-by 1h --return-from 30d --return-by 31d \\
-    --near HSBCHKHHXXX:BKKBTHBKXXX:HKD:1000000.00 --near BKKBTHBKXXX:HSBCHKHHXXX:THB:4150000.00 \\
-    --far BKKBTHBKXXX:HSBCHKHHXXX:HKD:1000000.00 --far HSBCHKHHXXX:BKKBTHBKXXX:THB:4140000.00`,
-    )
-    .action(run(fxSwap));
-  withReturn(program.command('repo'))
-    .description('a repo: cash against collateral now, the collateral against the cash and its interest later')
-    .requiredOption('--collateral <from:to:asset:amount>', 'what the borrower of cash gives', readLeg)
-    .requiredOption('--cash <from:to:asset:amount>', 'what the lender pays for it', readLeg)
-    .requiredOption('--interest <amount>', 'paid with the cash that goes back, in major units', readAmount)
-    .addHelpText(
-      'after',
-      `
-Example:
-  causeway repo --key hsbc.pem --key bkk.pem --settle-by 10m --return-from 8h --return-by 10h --interest 55.00 \\
-    --collateral HSBCHKHHXXX:BKKBTHBKXXX:HKGB2030:1000 --cash BKKBTHBKXXX:HSBCHKHHXXX:HKD:980000.00`,
-    )
-    .action(run(repo));
-}
-
-/** The first part waits for funds until `--settle-by`; the second has dates of its own. */
-const withReturn = (command: Command): Command =>
-  withTerms(command)
-    .option('--return-from <time>', 'when the second part settles at the earliest', readMoment)
-    .option('--return-by <time>', 'until when it does', readMoment)
-    .option('--return-value-date <date>', 'on which business day it does, in the place of both', readDate);
-
-interface ReturnOptions {
-  readonly returnFrom?: string;
-  readonly returnBy?: string;
-  readonly returnValueDate?: string;
-}
-type LinkedOptions = SettleOptions & ReturnOptions;
-
-async function submitTwo(near: readonly LegText[], far: readonly LegText[], options: LinkedOptions): Promise<Outcome> {
-  const { returnFrom, returnBy, returnValueDate, ...terms } = options;
-  const hasDates = returnFrom !== undefined && returnBy !== undefined;
-  if (hasDates === (returnValueDate !== undefined) || (!hasDates && (returnFrom ?? returnBy) !== undefined))
-    return failed('usage', 'usage', 'The second part needs --return-from and --return-by, or --return-value-date.');
-  const time = hasDates ? { notBefore: returnFrom, settleBy: returnBy } : { valueDate: returnValueDate as string };
-  return submitLegs(near, { ...terms, linked: [{ legs: [...far], ...time }] });
-}
-
-const fxSwap = ({
-  near,
-  far,
-  ...options
-}: LinkedOptions & { readonly near: readonly LegText[]; readonly far: readonly LegText[] }): Promise<Outcome> =>
-  submitTwo(near, far, options);
-
-interface RepoOptions extends LinkedOptions {
-  readonly collateral: LegText;
-  readonly cash: LegText;
-  readonly interest: string;
-}
-
-async function repo({ collateral, cash, interest, ...options }: RepoOptions): Promise<Outcome> {
-  if (!areOpposite(collateral, cash))
-    return failed(
-      'usage',
-      'usage',
-      'Who takes the collateral pays the cash to who gives it: the legs go opposite ways.',
-    );
-  const back = (leg: LegText): LegText => ({ ...leg, from: leg.to, to: leg.from });
-  const repaid = { ...back(cash), amount: sumOf(cash.amount, interest) };
-  return submitTwo([collateral, cash], [back(collateral), repaid], options);
-}
-
-const areOpposite = (one: LegText, other: LegText): boolean => one.from === other.to && one.to === other.from;
 
 /** What the options of a command say of its time in the queue. */
 interface TermOptions {
@@ -168,7 +82,7 @@ interface TermOptions {
   }[];
 }
 
-const withTerms = (command: Command): Command =>
+export const withTerms = (command: Command): Command =>
   withSigning(command)
     .option(
       '--settle-by <time>',
@@ -212,9 +126,9 @@ function settle(legs: readonly LegText[], terms: TermOptions): Asked | string {
   };
 }
 
-type SettleOptions = SigningOptions & TermOptions;
+export type SettleOptions = SigningOptions & TermOptions;
 
-async function submitLegs(legs: readonly LegText[], options: SettleOptions): Promise<Outcome> {
+export async function submitLegs(legs: readonly LegText[], options: SettleOptions): Promise<Outcome> {
   const asked = settle(legs, options);
   return typeof asked === 'string' ? failed('usage', 'usage', asked) : instruct(options, asked);
 }
@@ -224,6 +138,8 @@ const pay = ({ from, to, asset, amount, ...options }: SettleOptions & LegText): 
 
 const pvp = ({ leg, ...options }: SettleOptions & { readonly leg: readonly LegText[] }): Promise<Outcome> =>
   submitLegs(leg, options);
+
+export const areOpposite = (one: LegText, other: LegText): boolean => one.from === other.to && one.to === other.from;
 
 async function dvp({
   deliver,
@@ -239,17 +155,19 @@ async function issue(options: SettleOptions & Omit<LegText, 'from'>): Promise<Ou
   const { to, asset: code, amount } = options;
   const desk = await openDesk(options);
   if (!desk.ok) return desk.outcome;
-  const answer = await desk.value.client.getAssets();
-  if (!answer.ok) return refusedBy(answer.problem);
-  const asset = answer.value.assets.find((each) => each.asset === code);
-  if (asset === undefined) {
-    return failed(
-      'refused',
-      'unknown_asset',
-      `No asset ${code} is on the ledger. Its issuer defines it with \`causeway asset define\`.`,
-    );
-  }
-  const { issuer } = asset;
+  const found = await issuerOf(desk.value, code);
+  if (!found.ok) return found.outcome;
+  const issuer = found.value;
   const asked = settle([{ from: issuer, to, asset: code, amount }], options);
   return typeof asked === 'string' ? failed('usage', 'usage', asked) : submitAs(desk.value, issuer, asked, options);
+}
+
+/** Who issues an asset, as the desk's node has it. */
+export async function issuerOf({ client }: Desk, code: string): Promise<Step<string>> {
+  const answer = await client.getAssets();
+  if (!answer.ok) return ended(refusedBy(answer.problem));
+  const asset = answer.value.assets.find((each) => each.asset === code);
+  if (asset !== undefined) return went(asset.issuer);
+  const detail = `No asset ${code} is on the ledger. Its issuer defines it with \`causeway asset define\`.`;
+  return ended(failed('refused', 'unknown_asset', detail));
 }

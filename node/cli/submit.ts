@@ -88,7 +88,7 @@ async function submit(desk: Desk, fields: PayloadFields, { wait, timeout }: Sign
 }
 
 /** What stays as it is until something else happens. */
-const STANDING: ReadonlySet<string> = new Set(['scheduled', 'queued', 'locked', 'part_settled']);
+const STANDING: ReadonlySet<string> = new Set(['scheduled', 'queued', 'locked', 'part_settled', 'amended']);
 /** How long a request waits at most, so that a settlement that waits for a consent or for funds is told soon. */
 const ROUND_MS = 1_000;
 
@@ -119,6 +119,7 @@ function waitingText(code: string | null, missing: readonly string[]): string {
     return 'queued: bound, and waits for funds, or for what is more urgent (`causeway queue list`)';
   if (code === 'locked') return 'locked: what it pays is held, and it waits for its preimage (`causeway reveal`)';
   if (code === 'part_settled') return 'part_settled: one part has settled, and the next waits for its time';
+  if (code === 'amended') return 'amended: the part that is next has other legs, and waits for its time';
   return `Not final yet${code === null ? '' : ` (${code})`}.`;
 }
 

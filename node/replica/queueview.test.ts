@@ -1,6 +1,6 @@
 /** What a party is told of its queue: places, what each waits for, and pages that go on where the one before ended. */
 import t from 'tap';
-import { ALFA, BETA, type Book, funded, GAMA, HKMA, HOUR, hash } from '../../ledger/samples.test-helper.js';
+import { ALFA, BETA, type Book, funded, GAMA, HKMA, HOUR, hash, kidsOf } from '../../ledger/samples.test-helper.js';
 import { formatTime } from '../../protocol/values.js';
 import { QUEUE_PAGE_ENTRIES_MAX, type QueuedView } from '../ports.js';
 import { lockView, proposalsPage, queuePage } from './queueview.js';
@@ -110,6 +110,40 @@ t.test('a lock that lacks a consent is among the proposals, and no longer once i
   t.same(settlement && lockView(settlement), told);
   t.end();
 });
+
+t.test(
+  'an amendment that lacks a consent shows what it replaces, and by what; the part amended is told by its number',
+  (t) => {
+    const book = funded();
+    const there = [book.leg(ALFA, BETA, '100'), book.leg(BETA, ALFA, '400', 'THB')];
+    const back = [book.leg(BETA, ALFA, '100'), book.leg(ALFA, BETA, '400', 'THB')];
+    const at = (seconds: number): string => formatTime(book.time + 1000 * seconds);
+    const linked = [{ legs: back, notBefore: at(100), settleBy: at(200) }];
+    const swap = book.queue(ALFA, there, [ALFA, BETA], { settleBy: at(50), linked });
+    book.block(swap);
+    const { digest } = swap.instruction;
+    const more = [book.leg(BETA, ALFA, '110'), book.leg(ALFA, BETA, '400', 'THB')];
+    const amends = { settlement: digest, part: 2, replaces: back, legs: more };
+    const asked = book.settle(ALFA, [book.leg(ALFA, BETA, '10')], [ALFA], { amends });
+    book.block(asked);
+    t.match(proposalsPage(book.state, BETA).entries, [
+      {
+        digest: asked.instruction.digest,
+        part: 1,
+        missing: [BETA],
+        terms: null,
+        amends: { settlement: digest, part: 2, replaces: [{ amount: '100.00' }, {}], legs: [{ amount: '110.00' }, {}] },
+      },
+    ]);
+    t.match(queuePage(book.state, BETA).entries, [
+      { digest, part: 2, stage: 'scheduled', legs: [{ amount: '100.00' }, {}] },
+    ]);
+    book.block({ ...asked, signed: kidsOf(BETA) });
+    t.match(queuePage(book.state, BETA).entries, [{ digest, part: 2, legs: [{ amount: '110.00' }, {}] }]);
+    t.same(proposalsPage(book.state, BETA).entries, []);
+    t.end();
+  },
+);
 
 t.test('pages', (t) => {
   const book = funded();

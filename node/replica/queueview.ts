@@ -1,5 +1,5 @@
 /** What a party has in the queue and is asked to consent to, as the last final state has it, a page at a time. */
-import type { BoundLeg, BoundSettlement, QueueTerms, Settlement } from '../../ledger/entries.js';
+import type { Amendment, BoundLeg, BoundSettlement, QueueTerms, Settlement } from '../../ledger/entries.js';
 import { tierOf } from '../../ledger/queue/book.js';
 import { limitClaims } from '../../ledger/queue/limits.js';
 import { keptFrom } from '../../ledger/queue/pass.js';
@@ -62,6 +62,7 @@ export function proposalsPage(state: State, party: Bic, after = ''): Entries<Pro
       consentUntil,
       terms: terms === null ? null : termsView(terms),
       lock: lockView(settlement),
+      amends: settlement.amends && amendmentView(state, settlement.amends),
     };
   });
   return { entries, next: digests.length > entries.length ? (entries.at(-1)?.digest ?? null) : null };
@@ -71,14 +72,20 @@ export function proposalsPage(state: State, party: Bic, after = ''): Entries<Pro
 export const lockView = ({ lock }: Settlement): LockView | null =>
   lock === null ? null : { hash: lock.hash, lockUntil: lock.until, leaving: lock.leaving ?? [] };
 
-function openView(state: State, { digest, initiator, id, legs, linked }: Settlement): OpenSettlementView {
+function openView(state: State, { digest, initiator, id, legs, linked, partsSettled }: Settlement): OpenSettlementView {
   const later = linked.map(({ notBefore, settleBy, ...part }) => ({
     legs: legViews(state, part.legs),
     notBefore,
     settleBy,
   }));
-  return { digest, initiator, id, legs: legViews(state, legs), linked: later };
+  return { digest, initiator, id, part: partsSettled + 1, legs: legViews(state, legs), linked: later };
 }
+
+const amendmentView = (state: State, { replaces, legs, ...what }: Amendment): ProposalView['amends'] => ({
+  ...what,
+  replaces: legViews(state, replaces),
+  legs: legViews(state, legs),
+});
 
 const legViews = (state: State, legs: readonly BoundLeg[]): LegView[] =>
   legs.map(({ from, to, asset, amount }) => ({ from, to, asset, amount: format(state, asset, amount) }));

@@ -158,8 +158,9 @@ export class Service implements NodeService {
     const standing =
       settlement === undefined ? (change?.approved ? 'approved' : 'proposed') : state.standingOf(settlement);
     const { height, time, ...record } = state.record(open.initiator, open.id) ?? { code: null, height: 0, time: null };
-    // That a part has settled says more than that the next waits for its time.
-    const code = record.code === 'part_settled' && standing === 'scheduled' ? record.code : standing;
+    // That a part has settled, or was amended, says more than that it waits for its time.
+    const saysMore = record.code === 'part_settled' || record.code === 'amended';
+    const code = saysMore && standing === 'scheduled' ? record.code : standing;
     // The receipt that said so, if there is one: none does when something joins the queue at its time; and a record may be
     // ahead of what is announced, or gone.
     if (record.code !== code || height > header.height || height === 0)

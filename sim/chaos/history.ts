@@ -42,7 +42,15 @@ export const RULES = {
 export type Rule = keyof typeof RULES;
 
 /** Codes of receipts that another one follows. */
-const OPEN: ReadonlySet<string> = new Set(['proposed', 'waiting', 'scheduled', 'queued', 'locked', 'part_settled']);
+const OPEN: ReadonlySet<string> = new Set([
+  'proposed',
+  'waiting',
+  'scheduled',
+  'queued',
+  'locked',
+  'part_settled',
+  'amended',
+]);
 const VIOLATIONS_MAX = 100;
 
 interface Submitted {

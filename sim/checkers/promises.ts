@@ -19,6 +19,8 @@ import {
 
 /** The ledger remembers an id at least so long after its `expires` (ledger/SPEC.md, Memory). */
 const MEMORY_MS = 24 * 60 * 60 * 1000;
+/** What is told so joins the queue at its time, without a receipt; or stands in it when it is amended. */
+const WITHOUT_RECEIPT: ReadonlySet<string> = new Set(['scheduled', 'part_settled', 'amended']);
 
 interface Shown {
   readonly code: string;
@@ -134,9 +136,7 @@ export class Promises {
       return;
     }
     if (code !== undefined) {
-      // What is scheduled joins the queue at its time, without a receipt.
-      const isNow =
-        status.status !== 'unknown' && status.code === 'queued' && (code === 'scheduled' || code === 'part_settled');
+      const isNow = status.status !== 'unknown' && status.code === 'queued' && WITHOUT_RECEIPT.has(code);
       const isSame =
         status.status !== 'unknown' &&
         (status.code === code || isNow) &&

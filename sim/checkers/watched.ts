@@ -88,5 +88,6 @@ const OPEN: ReadonlySet<string> = new Set([
   'queued',
   'locked',
   'part_settled',
+  'amended',
 ]);
 export const isOpenCode = (code: string): boolean => OPEN.has(code);

@@ -73,8 +73,8 @@ export const LEDGER_MUTANTS: readonly Mutant[] = [
     breaks: 'only debited parties must consent',
     edits: [
       inOutline(
-        'for (const { from } of legs) if (!parties.includes(from)) parties.push(from);',
-        'for (const { from, to } of legs) for (const party of [from, to]) if (!parties.includes(party)) parties.push(party);',
+        'for (const { from } of allLegs({ legs, linked, amends: null })) parties.add(from);',
+        'for (const { from, to } of allLegs({ legs, linked, amends: null })) parties.add(from).add(to);',
       ),
     ],
   },

@@ -114,8 +114,8 @@ export const QUEUE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'ledger/settlement/outline.ts',
-        find: 'requiredParties(allLegs(settlement))',
-        replace: 'requiredParties(settlement.legs)',
+        find: 'of allLegs({ legs, linked, amends: null })) parties',
+        replace: 'of legs) parties',
       },
     ],
   },

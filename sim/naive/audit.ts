@@ -6,7 +6,7 @@ import { decode, fromUtf8 } from '../../protocol/codec.js';
 import type { Genesis } from '../../protocol/genesis.js';
 import { instructionDigest } from '../../protocol/instruction.js';
 import { PAYLOAD_BYTES_MAX } from '../../protocol/limits.js';
-import type { Payload } from '../../protocol/payload.js';
+import type { Leg, Payload, PayloadOf } from '../../protocol/payload.js';
 import { formatAmount, parseAmount } from '../../protocol/values.js';
 import type { OrderedBlock } from './ledger.js';
 
@@ -16,6 +16,8 @@ interface Told {
   readonly id: string;
   readonly code: string;
 }
+
+type Amends = NonNullable<Extract<PayloadOf<'settle'>, { mode: 'gross' }>['amends']>;
 
 /** What the audit reads of a node's state. */
 interface Accounts {
@@ -40,6 +42,7 @@ const OPEN: ReadonlySet<string> = new Set([
   'queued',
   'locked',
   'part_settled',
+  'amended',
 ]);
 
 export class Audit {
@@ -57,6 +60,8 @@ export class Audit {
   /** Digests of what is locked, and what that holds of each account. */
   readonly #locked = new Set<string>();
   readonly #held = new Map<string, bigint>();
+  /** By digest and part, the legs that settlements which amended it have left it. */
+  readonly #amended = new Map<string, readonly Leg[]>();
   /** By account: what it held from a height on, ascending. */
   readonly #past = new Map<string, { readonly height: number; readonly balance: bigint }[]>();
   #isBroken = false;
@@ -137,10 +142,11 @@ export class Audit {
     const part = this.#parts.get(digest) ?? 0;
     this.#parts.set(digest, part + 1);
     const linked = payload.mode === 'queue' ? (payload.linked ?? []) : [];
+    const amended = this.#amended.get(`${digest} ${part + 1}`);
     // In lots one settles with each receipt, and with the last all that are left.
-    const lots = payload.mode === 'queue' ? (payload.lots ?? 1) : 1;
+    const lots = payload.mode === 'queue' && amended === undefined ? (payload.lots ?? 1) : 1;
     const share = BigInt(code === 'settled' && lots > 1 ? lots - part : 1);
-    const legs = (lots > 1 ? payload : [payload, ...linked][part])?.legs ?? [];
+    const legs = amended ?? (lots > 1 ? payload : [payload, ...linked][part])?.legs ?? [];
     if (legs.length === 0) this.#report(`once: ${digest} settled more parts than it has, at height ${height}`);
     for (const { from, to, asset, amount } of legs) {
       const minor = parseAmount(amount, this.#assets.get(asset)?.decimals ?? 0);
@@ -153,6 +159,7 @@ export class Audit {
       touched.set(this.#move(to, asset, moved), digest);
     }
     if (payload.mode === 'queue') return;
+    if (payload.mode === 'gross' && payload.amends !== undefined) this.#amend(payload.amends, height);
     for (const { from, to, asset } of legs)
       for (const party of [from, to]) this.#bound(`${party}/${asset}`, digest, height);
   }
@@ -180,6 +187,39 @@ export class Audit {
       this.#held.set(name, (this.#held.get(name) ?? 0n) - by * sum);
       touched.set(name, digest);
     }
+  }
+
+  /** The legs that a settlement replaces are those of the part that is next there, and none that has settled. */
+  #amend({ settlement, part, replaces, legs }: Amends, height: number): void {
+    const payload = this.#payload(settlement);
+    const linked = payload?.kind === 'settle' && payload.mode === 'queue' ? (payload.linked ?? []) : [];
+    const name = `${settlement} ${part}`;
+    const before = this.#amended.get(name) ?? this.#lotsLeft(payload, part) ?? linked[part - 2]?.legs ?? [];
+    const code = this.#codes.get(settlement);
+    if (code === undefined || !OPEN.has(code) || this.#parts.get(settlement) !== part - 1)
+      this.#report(`amendment: part ${part} of ${settlement} was not next at height ${height}`);
+    if (JSON.stringify(this.#minor(before)) !== JSON.stringify(this.#minor(replaces)))
+      this.#report(`amendment: part ${part} of ${settlement} had other legs at height ${height}`);
+    this.#amended.set(name, legs);
+  }
+
+  /** Of what comes in lots the legs of those that are left before a part, or null. */
+  #lotsLeft(payload: Payload | null, part: number): readonly Leg[] | null {
+    if (payload?.kind !== 'settle' || payload.mode !== 'queue' || payload.lots === undefined) return null;
+    const { lots } = payload;
+    return payload.legs.map((leg) => {
+      const decimals = this.#assets.get(leg.asset)?.decimals ?? 0;
+      const minor = parseAmount(leg.amount, decimals) ?? 0n;
+      return { ...leg, amount: formatAmount((minor / BigInt(lots)) * BigInt(lots - part + 1), decimals) };
+    });
+  }
+
+  /** Amounts are texts, and of some there are several. */
+  #minor(legs: readonly Leg[]): readonly (readonly string[])[] {
+    return legs.map(({ from, to, asset, amount }) => {
+      const minor = parseAmount(amount, this.#assets.get(asset)?.decimals ?? 0);
+      return [from, to, asset, `${minor}`];
+    });
   }
 
   /** What an account held once the block of that height was final; null for an asset that nobody defined. */

@@ -88,6 +88,8 @@ export interface OpenSettlement extends Asked {
   readonly consents: Set<Thumbprint>;
   /** Of mode `queue`. */
   terms: NaiveTerms | null;
+  /** What it does to another as it settles. */
+  readonly amends: NaiveAmendment | null;
   /** Once every required consent was there. */
   bound: NaiveBound | null;
   /** Of mode `lock`. */
@@ -106,6 +108,14 @@ export interface NaivePart {
   readonly legs: readonly NaiveLeg[];
   readonly notBefore: number;
   readonly settleBy: number;
+}
+
+/** Of another settlement, the part that is next, counted from one, its legs as they stand and as they are to be. */
+export interface NaiveAmendment {
+  readonly settlement: string;
+  readonly part: number;
+  readonly replaces: readonly NaiveLeg[];
+  readonly legs: readonly NaiveLeg[];
 }
 
 /** Days from 1970, and when settlement begins and ends. */
@@ -201,6 +211,8 @@ export interface Turn {
   readonly begun: Set<string>;
   /** Settlements of which a part has settled in it. */
   readonly advanced: Set<string>;
+  /** Settlements whose legs were amended in it, in the order in which that happened first. */
+  readonly amended: Set<string>;
   /** What became bound in it and did not settle at once. */
   readonly bound: OpenSettlement[];
   /** Digests of what was locked in it. */
@@ -263,11 +275,21 @@ export function booksOf(genesis: Genesis): Books {
 /** The name under which a raw Ed25519 key is registered. */
 export const kidOf = (rawKey: string): Thumbprint => thumbprint(jwkOf({ alg: 'Ed25519', key: fromHex(rawKey) }));
 
-/** Of what is to settle still. */
-export const allLegsOf = ({ legs, linked }: Pick<OpenSettlement, 'legs' | 'linked'>): NaiveLeg[] => [
+/** All that it names: of what is to settle still, and of what it amends. */
+export const allLegsOf = ({ legs, linked, amends }: NaiveParts): NaiveLeg[] => [
   ...legs,
   ...linked.flatMap((part) => part.legs),
+  ...(amends === null ? [] : [...amends.replaces, ...amends.legs]),
 ];
+type NaiveParts = Pick<OpenSettlement, 'legs' | 'linked' | 'amends'>;
+
+/** Who must consent: whoever is debited in any part, and everybody in legs that it amends. */
+export const requiredOf = ({ legs, linked, amends }: NaiveParts): string[] => {
+  const debited = allLegsOf({ legs, linked, amends: null }).map(({ from }) => from);
+  const concerned =
+    amends === null ? [] : allLegsOf({ legs: [], linked: [], amends }).flatMap(({ from, to }) => [from, to]);
+  return [...new Set([...debited, ...concerned])];
+};
 
 export const balanceOf = ({ balances }: Books, party: string, asset: string): bigint =>
   balances.get(`${party}/${asset}`) ?? 0n;

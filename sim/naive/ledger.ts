@@ -8,6 +8,7 @@ import { decodeItem, type Instruction } from '../../protocol/instruction.js';
 import { keyAlgOf } from '../../protocol/jws.js';
 import { TRIGGERS_PER_BLOCK_MAX } from '../../protocol/limits.js';
 import type { Thumbprint } from '../../protocol/types.js';
+import { tellAmended } from './amending.js';
 import { answer, closeWaiting, resume } from './answers.js';
 import {
   type Books,
@@ -115,6 +116,7 @@ const turnOf = (at: Pick<Turn, 'height' | 'time' | 'proposer'>, thresholds: Turn
   receipts: [],
   begun: new Set(),
   advanced: new Set(),
+  amended: new Set(),
   bound: [],
   locked: [],
 });
@@ -230,5 +232,6 @@ function runPhases(books: Books, turn: Turn, items: readonly Item[]): void {
     if (!books.open.has(settlement.digest) || turn.advanced.has(settlement.digest)) continue;
     conclude(books, turn, settlement, settlement.bound?.isQueued === true ? 'queued' : 'scheduled');
   }
+  tellAmended(books, turn);
   executeChange(books, turn, asked, isApproved);
 }

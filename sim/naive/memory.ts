@@ -25,6 +25,7 @@ const OPEN: ReadonlySet<string> = new Set([
   'queued',
   'locked',
   'part_settled',
+  'amended',
 ]);
 
 /** Something has changed that may let a settlement of the queue through. */

@@ -15,6 +15,7 @@ import {
   type NaivePart,
   type NaiveTerms,
   type OpenSettlement,
+  requiredOf,
   type Turn,
 } from './books.js';
 import { countLegs, limitSumsOf } from './limits.js';
@@ -152,16 +153,14 @@ const TIERS = ['urgent', 'high', 'normal'];
 const tierOf = ({ terms, bound }: Pick<OpenSettlement, 'terms' | 'bound'>, party: string): number =>
   TIERS.indexOf(bound?.moved.get(party) ?? terms?.priority ?? '');
 
-const payersOf = (settlement: OpenSettlement): string[] => [...new Set(allLegsOf(settlement).map(({ from }) => from))];
-
 /** Movements of the part that has the most. */
-const placesOf = ({ legs, linked }: OpenSettlement): number =>
+export const placesOf = ({ legs, linked }: Pick<OpenSettlement, 'legs' | 'linked'>): number =>
   Math.max(...[{ legs }, ...linked].map((part) => sumsOf(part).length));
 
 /** Movements of what is bound: of one payer, or of all. */
-const reserved = ({ open }: Books, payer: string | null): number =>
+export const reserved = ({ open }: Books, payer: string | null): number =>
   [...open.values()]
-    .filter((one) => one.bound !== null && (payer === null || payersOf(one).includes(payer)))
+    .filter((one) => one.bound !== null && (payer === null || requiredOf(one).includes(payer)))
     .reduce((sum, one) => sum + placesOf(one), 0);
 
 /** What stays in an account when something of that urgency settles. */
@@ -214,7 +213,7 @@ function placeRefusal(books: Books, turn: Turn, settlement: OpenSettlement): str
   const movements = placesOf(settlement);
   const isFull = reserved(books, null) + movements > QUEUE_MOVEMENTS_MAX;
   const most = isFull ? QUEUE_MOVEMENTS_ASSURED : QUEUE_MOVEMENTS_PER_PAYER_MAX;
-  return payersOf(settlement).some((payer) => reserved(books, payer) + movements > most) ? 'queue_full' : null;
+  return requiredOf(settlement).some((payer) => reserved(books, payer) + movements > most) ? 'queue_full' : null;
 }
 
 /** What waited for its time settles if it holds by itself, and is in the queue from now on if it does not. */

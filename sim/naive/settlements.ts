@@ -3,6 +3,7 @@ import { type Hours, readDates, wholeDay } from '../../protocol/dates.js';
 import type { Leg, PayloadOf } from '../../protocol/payload.js';
 import type { Thumbprint, TimestampMs } from '../../protocol/types.js';
 import { parseAmount, parseDay } from '../../protocol/values.js';
+import { amend, amendmentRefusal, isMeant, targetRefusal } from './amending.js';
 import {
   allLegsOf,
   askedOf,
@@ -12,6 +13,7 @@ import {
   isSuspended,
   type NaiveLeg,
   type OpenSettlement,
+  requiredOf,
   type Turn,
   type Waiter,
 } from './books.js';
@@ -29,19 +31,29 @@ export function begin(books: Books, turn: Turn, item: Item, payload: PayloadOf<'
   const isClosed = valueDatesOf(payload).some(({ day, legs }) => hoursOf(books, day, legs) === null);
   const read = readDates(payload, item.instruction, (day, legs) => hoursOf(books, day, legs));
   const dates = isClosed || !read.ok ? null : read.dates;
-  const refusal = refusalOf(books, turn, payload, dates?.consentUntilMs ?? null);
+  const refusal = refusalOf(books, turn, payload);
   if (refusal !== null || dates === null) {
     remember(books, turn, asked, [expiresMs]);
     conclude(books, turn, asked, refusal ?? 'value_date_closed');
     return false;
   }
   const { consentUntilMs, cancelUntilMs, cutoffMs, notBeforeMs, settleByMs } = dates;
-  remember(books, turn, asked, [expiresMs, consentUntilMs]);
   const amountsIn = (legs: PayloadOf<'settle'>['legs']): NaiveLeg[] =>
     legs.map(({ from, to, asset, amount }) => {
       const decimals = books.assets.get(asset)?.decimals as number;
       return { from, to, asset, amount: parseAmount(amount, decimals) as bigint };
     });
+  const amended = payload.mode === 'gross' ? payload.amends : undefined;
+  const amends =
+    amended === undefined ? null : { ...amended, replaces: amountsIn(amended.replaces), legs: amountsIn(amended.legs) };
+  const isKnown = payload.mode === 'lock' && (books.revealed.get(payload.hash) ?? -1) >= turn.time;
+  const late = turn.time > consentUntilMs ? 'lapsed' : null;
+  const missed = amends !== null && !isMeant(books, amends) ? 'part_gone' : isKnown ? 'hash_revealed' : late;
+  remember(books, turn, asked, missed === null ? [expiresMs, consentUntilMs] : [expiresMs]);
+  if (missed !== null) {
+    conclude(books, turn, asked, missed);
+    return false;
+  }
   const linked = linkedOf(payload).map(({ legs }, at) => {
     const part = dates.linked[at];
     return { legs: amountsIn(legs), notBefore: part?.notBeforeMs ?? 0, settleBy: part?.settleByMs ?? 0 };
@@ -59,6 +71,7 @@ export function begin(books: Books, turn: Turn, item: Item, payload: PayloadOf<'
     consentUntil: consentUntilMs,
     consents: new Set(),
     terms,
+    amends,
     bound: null,
     lock: payload.mode === 'lock' ? { hash: payload.hash, until: settleByMs, leaving: null } : null,
   });
@@ -93,14 +106,18 @@ function hoursOf({ calendars }: Books, day: number, legs: readonly Leg[]): Hours
 const linkedOf = (payload: PayloadOf<'settle'>): readonly { readonly legs: PayloadOf<'settle'>['legs'] }[] =>
   payload.mode === 'queue' ? (payload.linked ?? []) : [];
 
-function refusalOf(books: Books, turn: Turn, payload: PayloadOf<'settle'>, consentUntil: number | null): string | null {
+function refusalOf(books: Books, turn: Turn, payload: PayloadOf<'settle'>): string | null {
   const { initiator } = payload;
-  const legs = [...payload.legs, ...linkedOf(payload).flatMap((part) => part.legs)];
+  const amends = payload.mode === 'gross' ? payload.amends : undefined;
+  const amended = amends === undefined ? [] : [...amends.replaces, ...amends.legs];
+  const legs = [...payload.legs, ...linkedOf(payload).flatMap((part) => part.legs), ...amended];
   if (legs.some(({ asset }) => !books.assets.has(asset))) return 'unknown_asset';
   const parties = partiesOf(legs);
   if (parties.some((party) => !books.parties.has(party))) return 'unknown_party';
   if (parties.some((party) => isSuspended(books, party))) return 'party_suspended';
   if (!parties.includes(initiator)) return 'not_a_party';
+  const gone = amends === undefined ? null : targetRefusal(books, turn, amends.settlement);
+  if (gone !== null) return gone;
   const decimalsOf = (asset: string): number => books.assets.get(asset)?.decimals as number;
   const isTooPrecise = ({ asset, amount }: { readonly asset: string; readonly amount: string }): boolean =>
     (amount.split('.')[1] ?? '').length > decimalsOf(asset);
@@ -109,10 +126,7 @@ function refusalOf(books: Books, turn: Turn, payload: PayloadOf<'settle'>, conse
   const lots = payload.mode === 'queue' ? BigInt(payload.lots ?? 1) : 1n;
   const isUneven = ({ asset, amount }: { readonly asset: string; readonly amount: string }): boolean =>
     (parseAmount(amount, decimalsOf(asset)) as bigint) % lots > 0n;
-  if (legs.some(isUneven)) return 'lots_uneven';
-  if (consentUntil === null) return 'value_date_closed';
-  if (payload.mode === 'lock' && (books.revealed.get(payload.hash) ?? -1) >= turn.time) return 'hash_revealed';
-  return turn.time > consentUntil ? 'lapsed' : null;
+  return legs.some(isUneven) ? 'lots_uneven' : null;
 }
 
 /** Ends it at the wish of one of its parties, a suspended one too. */
@@ -134,10 +148,9 @@ export function consent(books: Books, turn: Turn, waiter: Waiter, settlement: Op
 
 function consentRefusal(books: Books, turn: Turn, { initiator }: Waiter, settlement: OpenSettlement): string | null {
   const { consents } = settlement;
-  const legs = allLegsOf(settlement);
   if (isSuspended(books, initiator)) return 'party_suspended';
   if (turn.time > endOf(settlement)) return 'settlement_closed';
-  if (!legs.some(({ from }) => from === initiator)) return 'consent_not_required';
+  if (!requiredOf(settlement).includes(initiator)) return 'consent_not_required';
   return isAgreed(settlement) || hasSigned(books, turn, initiator, consents) ? 'already_consented' : null;
 }
 
@@ -147,7 +160,7 @@ export function sign(books: Books, turn: Turn, settlement: OpenSettlement, signe
   for (const kid of signed) {
     const key = books.keys.get(kid);
     const counts = key?.role === 'instruction' && !key.revoked && !isSuspended(books, key.party);
-    if (counts && allLegsOf(settlement).some(({ from }) => from === key.party)) settlement.consents.add(kid);
+    if (counts && requiredOf(settlement).includes(key.party)) settlement.consents.add(kid);
   }
   settleIfBound(books, turn, settlement);
 }
@@ -170,15 +183,15 @@ const isAgreed = (settlement: OpenSettlement): boolean => settlement.bound !== n
 
 /** Counts the consents anew. With the last of them the settlement settles at once, or is queued, or is refused for good. */
 export function settleIfBound(books: Books, turn: Turn, settlement: OpenSettlement): void {
-  const { consents, consentUntil, terms, lock } = settlement;
-  const legs = allLegsOf(settlement);
+  const { consents, consentUntil, terms, lock, amends } = settlement;
   if (isAgreed(settlement) || turn.time > consentUntil) return;
-  if (!legs.every(({ from }) => hasSigned(books, turn, from, consents))) return;
-  if (partiesOf(legs).some((party) => isSuspended(books, party)))
+  if (!requiredOf(settlement).every((party) => hasSigned(books, turn, party, consents))) return;
+  if (partiesOf(allLegsOf(settlement)).some((party) => isSuspended(books, party)))
     return void conclude(books, turn, settlement, 'party_suspended');
   if (terms !== null) return bind(books, turn, settlement, terms);
   if (lock !== null) return hold(books, turn, settlement);
-  const refusal = judgeFunds(books, settlement);
-  if (refusal === null) post(books, turn, settlement);
-  else conclude(books, turn, settlement, refusal);
+  const refusal = (amends && amendmentRefusal(books, turn, amends)) ?? judgeFunds(books, settlement);
+  if (refusal !== null) return void conclude(books, turn, settlement, refusal);
+  post(books, turn, settlement);
+  if (amends !== null) amend(books, turn, amends);
 }

@@ -51,6 +51,14 @@ interface Held {
   readonly jws: JwsJson;
   readonly preimage: string;
 }
+/** A repo whose collateral may be changed. */
+export interface Loan {
+  readonly jws: JwsJson;
+  readonly borrower: string;
+  readonly lender: string;
+  /** Of the part that is still to settle, as those who made the last change believe: what goes back, and the cash. */
+  legs: readonly LegFields[];
+}
 
 /** How much of the past is remembered, to be repeated and answered. */
 const SENT_MAX = 200;
@@ -67,6 +75,7 @@ export class Desk {
   readonly #proposals: Proposal[] = [];
   readonly #queued: JwsJson[] = [];
   readonly #locked: Held[] = [];
+  readonly #loans: Loan[] = [];
   /** By how much the clock of who signs now is ahead. */
   clockAheadMs = 0;
   #made = 0;
@@ -221,6 +230,13 @@ export class Desk {
   }
   lock(): Held | null {
     return this.#locked.length === 0 ? null : this.random.pick(this.#locked);
+  }
+  lent(loan: Loan): void {
+    this.#loans.push(loan);
+    if (this.#loans.length > PROPOSALS_MAX) this.#loans.shift();
+  }
+  loan(): Loan | null {
+    return this.#loans.length === 0 ? null : this.random.pick(this.#loans);
   }
   proposal(): Proposal | null {
     return this.#proposals.length === 0 ? null : this.random.pick(this.#proposals);
