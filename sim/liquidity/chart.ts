@@ -27,7 +27,7 @@ export interface LineChart extends Common {
 export interface BarChart extends Common {
   readonly kind: 'bars';
   readonly x: { readonly title: string };
-  /** Side by side, one of each series; null is not drawn. */
+  /** Side by side, one of each series; null is not drawn, and one that stands alone is in the middle. */
   readonly groups: readonly { readonly name: string; readonly values: readonly (number | null)[] }[];
   readonly series: readonly { readonly name: string }[];
 }
@@ -35,7 +35,7 @@ export type Chart = LineChart | BarChart;
 
 const [WIDE, NARROW] = [760, 350];
 const HEIGHT = 340;
-const MARGIN = { top: 14, right: 16, bottom: 52, left: 62 };
+const MARGIN = { top: 14, right: 26, bottom: 52, left: 62 };
 const DASHES = ['', '7 4', '2 3', '10 3 2 3'] as const;
 
 export const escaped = (text: string): string =>
@@ -76,8 +76,8 @@ function draw(chart: Chart, width: number): string {
         `<line class="grid" x1="${MARGIN.left}" x2="${right}" y1="${at(toY(value))}" y2="${at(toY(value))}"/>` +
         text(MARGIN.left - 7, toY(value) + 4, chart.y.format(value), 'end'),
     ),
-    ...(chart.references ?? []).map((reference) => drawReference(reference, toY(reference.value), right)),
     ...(chart.kind === 'lines' ? lines(chart, width, toY) : bars(chart, width, toY)),
+    ...(chart.references ?? []).map((reference) => drawReference(reference, toY(reference.value), right)),
     `<line class="axis" x1="${MARGIN.left}" x2="${right}" y1="${bottom}" y2="${bottom}"/>`,
     text((MARGIN.left + right) / 2, HEIGHT - 10, chart.x.title, 'middle'),
     `<text class="title" text-anchor="middle" transform="translate(14 ${(MARGIN.top + bottom) / 2}) rotate(-90)">${escaped(chart.y.title)}</text>`,
@@ -108,12 +108,14 @@ function bars(chart: BarChart, width: number, toY: (value: number) => number): s
   const bar = (slot * 0.72) / chart.series.length;
   return chart.groups.map(({ name, values }, group) => {
     const left = MARGIN.left + slot * group + slot * 0.14;
+    const isAlone = values.filter((value) => value !== null).length === 1;
     const drawn = values.map((value, number) => {
       if (value === null) return '';
+      const place = isAlone ? (chart.series.length - 1) / 2 : number;
       const [top, base] = [toY(Math.max(0, value)), toY(0)];
       const label = `${chart.series[number]?.name ?? ''}, ${name}: ${chart.y.format(value)}`;
       return (
-        `<rect class="bar ${seriesClass(number)}" x="${at(left + bar * number)}" y="${at(top)}" width="${at(bar * 0.92)}" ` +
+        `<rect class="bar ${seriesClass(number)}" x="${at(left + bar * place)}" y="${at(top)}" width="${at(bar * 0.92)}" ` +
         `height="${at(Math.max(0, base - top))}"><title>${escaped(label)}</title></rect>`
       );
     });

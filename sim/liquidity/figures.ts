@@ -40,12 +40,6 @@ export const PUBLISHED = [
 ] as const;
 const [CHAPS_LIVE, CHAPS_SIMULATED, CLS] = PUBLISHED;
 
-const AXES: Readonly<Record<Scale, string>> = {
-  share: 'Liquidity, % of the gross need in each account',
-  between: 'Liquidity, % of the gross need, from the lower bound on',
-  bound: 'Liquidity, % of the gross need, in multiples of the lower bound',
-};
-
 interface Measure {
   readonly name: string;
   readonly unit: string;
@@ -94,9 +88,9 @@ const GRIDLOCK: Measure = {
   format: percent,
 };
 const SCALE_TEXTS: Readonly<Record<Scale, string>> = {
-  between: 'lower bound and a part of what the gross need is beyond it',
-  share: 'a share of the gross need',
-  bound: 'multiples of the lower bound',
+  between: 'from the lower bound to the gross need',
+  share: 'a share of the gross need in each account',
+  bound: 'multiples of the lower bound in each account',
 };
 
 /** All figures of a study, in the order of the report. */
@@ -136,7 +130,7 @@ function curves({ points }: Study, scale: Scale, { name, unit, about, of, format
     chart: {
       kind: 'lines',
       title: `${name} (${SCALE_TEXTS[scale]})`,
-      x: { title: AXES[scale], most: Math.max(1, ...values.map(([x]) => x)), format: percent },
+      x: { title: 'Liquidity, % of the gross need', most: Math.max(1, ...values.map(([x]) => x)), format: percent },
       y: { title: unit, most: most ?? (Math.max(0, ...values.map(([, y]) => y)) * 1.05 || 1), format },
       series,
     },
@@ -154,7 +148,8 @@ const shown = (value: number | null | undefined, format: (value: number) => stri
 
 function savings({ targets }: Study): Figure {
   const groups = targets.map(({ delayMinutes, needed }) => ({
-    name: delayMinutes === null ? 'all settled' : `${delayMinutes} min`,
+    name: delayMinutes === null ? 'all' : `${delayMinutes}`,
+    limit: delayMinutes === null ? 'all settled' : `${delayMinutes} minutes`,
     values: MECHANISMS.map((name) => needed.find(({ mechanism }) => mechanism === name)?.saving ?? null),
     needs: MECHANISMS.map((name) => needed.find(({ mechanism }) => mechanism === name)?.liquidityShare),
   }));
@@ -163,7 +158,7 @@ function savings({ targets }: Study): Figure {
     chart: {
       kind: 'bars',
       title: 'Liquidity saved against gross',
-      x: { title: 'For a mean delay of at most so many minutes, or for all to settle by the end of the day' },
+      x: { title: 'Mean delay at most, minutes; or all settled' },
       y: { title: 'Saved, % of what gross needs', most: most * 1.05, format: percent },
       groups,
       series: MECHANISMS.map((name) => ({ name })),
@@ -173,8 +168,8 @@ function savings({ targets }: Study): Figure {
       'Between the lower bound and the gross need, along a straight line from level to level. The table has the liquidity ' +
       'needed, as a share of the gross need, and in brackets what is saved against gross.',
     head: ['at most', ...MECHANISMS],
-    rows: groups.map(({ name, values, needs }) => [
-      name,
+    rows: groups.map(({ limit, values, needs }) => [
+      limit,
       ...values.map((value, at) => (value === null ? '–' : `${shown(needs[at], percent)} (${percent(value)})`)),
     ]),
   };

@@ -24,8 +24,6 @@ dt { font-weight: 600; } dd { margin: 0; }
 figure { margin: 2.5rem 0 0; border-top: 1px solid var(--rule); padding-top: 1.25rem; }
 figure svg { display: block; width: 100%; height: auto; }
 .narrow { display: none; }
-@media (max-width: 640px) { .narrow { display: block; } .wide { display: none; }
-  dl { grid-template-columns: 1fr; } dd { margin-bottom: .4rem; } }
 .legend { display: flex; flex-wrap: wrap; gap: .25rem 1.1rem; list-style: none; margin: .25rem 0 .5rem; padding: 0; font-size: .9rem; }
 .legend .sample { display: inline-block; width: 34px; height: 12px; margin-right: .35rem; }
 svg text { fill: var(--ink); font: 12px system-ui, sans-serif; }
@@ -40,6 +38,9 @@ details { margin-top: .5rem; } summary { cursor: pointer; font-size: .9rem; }
 table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; margin-top: .5rem; }
 th, td { border-bottom: 1px solid var(--rule); padding: .2rem .8rem .2rem 0; text-align: right; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
+@media (max-width: 640px) { .narrow { display: block; } .wide { display: none; }
+  dl { grid-template-columns: 1fr; } dd { margin-bottom: .4rem; }
+  table { font-size: .78rem; } th, td { padding-right: .5rem; } }
 `;
 
 /** The command that makes the same study again. */
