@@ -124,7 +124,7 @@ export class Day {
   refusal(items: readonly number[]): 'not_waiting' | 'insufficient_funds' | 'passes_more_urgent' | null {
     const members = new Set(items);
     if (members.size !== items.length || !items.every((item) => this.isWaiting(item))) return 'not_waiting';
-    for (const account of this.ends(items)) if (account[1] < 0n) return 'insufficient_funds';
+    for (const end of this.ends(items).values()) if (end < 0n) return 'insufficient_funds';
     return items.every((item) => this.passesNothingBut(item, members)) ? null : 'passes_more_urgent';
   }
 

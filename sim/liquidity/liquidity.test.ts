@@ -15,8 +15,6 @@ import {
   trafficOf,
 } from './traffic.js';
 
-t.jobs = 2;
-
 const SMALL: Parameters = {
   ...DEFAULTS,
   banks: 20,

@@ -1,6 +1,6 @@
 /**
- * How a queue is worked through in one tick, in four ways. Each begins with the one before it but one: all try what is
- * new, and what waits for an account that was credited, one by one; what they add is what may settle together.
+ * How a queue is worked through in one tick, in four ways. All try by itself what is new, and what waits for an account
+ * that was credited; what all but `gross` add is what may settle together.
  */
 import { select } from '../../ledger/queue/netting.js';
 import type { Day } from './day.js';
