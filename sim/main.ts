@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { fuzzCommand } from './fuzz/command.js';
 import { speedCommand } from './fuzz/speed.js';
+import { liquidityCommand } from './liquidity/command.js';
 import { modelCommand } from './model/command.js';
 import { mutantsCommand } from './mutants/command.js';
 
@@ -15,6 +16,7 @@ fuzzCommand(program);
 mutantsCommand(program);
 speedCommand(program);
 modelCommand(program);
+liquidityCommand(program);
 for (const command of [program, ...program.commands]) {
   command.exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : USAGE_STATUS));
 }

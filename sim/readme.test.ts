@@ -188,10 +188,13 @@ t.test('the simulation runs', { skip }, async (t) => {
 t.test('every other command is one that something runs', async (t) => {
   const ci = textOf('.ci/run');
   const deployTest = textOf('deploy/test.sh');
+  const liquidityTest = textOf('sim/liquidity/command.test.ts');
   /** How each is known to work; those of the tests above stand here too, so that a command nobody knows is found. */
   const known: Readonly<Record<string, () => boolean>> = {
     'npm start': () => true,
     'npm run sim -- fuzz --seeds 20': () => true,
+    // As it stands, and short.
+    'npm run sim -- liquidity --quick': () => liquidityTest.includes("'--quick', '--instructions', '100', '--json'"),
     'npm test': () => scripts['test'] === 'node node/prepare.mjs --install-only && tap run',
     'npm run check': () => ci.includes('npm run --silent check'),
     'npm run demo -- --json': () => ci.includes('npm run --silent demo -- --json'),
