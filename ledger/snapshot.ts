@@ -8,7 +8,8 @@ import {
   ENTRY_VALUE_BYTES_MAX,
 } from '../protocol/snapshot.js';
 import { type Hash, ZERO_HASH } from '../protocol/types.js';
-import { type Bucket, decodeEntry, nameOfKey } from './entries.js';
+import { decodeEntry, nameOfKey } from './codecs.js';
+import type { Bucket } from './entries.js';
 import { layout } from './layout.js';
 import type { IdEntry } from './memory.js';
 import { prefixOf, subtreeHash } from './tree.js';

@@ -26,6 +26,7 @@ import {
   ZERO_HASH,
 } from '../protocol/types.js';
 import { type Due, dueOf, dueText } from './agenda.js';
+import { decodeEntry, encodeEntry, nameOfKey, stateKey, TABLE_NAMES } from './codecs.js';
 import {
   type Account,
   type Asset,
@@ -33,22 +34,17 @@ import {
   type BoundSettlement,
   bucketName,
   type Change,
-  decodeEntry,
   type EntryOf,
-  encodeEntry,
   endOf,
   isBound,
   isLocked,
   type Liquidity,
   type LockedSettlement,
   memberName,
-  nameOfKey,
   type Parameters,
   type Participant,
   type RegisteredKey,
   type Settlement,
-  stateKey,
-  TABLE_NAMES,
   type TableName,
 } from './entries.js';
 import { layout } from './layout.js';

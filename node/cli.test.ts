@@ -304,6 +304,7 @@ t.test('every command has help with an example, and the statuses stand under the
     'queue reprioritise',
     'liquidity',
     'offer',
+    'sweep',
     'party solver',
     'calendar set',
     'calendar show',

@@ -46,6 +46,10 @@ export const CONSENT_PAST_EXPIRES_MS_MAX = 24 * 60 * 60 * 1000;
 /** Business days that one `calendar` names, and how far past `issued` they may be. */
 export const CALENDAR_DAYS_MAX = 150;
 export const CALENDAR_AHEAD_MS_MAX = 800 * 24 * 60 * 60 * 1000;
+/** Days that are over are kept for so long, at least until the asset's next `calendar`. */
+export const CALENDAR_KEPT_DAYS = 7;
+/** Days of one calendar in the state. */
+export const CALENDAR_ENTRIES_MAX = 1_000;
 /** Parts of a settlement that follow its first, each once the one before has settled. */
 export const LINKED_MAX = 3;
 /** From `issued` to `settleBy` at most: forwards of a year, with some days to spare. */
@@ -98,7 +102,14 @@ assert(
   'a lock may stand once its consents are there',
 );
 assert(QUEUE_MOVEMENTS_ASSURED >= 2 * LEGS_MAX, 'a largest settlement has room in any queue');
-assert(QUEUE_MOVEMENTS_PER_PAYER_MAX <= OPEN_MOVEMENTS_PER_PARTY_MAX, 'what is bound is open');
+assert(
+  QUEUE_MOVEMENTS_PER_PAYER_MAX <= OPEN_MOVEMENTS_PER_PARTY_MAX,
+  'who begins all that it is to pay may fill its places',
+);
+assert(
+  CALENDAR_ENTRIES_MAX > CALENDAR_AHEAD_MS_MAX / VALIDITY_MS_MAX + CALENDAR_KEPT_DAYS,
+  'a calendar holds all days that may be named, and those just over',
+);
 assert(QUEUE_MOVEMENTS_ASSURED <= QUEUE_MOVEMENTS_PER_PAYER_MAX, 'the share that is assured is a share');
 assert(QUEUE_MOVEMENTS_PER_PAYER_MAX <= QUEUE_MOVEMENTS_MAX, 'one payer does not fill the queue');
 assert(WHAT_IF_MOVEMENTS_PER_MS <= PASS_MOVEMENTS_PER_MS, 'the queue is copied less often than it may be gone through');

@@ -1,4 +1,5 @@
 /** `calendar`: an authority says on which days, and when on them, an asset of its jurisdiction settles by value date. */
+import { CALENDAR_KEPT_DAYS } from '../../protocol/limits.js';
 import type { PayloadOf } from '../../protocol/payload.js';
 import { assert } from '../../protocol/types.js';
 import { DAY_MS, parseDay, parseTime } from '../../protocol/values.js';
@@ -7,9 +8,6 @@ import type { BusinessDay } from '../entries.js';
 import type { Ordered, Posting } from '../posting.js';
 import { screen } from '../rights.js';
 import type { State } from '../state.js';
-
-/** Days that are over are kept for so long. */
-const KEPT_DAYS = 7;
 
 /**
  * Takes the place of what was said of the days from the first to the last that it names. What has been begun keeps the
@@ -25,11 +23,11 @@ export function calendar(posting: Posting, ordered: Ordered, payload: PayloadOf<
   const [first, last] = [said[0], said.at(-1)] as [BusinessDay, BusinessDay];
   const today = Math.floor(at.time / DAY_MS);
   const standing = (state.tables.calendars.get(payload.asset)?.days ?? []).filter(
-    ({ day }) => day >= today - KEPT_DAYS,
+    ({ day }) => day >= today - CALENDAR_KEPT_DAYS,
   );
   const days = [
     ...standing.filter(({ day }) => day < first.day),
-    ...said.filter(({ day }) => day >= today - KEPT_DAYS),
+    ...said.filter(({ day }) => day >= today - CALENDAR_KEPT_DAYS),
     ...standing.filter(({ day }) => day > last.day),
   ];
   state.tables.calendars.set(payload.asset, { zone: payload.zone, days });

@@ -13,7 +13,8 @@ import {
 import type { AmountMinor, AssetCode, InstructionDigest, TimestampMs, Uetr } from '../../protocol/types.js';
 import { formatTime } from '../../protocol/values.js';
 import { applyBlock, type Ordered } from '../apply.js';
-import { decodeEntry, encodeEntry, type Settlement } from '../entries.js';
+import { decodeEntry, encodeEntry } from '../codecs.js';
+import type { Settlement } from '../entries.js';
 import { ALFA, BETA, type Book, bic, codes, codesOf, type Draft, funded, GAMA, HKMA } from '../samples.test-helper.js';
 import { State } from '../state.js';
 

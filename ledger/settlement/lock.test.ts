@@ -7,7 +7,8 @@ import { LOCK_WITHIN_MS_MAX, OPEN_SETTLEMENTS_PER_PARTY_MAX, TRIGGERS_PER_BLOCK_
 import type { Bic } from '../../protocol/types.js';
 import { formatAmount, formatTime } from '../../protocol/values.js';
 import { type Applied, applyBlock, type Ordered } from '../apply.js';
-import { accountName, decodeEntry, encodeEntry, type Lock } from '../entries.js';
+import { decodeEntry, encodeEntry } from '../codecs.js';
+import { accountName, type Lock } from '../entries.js';
 import {
   ALFA,
   BETA,

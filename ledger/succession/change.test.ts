@@ -6,7 +6,8 @@ import { hashOf } from '../../protocol/hash.js';
 import { KEYS_PER_PARTY_MAX, WAITING_PER_PARTY_MAX } from '../../protocol/limits.js';
 import type { Bic, Epoch, PeerKey } from '../../protocol/types.js';
 import type { Ordered } from '../apply.js';
-import { encodeEntry, memberName } from '../entries.js';
+import { encodeEntry } from '../codecs.js';
+import { memberName } from '../entries.js';
 import { encodeReceipt } from '../receipt.js';
 import { recordAgainst, screen } from '../rights.js';
 import {

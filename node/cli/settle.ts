@@ -1,5 +1,6 @@
 /** The commands that move money: issuance, payments, payment versus payment, delivery versus payment; at once or through the queue. */
 import { type Command, Option } from 'commander';
+import { LOTS_MAX } from '../../protocol/limits.js';
 import { PRIORITIES, type Priority } from '../../protocol/payload.js';
 import {
   gatherLegs,
@@ -10,6 +11,7 @@ import {
   readDate,
   readLeg,
   readMoment,
+  readWhole,
 } from './arguments.js';
 import { ended, failed, type Outcome, refusedBy, type Step, went } from './outcome.js';
 import type { Runner } from './runner.js';
@@ -74,6 +76,7 @@ interface TermOptions {
   readonly cancelUntil?: string;
   readonly cutoff?: string;
   readonly priority?: Priority;
+  readonly lots?: number;
   readonly linked?: readonly {
     readonly legs: LegText[];
     readonly notBefore?: string;
@@ -97,17 +100,23 @@ export const withTerms = (command: Command): Command =>
       readMoment,
     )
     .option('--cutoff <time>', 'until then all parties together cancel, and from then on it is irrevocable', readMoment)
-    .addOption(new Option('--priority <priority>', 'how urgent it is in the queue').choices(PRIORITIES));
+    .addOption(new Option('--priority <priority>', 'how urgent it is in the queue').choices(PRIORITIES))
+    .option(
+      '--lots <count>',
+      'so many equal lots, which may settle one by one: what cannot be had whole',
+      readWhole(2, LOTS_MAX),
+    );
 
 /** Legs and terms as a `settle`, or which option goes only with another. */
 function settle(legs: readonly LegText[], terms: TermOptions): Asked | string {
-  const { settleBy, valueDate, notBefore, cancelUntil, cutoff, priority, linked } = terms;
+  const { settleBy, valueDate, notBefore, cancelUntil, cutoff, priority, lots, linked } = terms;
   if (valueDate !== undefined && (settleBy ?? notBefore) !== undefined)
     return '--value-date goes without --settle-by and --not-before.';
+  if (lots !== undefined && linked !== undefined) return '--lots goes without a second part.';
   const given = { legs: [...legs], ...(cancelUntil !== undefined && { cancelUntil }) };
   const common = { kind: 'settle' as const, ...given };
   if (settleBy === undefined && valueDate === undefined) {
-    const alone = Object.entries({ 'not-before': notBefore, cutoff, priority, 'return-from': linked }).find(
+    const alone = Object.entries({ 'not-before': notBefore, cutoff, priority, lots, 'return-from': linked }).find(
       ([, value]) => value !== undefined,
     );
     return alone === undefined
@@ -122,6 +131,7 @@ function settle(legs: readonly LegText[], terms: TermOptions): Asked | string {
     ...(notBefore !== undefined && { notBefore }),
     ...(cutoff !== undefined && { cutoff }),
     ...(priority !== undefined && { priority }),
+    ...(lots !== undefined && { lots }),
     ...(linked !== undefined && { linked: [...linked] }),
   };
 }

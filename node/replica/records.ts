@@ -40,7 +40,7 @@ import type { Operation, Store } from '../ports.js';
 import { type Corrupt, soundEntries } from './checked.js';
 
 /** 2: the state has a queue, and a settlement its parts and dates. */
-const FORMAT = 2;
+const FORMAT = 3;
 const HEADER_BYTES_MAX = 8192;
 const CERTIFICATE_BYTES_MAX = 16 * 1024;
 /** More closing blocks than any run of views makes. */

@@ -5,7 +5,7 @@
  * more with that key.
  */
 
-import { nameOfKey } from '../../ledger/entries.js';
+import { nameOfKey } from '../../ledger/codecs.js';
 import { leafOf, packReceipts, type Receipt, unpackReceipts } from '../../ledger/receipt.js';
 import { idsOfList } from '../../ledger/snapshot.js';
 import type { State } from '../../ledger/state.js';
