@@ -40,7 +40,7 @@ export interface Selection {
 interface Debits {
   readonly isOrdered: boolean;
   readonly isLimit: boolean;
-  readonly movements: number[];
+  movements: number[];
   /** All from here on are out. */
   end: number;
   /** All before this have settled. */
@@ -52,6 +52,17 @@ interface Debits {
 /** One run over a queue. O(n log n) in its movements. */
 export function select(queue: Queue): Selection {
   return new Selecting(queue).run();
+}
+
+/** Numbers that ascend, by tier: an order in as many steps as there are numbers, since tiers are few. */
+function byTier(ascending: readonly number[], tierOf: (each: number) => number): number[] {
+  const tiers: number[][] = [];
+  for (const each of ascending) {
+    const tier = tierOf(each);
+    while (tiers.length <= tier) tiers.push([]);
+    (tiers[tier] as number[]).push(each);
+  }
+  return tiers.flat();
 }
 
 const shareOf = (net: bigint, lots: number): bigint => (lots === 1 ? net : net / BigInt(lots));
@@ -93,8 +104,7 @@ class Selecting {
 
   #arrange(debits: Debits): void {
     const { tiers } = this.#queue;
-    // Movements ascend with places.
-    debits.movements.sort((a, b) => (tiers[a] as number) - (tiers[b] as number) || a - b);
+    debits.movements = byTier(debits.movements, (movement) => tiers[movement] as number);
     debits.end = debits.movements.length;
     for (let at = 0; at < debits.end; at++) this.#positions[debits.movements[at] as number] = at;
   }
@@ -186,8 +196,7 @@ class Selecting {
   #waiting(): number[] {
     const waiting: number[] = [];
     for (let item = 0; item < this.#isIn.length; item++) if (this.#isIn[item] === 0) waiting.push(item);
-    const ranks = new Map(waiting.map((item) => [item, this.#rank(item)]));
-    return waiting.sort((a, b) => (ranks.get(a) as number) - (ranks.get(b) as number) || a - b);
+    return byTier(waiting, (item) => this.#rank(item));
   }
 
   /** What else can settle, each by itself, once round. */
