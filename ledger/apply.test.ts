@@ -63,6 +63,8 @@ const OFFER_CODES = ['too_many_offers', 'used', 'not_used'];
 const LOT_CODES = ['lots_uneven'];
 /** Those that settlement/lock.test.ts has the rows of. */
 const LOCK_CODES = ['not_locked', 'wrong_preimage', 'hash_revealed', 'locked', 'revealed'];
+/** Those that settlement/matching.test.ts has the rows of. */
+const MATCHING_CODES = ['party_mismatch', 'asset_mismatch', 'amount_mismatch', 'date_mismatch'];
 /** Those that settlement/amendment.test.ts has the rows of. */
 const AMENDMENT_CODES = ['part_gone', 'amended'];
 /** Those that succession/change.test.ts has the rows of. */
@@ -320,6 +322,7 @@ t.test('a row for each result code', (t) => {
     ...LOT_CODES,
     ...LOCK_CODES,
     ...AMENDMENT_CODES,
+    ...MATCHING_CODES,
   ]);
   for (const { code, says, given, then = [code] } of ROWS) {
     seen.add(code);

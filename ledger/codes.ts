@@ -31,6 +31,10 @@ export const RESULT_CODES = [
   'asset_fixed_member',
   'amount_precision',
   'amount_too_large',
+  'party_mismatch',
+  'asset_mismatch',
+  'amount_mismatch',
+  'date_mismatch',
   'lots_uneven',
   'part_gone',
   'value_date_closed',
@@ -182,6 +186,10 @@ export const CODE_BYTES = {
   hash_revealed: 68,
   part_gone: 70,
   amended: 71,
+  party_mismatch: 72,
+  asset_mismatch: 73,
+  amount_mismatch: 74,
+  date_mismatch: 75,
 } as const satisfies Record<ResultCode, number>;
 
 const CODE_OF_BYTE = new Map<number, ResultCode>(RESULT_CODES.map((code) => [CODE_BYTES[code], code]));

@@ -212,7 +212,25 @@ export const PAYLOAD_SCHEMAS = {
       reference: Reference,
     }),
   ]),
-  consent: strict({ ...common, kind: Type.Literal('consent'), settlement: HashText }),
+  consent: strict({
+    ...common,
+    kind: Type.Literal('consent'),
+    settlement: HashText,
+    terms: Type.Optional(
+      Type.Array(
+        strict({
+          legs: Legs,
+          notBefore: Type.Optional(timeOf('when it settles at the earliest')),
+          settleBy: Type.Optional(timeOf('by when it settles, or is locked')),
+        }),
+        {
+          minItems: 1,
+          maxItems: 1 + LINKED_MAX,
+          description: 'what the party takes the settlement to be, part by part: what differs is refused, and named',
+        },
+      ),
+    ),
+  }),
   withdraw: strict({ ...common, kind: Type.Literal('withdraw'), settlement: HashText }),
   cancel: strict({ ...common, kind: Type.Literal('cancel'), settlement: HashText }),
   reveal: strict({

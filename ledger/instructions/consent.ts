@@ -6,11 +6,15 @@ import { endOf, isAgreed, type Settlement } from '../entries.js';
 import type { Ordered, Posting } from '../posting.js';
 import { screen, signerOf } from '../rights.js';
 import { addConsents, hasConsented, settleIfBound } from '../settlement/consent.js';
+import { mismatchOf } from '../settlement/matching.js';
 import { isPayer } from '../settlement/outline.js';
 import { resolve, stale, wait, waitingFor } from '../settlement/waiting.js';
 import { consentToChange } from '../succession/change.js';
 
-/** Takes a party's consent; a settlement settles here if it was the last. */
+/**
+ * Takes a party's consent; a settlement settles here if it was the last. One that says what it takes the settlement to be
+ * waits for nothing, and is refused with what differs: `party_mismatch`, `asset_mismatch`, `amount_mismatch`, `date_mismatch`.
+ */
 export function consent(posting: Posting, ordered: Ordered, payload: PayloadOf<'consent'>): void {
   const { instruction, signed } = ordered;
   const { state, at } = posting;
@@ -19,12 +23,16 @@ export function consent(posting: Posting, ordered: Ordered, payload: PayloadOf<'
   const settlement = posting.settlement(payload.settlement as InstructionDigest);
   if (settlement === undefined) {
     const change = posting.change(payload.settlement as InstructionDigest);
-    if (change !== undefined) return posting.conclude(instruction, consentToChange(posting, change, ordered));
+    if (change !== undefined && payload.terms === undefined)
+      return posting.conclude(instruction, consentToChange(posting, change, ordered));
     if (posting.hasEnded(payload.settlement as InstructionDigest))
       return posting.conclude(instruction, 'settlement_closed');
+    if (payload.terms !== undefined) return posting.conclude(instruction, 'not_queued');
     return wait(posting, ordered, payload);
   }
-  const code = judge(posting, settlement, payload.initiator);
+  const judged = judge(posting, settlement, payload.initiator);
+  const terms = judged === 'consented' ? payload.terms : undefined;
+  const code = (terms && mismatchOf(state, settlement, terms)) ?? judged;
   posting.conclude(instruction, code);
   // Also when it is not the first: what it lacked may have been a threshold that has since come down.
   // Its initiator's keys alone: who else signed it has not said so of the settlement, and what waits has no other keys either.

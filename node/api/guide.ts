@@ -88,7 +88,8 @@ that a quorum of validators has certified.
 
 A settlement has at most ${LEGS_MAX} legs, over all its parts. Payment versus payment is one \`settle\` with two legs, signed by both banks: either
 both signatures are on it, or one bank submits it and the other sends the same payload with its own signature, or a
-\`consent\` that names its digest.
+\`consent\` that names its digest. With \`terms\` a consent says what it takes the settlement to be, part by part, and is refused
+with what differs: \`party_mismatch\`, \`asset_mismatch\`, \`amount_mismatch\`, \`date_mismatch\`.
 
 ### When a settlement settles
 In mode \`gross\` at once, when every debited party has consented, or never. In mode \`queue\` when it is time and the funds are

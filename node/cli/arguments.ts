@@ -48,6 +48,12 @@ const UNIT_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_60
 /** Past any date that a payload may have, and short of the year 10000. */
 const FAR_MS = 1_000 * DAY_MS;
 
+/** A moment as RFC 3339 in UTC. */
+export function readInstant(text: string): string {
+  if (parseTime(text) !== null) return text;
+  throw new InvalidArgumentError('It must be a time in UTC, as 2026-01-05T09:30:00Z.');
+}
+
 /** A moment as RFC 3339 in UTC, or from now: `90s`, `10m`, `2h`, `1d`. */
 export function readMoment(text: string): string {
   const span = /^([1-9][0-9]{0,6})([smhd])$/.exec(text);

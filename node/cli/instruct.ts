@@ -7,11 +7,14 @@ import type { Bic, NetworkId } from '../../protocol/types.js';
 import { createClient } from '../api/client.js';
 import {
   gather,
+  gatherLegs,
+  type LegText,
   type NodeOptions,
   readAmount,
   readAsset,
   readBic,
   readDigest,
+  readInstant,
   readJurisdiction,
   readWhole,
   withNode,
@@ -25,8 +28,19 @@ export function instructCommands(program: Command, run: Runner): void {
   withSigning(program.command('consent'))
     .description('consent to a settlement that another party submitted, or as an authority to a change of validators')
     .argument('<digest>', "the settlement's or the change's digest", readDigest)
-    .addHelpText('after', '\nExample:\n  causeway consent 6acc…d226 --key bkk.pem')
-    .action(run(settlementCommand('consent')));
+    .option('--leg <from:to:asset:amount>', 'a leg that it must have, all of them given once for each', gatherLegs)
+    .option('--far <from:to:asset:amount>', 'a leg that its second part must have', gatherLegs)
+    .option('--settle-by <time>', 'until when it must settle, exactly', readInstant)
+    .addHelpText(
+      'after',
+      `
+With legs it consents to these terms alone: if the settlement is another, it is refused with what differs, and nobody is bound.
+
+Example:
+  causeway consent 6acc…d226 --key bkk.pem \\
+    --leg HSBCHKHHXXX:BKKBTHBKXXX:HKD:1000000.00 --leg BKKBTHBKXXX:HSBCHKHHXXX:THB:4150000.00`,
+    )
+    .action(run(consent));
   withSigning(program.command('withdraw'))
     .description('leave a settlement while a consent is missing, which ends it; or take back a change of validators')
     .argument('<digest>', "the settlement's or the change's digest", readDigest)
@@ -151,8 +165,24 @@ function readThumbprint(text: string): string {
   throw new InvalidArgumentError('It must be a thumbprint, 43 characters of base64url.');
 }
 
+interface ConsentOptions extends SigningOptions {
+  readonly leg?: readonly LegText[];
+  readonly far?: readonly LegText[];
+  readonly settleBy?: string;
+}
+
+async function consent(settlement: string, { leg, far, settleBy, ...options }: ConsentOptions): Promise<Outcome> {
+  if (leg === undefined) {
+    if ((far ?? settleBy) !== undefined) return failed('usage', 'usage', '--far and --settle-by go only with --leg.');
+    return instruct(options, { kind: 'consent', settlement });
+  }
+  const first = { legs: [...leg], ...(settleBy !== undefined && { settleBy }) };
+  const terms = far === undefined ? [first] : [first, { legs: [...far] }];
+  return instruct(options, { kind: 'consent', settlement, terms });
+}
+
 const settlementCommand =
-  (kind: 'consent' | 'withdraw' | 'cancel') =>
+  (kind: 'withdraw' | 'cancel') =>
   (settlement: string, options: SigningOptions): Promise<Outcome> =>
     instruct(options, { kind, settlement });
 

@@ -20,9 +20,11 @@ export function answer(books: Books, turn: Turn, item: Item, payload: PayloadOf<
     const key = books.keys.get(kid);
     return key?.party === asked.initiator && key.role === 'instruction';
   });
-  const waiter: Waiter = { ...asked, settlement: payload.settlement, expires: expiresMs, kids };
+  const terms = payload.kind === 'consent' ? payload.terms : undefined;
+  const waiter: Waiter = { ...asked, settlement: payload.settlement, expires: expiresMs, kids, terms };
   remember(books, turn, asked, [expiresMs]);
-  if (isKnown(books, payload.settlement)) {
+  const isMeant = terms === undefined ? isKnown(books, payload.settlement) : books.open.has(payload.settlement);
+  if (isMeant) {
     const code = act(books, turn, waiter);
     const settlement = books.open.get(payload.settlement);
     const counts = code === 'consented' || code === 'already_consented';
@@ -33,6 +35,7 @@ export function answer(books: Books, turn: Turn, item: Item, payload: PayloadOf<
   if (asked.kind === 'consent' && isSuspended(books, asked.initiator))
     return conclude(books, turn, asked, 'party_suspended');
   if (hasEnded(books, turn, payload.settlement)) return conclude(books, turn, asked, 'settlement_closed');
+  if (terms !== undefined) return conclude(books, turn, asked, 'not_queued');
   const refusal = waitRefusal(books, waiter);
   if (refusal !== null) return conclude(books, turn, asked, refusal);
   books.waiting.push(waiter);

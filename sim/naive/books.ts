@@ -6,7 +6,7 @@ import { fromHex } from '../../protocol/codec.js';
 import { jwkOf, publicKeyOf, thumbprint } from '../../protocol/crypto.js';
 import type { Genesis } from '../../protocol/genesis.js';
 import type { Instruction } from '../../protocol/instruction.js';
-import type { PayloadKind } from '../../protocol/payload.js';
+import type { PayloadKind, PayloadOf } from '../../protocol/payload.js';
 import { assert, type InstructionDigest, type NetworkId, type Thumbprint } from '../../protocol/types.js';
 
 export interface NaiveParty {
@@ -154,6 +154,8 @@ export interface Waiter extends Asked {
   readonly expires: number;
   /** The keys of its initiator that signed it. */
   readonly kids: readonly Thumbprint[];
+  /** What a consent takes the settlement to be; one that says it does not wait. */
+  readonly terms?: PayloadOf<'consent'>['terms'];
 }
 
 export interface NaiveRecord {

@@ -18,6 +18,7 @@ import {
   type Waiter,
 } from './books.js';
 import { hold } from './locks.js';
+import { differenceOf } from './matching.js';
 import { conclude, remember } from './memory.js';
 import { bind, endOf, hasRoom, isHeld, judgeFunds, post } from './queue.js';
 
@@ -146,12 +147,18 @@ export function consent(books: Books, turn: Turn, waiter: Waiter, settlement: Op
   return conclude(books, turn, waiter, refusal ?? 'consented');
 }
 
-function consentRefusal(books: Books, turn: Turn, { initiator }: Waiter, settlement: OpenSettlement): string | null {
+function consentRefusal(
+  books: Books,
+  turn: Turn,
+  { initiator, terms }: Waiter,
+  settlement: OpenSettlement,
+): string | null {
   const { consents } = settlement;
   if (isSuspended(books, initiator)) return 'party_suspended';
   if (turn.time > endOf(settlement)) return 'settlement_closed';
   if (!requiredOf(settlement).includes(initiator)) return 'consent_not_required';
-  return isAgreed(settlement) || hasSigned(books, turn, initiator, consents) ? 'already_consented' : null;
+  if (isAgreed(settlement) || hasSigned(books, turn, initiator, consents)) return 'already_consented';
+  return terms === undefined ? null : differenceOf(books, settlement, terms);
 }
 
 /** Adds the signatures that a settlement came with, now or again. */

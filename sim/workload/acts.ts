@@ -99,6 +99,28 @@ const consent: Act = async (desk) => {
   return [await desk.make({ kind: 'consent', initiator: party, settlement: digest }, [party, ...others])];
 };
 
+/** A consent that says what it is to; at times it is to something else. */
+const consentToTerms: Act = async (desk) => {
+  const proposal = desk.proposal();
+  if (proposal === null) return propose(desk);
+  const { digest, payload } = readJws(proposal.jws);
+  if (payload.kind !== 'settle') return propose(desk);
+  const [initiator] = proposal.missing as [string, ...string[]];
+  const linked = payload.mode === 'queue' ? (payload.linked ?? []) : [];
+  const [first, ...others] = [payload, ...linked].map(({ legs }) => ({ legs: [...legs].reverse() }));
+  const [leg, ...rest] = first?.legs as [LegFields, ...LegFields[]];
+  const changed = desk.random.pick([
+    leg,
+    leg,
+    { ...leg, to: desk.random.pick(desk.banks) },
+    { ...leg, asset: desk.random.pick(desk.currencies) },
+    { ...leg, amount: desk.amount(leg.asset, 1, 9) },
+  ]);
+  const dates = desk.random.chance(800) ? {} : { settleBy: desk.inMs(desk.random.between(1_000, 9_000)) };
+  const terms = [{ legs: [changed, ...rest], ...dates }, ...(desk.random.chance(900) ? others : [])];
+  return [await desk.make({ kind: 'consent', initiator, settlement: digest, terms }, [initiator])];
+};
+
 /** The other way to consent: the same payload with one's own signature on it. */
 const cosign: Act = async (desk) => {
   const proposal = desk.proposal();
@@ -472,6 +494,7 @@ export const ACTS: readonly Share[] = [
   [bundle, 5, 4, 6],
   [passThrough, 1, 1, 2],
   [consent, 5, 3, 8],
+  [consentToTerms, 2, 2, 6],
   [cosign, 3, 2, 6],
   [withdraw, 2, 1, 5],
   [consentFirst, 2, 1, 6],
