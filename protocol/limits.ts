@@ -73,7 +73,7 @@ export const PASS_MOVEMENTS_PER_MS = 70;
 export const LOTS_MAX = 100;
 /** Settlements that one offer names. */
 export const OFFER_SETTLEMENTS_MAX = 200;
-/** Offers of one party that a block judges, and movements of what all of them name: some tens of milliseconds of a core. */
+/** Offers of one party that a block judges, and movements of what remains of all: some tens of milliseconds of a core. */
 export const OFFERS_PER_PARTY_MAX = 10;
 export const OFFERED_MOVEMENTS_PER_BLOCK_MAX = 20_000;
 /** Counterparties to which a party limits what it sends, net, from one account. */
