@@ -240,9 +240,9 @@ export interface OpenSettlementView {
   readonly digest: string;
   readonly initiator: string;
   readonly id: string;
-  /** The part that is next to settle, counted from one. */
+  /** The part that is next to settle, or of what comes in lots the lot, counted from one. */
   readonly part: number;
-  /** Of that part. */
+  /** Of that part, or of all lots that are left. */
   readonly legs: readonly LegView[];
   /** The parts that follow, each once the one before has settled. */
   readonly linked: readonly {
@@ -305,7 +305,7 @@ export interface FlowView {
   readonly in: { readonly count: number; readonly value: string };
   readonly out: { readonly count: number; readonly value: string };
 }
-/** What an account comes to if all that is bound settles as early as it may. */
+/** What an account comes to if all that is bound and not locked settles as early as it may. */
 export interface PositionView {
   readonly asset: string;
   readonly balance: string;

@@ -92,7 +92,9 @@ const openSettlement = {
   digest: HashText,
   initiator: BicText,
   id: Type.String(),
-  part: Type.Integer({ description: 'the part that is next to settle, counted from one' }),
+  part: Type.Integer({
+    description: 'the part that is next to settle, or of what comes in lots the lot, counted from one',
+  }),
   legs: LegsSchema,
   linked: Type.Array(Type.Object({ legs: LegsSchema, notBefore: InstantText, settleBy: InstantText }), {
     description: 'parts that follow, each once the one before has settled',
@@ -268,7 +270,8 @@ export const SCHEMAS = {
         ),
         lowest: Type.String({
           ...SignedText,
-          description: 'if only what the party pays settles, in the end: below the floor, that much is lacking at most',
+          description:
+            'if only what the party pays settles, in the end: below the floor, that much is lacking at most, locks apart',
         }),
       }),
     ),
