@@ -111,7 +111,7 @@ export class State {
   readonly nodes: Table<Bic>;
   /** Who is to pay in what is open, and who stands where in the queue; derived from the settlements. */
   readonly queue: QueueBook;
-  /** What open settlements would do to each account; derived from them. */
+  /** What open settlements that are not locked would do to each account; derived from them. */
   readonly flows: Flows;
   /** What is held for locks, and when their time is over; derived from the settlements. */
   readonly locks: LockBook;
@@ -520,7 +520,7 @@ export class State {
       this.queue.close(settlement);
     }
   }
-  /** Moves into the queue what waited for its time. All whose time has come are moved, or have settled, before `released`. */
+  /** Moves into the queue what waited for its time, and what its accounts can expect with it. */
   join(settlement: BoundSettlement): void {
     this.flows.noteNext(settlement, 'scheduled', -1);
     this.queue.join(settlement);

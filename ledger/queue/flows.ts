@@ -1,7 +1,7 @@
 /**
  * What open settlements would do to each account, as sums by how they stand and by the day from which they may settle: so
- * that what a party can expect costs the same to tell however much waits, and whoever pays. Derived from the settlements,
- * in layers like the state.
+ * that what a party can expect costs the same to tell however much waits, and whoever pays. What is locked is not in it.
+ * Derived from the settlements, in layers like the state.
  */
 import { DAY_MS } from '../../protocol/values.js';
 import { isBound, type Settlement } from '../entries.js';

@@ -1,4 +1,7 @@
-/** What a party's accounts come to if all that is bound settles as early as it may, and if only what it pays does. */
+/**
+ * What a party's accounts come to if all of the queue, in it or on its way there, settles as early as it may, and if only
+ * what the party pays does. Locks are not counted.
+ */
 import type { Bic, TimestampMs } from '../../protocol/types.js';
 import { type Asset, accountName } from '../entries.js';
 import type { State } from '../state.js';
@@ -19,7 +22,7 @@ export interface Position {
   readonly floor: bigint;
   /** Days on which something moves it, ascending. The first is today at the earliest: what is in the queue is there. */
   readonly days: readonly ProjectedDay[];
-  /** What it comes to in the end if only what the party pays settles: no order of settling takes it lower. */
+  /** What it comes to in the end if only what the party pays settles: no order of settling takes it lower. Locks apart. */
   readonly lowest: bigint;
 }
 

@@ -41,7 +41,7 @@ export interface WhatIfSums {
   readonly values: readonly (readonly [asset: number, count: number, minor: bigint])[];
 }
 export interface WhatIfAnswer {
-  /** What settles with it and not without. */
+  /** What settles with it and not without, to its last lot. */
   readonly released: WhatIfSums;
   /** What settles without it and not with it: the netting does not look for the largest set. */
   readonly held: WhatIfSums;
@@ -74,7 +74,10 @@ export function whatIf(question: WhatIfQuestion): WhatIfAnswer {
   return { released: sumsOf(question, released), held: sumsOf(question, held), isWhole };
 }
 
-/** Which items settle in the passes to come if nothing else happens, by item; and whether the last one let nothing through. */
+/**
+ * Which items settle in the passes to come if nothing else happens, by item, of what comes in lots those of which all lots
+ * do; and whether the last pass let nothing through.
+ */
 function settling(whole: Queue): { readonly settles: Uint8Array; readonly isWhole: boolean } {
   const settles = new Uint8Array(whole.starts.length - 1);
   let queue = whole;

@@ -46,8 +46,8 @@ export function addConsents(posting: Posting, settlement: Settlement, signed: re
 }
 
 /**
- * Settles, locks, or puts into the queue, if every required consent is there now. Consents are counted anew each time, so those by
- * a key revoked meanwhile are void, and a threshold holds as it then stands.
+ * Settles, locks, or puts into the queue, if every required consent is there now. Consents are counted anew each time, so
+ * those by a key revoked meanwhile are void, and a threshold holds as it then stands.
  */
 export function settleIfBound(posting: Posting, settlement: Settlement): void {
   const { terms, lock, amends } = settlement;
