@@ -131,7 +131,7 @@ export const ROUTES = {
     path: '/v1/instructions/{digest}',
     summary: 'Where an instruction stands',
     description:
-      '`final` with its result code once a final block holds its outcome; `pending` before, and while a settlement waits: for consents (code `proposed`), for its time (`scheduled`, `part_settled`, `amended`), or for funds (`queued`); or until what it names is ordered (`waiting`), or agreed on (`approved`). With `wait=final` the answer comes when it is final or the time is over, whichever is first: then 200 with `pending`.',
+      '`final` with its result code once a final block holds its outcome; `pending` before, and while a settlement waits: for consents (code `proposed`), for its time (`scheduled`, `part_settled`, `amended`), for funds (`queued`), or for its preimage (`locked`); or until what it names is ordered (`waiting`), or agreed on (`approved`). With `wait=final` the answer comes when it is final or the time is over, whichever is first: then 200 with `pending`.',
     params: DIGEST,
     query: WAIT,
     answer: 'InstructionStatus',
