@@ -472,7 +472,7 @@ export interface NodeService {
   balances(party: string): { readonly height: number; readonly balances: readonly BalanceView[] } | null;
   /** What a party is bound to pay in: a page after a cursor that an earlier one gave. Null of a party that is not there. */
   queue(party: string, after: string | undefined): Page<QueuedView> | null;
-  /** What a party is asked to pay in and lacks a consent, likewise. */
+  /** What a party is asked to consent to and lacks a consent, likewise. */
   proposals(party: string, after: string | undefined): Page<ProposalView> | null;
   /** Where a party's accounts come to by what is bound, or null of a party that is not there. */
   positions(

@@ -168,8 +168,8 @@ export const ROUTES = {
   getProposals: {
     ...read,
     path: '/v1/parties/{bic}/proposals',
-    summary: 'What a party is asked to pay in',
-    description: `Settlements in which the party is debited and that lack a consent, its own or another's, by digest; at most ${QUEUE_PAGE_ENTRIES_MAX}. \`next\` is the \`after\` of the page that follows, or null.`,
+    summary: 'What a party is asked to consent to',
+    description: `Settlements that the party must consent to, since it is debited or stands in legs that are amended, and that lack a consent, its own or another's, by digest; at most ${QUEUE_PAGE_ENTRIES_MAX}. \`next\` is the \`after\` of the page that follows, or null.`,
     params: BIC,
     query: after('^[0-9a-f]{64}$', 'what an earlier page gave as `next`'),
     answer: 'Proposals',

@@ -1,4 +1,4 @@
-/** The commands about the queue: what a party is bound to pay in and what it waits for, what it is asked to, how urgent it is, and what is kept. */
+/** The commands about the queue: what a party is bound to pay in and what it waits for, what it is asked to consent to, how urgent it is, what is kept and what is limited, and offers. */
 import Table from 'cli-table3';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { PRIORITIES, type Priority } from '../../protocol/payload.js';
@@ -18,7 +18,7 @@ export function queueCommands(program: Command, run: Runner): void {
     .addHelpText('after', '\nExample:\n  causeway queue list HSBCHKHHXXX')
     .action(run(list));
   withNode(queue.command('proposals'))
-    .description('what a party is asked to pay in, and whose consent each lacks')
+    .description('what a party is asked to consent to, and whose consent each lacks')
     .argument('<bic>', 'the party', readBic)
     .option('--after <cursor>', 'go on where an earlier page ended')
     .addHelpText('after', '\nExample:\n  causeway queue proposals HSBCHKHHXXX')
@@ -134,8 +134,7 @@ async function proposals(bic: string, { node, after }: PageOptions): Promise<Out
   const answer = await createClient(node).getProposals(pageOf(bic, after));
   if (!answer.ok) return refusedBy(answer.problem);
   const { entries, height, next } = answer.value;
-  if (entries.length === 0)
-    return done(answer.value, `Nothing that ${bic} pays in lacks a consent at height ${height}.`);
+  if (entries.length === 0) return done(answer.value, `${bic} is asked to consent to nothing at height ${height}.`);
   const table = tableOf(['initiator', 'legs', 'settles', 'lacks the consent of', 'until']);
   for (const entry of entries)
     table.push(
