@@ -28,9 +28,9 @@ import { addAuthorities, approve, concludeChange, waitedForChange } from './succ
 export type { Applied, Ordered } from './posting.js';
 
 /**
- * The outcome of a block over its parent's sealed state. `at.proposer` is a place in the parent's set. `lanes` holds each validator's newly ordered items in the order
- * of the set; null stands for bytes that were no instruction, which have no effect and no receipt. `time` is past the
- * parent's.
+ * The outcome of a block over its parent's sealed state. `lanes` holds each validator's newly ordered items in the order
+ * of the set; null stands for bytes that were no instruction, which have no effect and no receipt. `at.time` is past the
+ * parent's, and `at.proposer` is a place in the parent's set.
  */
 export function applyBlock(parent: State, at: At, lanes: readonly (readonly (Ordered | null)[])[]): Applied {
   const posting = new Posting(parent, at);

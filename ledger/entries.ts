@@ -105,8 +105,9 @@ export interface Bound {
   readonly leaving: readonly Bic[];
 }
 
-/** Of a settlement in mode `lock`: whose SHA-256 settles it, and how its hold ends without. */
+/** Of a settlement in mode `lock`: the hash whose preimage settles it, and how its hold ends without. */
 export interface Lock {
+  /** SHA-256 of the preimage. */
   readonly hash: Hash;
   /** Past it only a preimage counts, and it lapses once enough proposers have had a block. */
   readonly until: TimestampMs;

@@ -46,7 +46,7 @@ export interface Applied {
   readonly receipts: readonly Receipt[];
   readonly receiptsRoot: Root;
   readonly stateRoot: Root;
-  /** What each settlement, or part of one, that settled did to accounts. */
+  /** What each settlement, part or lot that settled did to accounts. */
   readonly settled: readonly (readonly Movement[])[];
 }
 
@@ -63,7 +63,7 @@ export class Posting {
   readonly bound: BoundSettlement[] = [];
   /** What was locked in this block; its receipt is given when what was revealed has settled. */
   readonly locked: InstructionDigest[] = [];
-  /** Settlements of which a part has settled in this block: they have their receipt. */
+  /** Settlements of which a part or a lot has settled in this block: they have their receipt. */
   readonly advanced = new Set<InstructionDigest>();
   /** What has settled in this block did to accounts, in its order. */
   readonly settled: (readonly Movement[])[] = [];

@@ -504,8 +504,7 @@ export class State {
     } else if (this.openIds.get(initiator + id) === digest) {
       this.openIds.delete(initiator + id);
     }
-    const standing = this.standingOf(settlement);
-    if (standing !== 'locked') this.flows.note(settlement, standing, by);
+    this.flows.note(settlement, this.standingOf(settlement), by);
     if (isLocked(settlement)) return this.#noteLock(settlement, by);
     const lapse: Due = { kind: 'lapse', time: endOf(settlement), settlement: digest };
     if (by === 1) {
@@ -516,7 +515,7 @@ export class State {
       this.queue.close(settlement);
     }
   }
-  /** Moves into the queue what waited for its time. All whose time has come are moved, or have settled, before `released`. */
+  /** Moves into the queue what waited for its time, and what its accounts can expect with it. */
   join(settlement: BoundSettlement): void {
     this.flows.noteNext(settlement, 'scheduled', -1);
     this.queue.join(settlement);

@@ -240,10 +240,12 @@ export interface OpenSettlementView {
   readonly digest: string;
   readonly initiator: string;
   readonly id: string;
-  /** The part that is next to settle, counted from one. */
+  /** The part that is next to settle, or of what comes in lots the lot, counted from one. */
   readonly part: number;
-  /** Of that part. */
+  /** Of that part, or of all lots that are left. */
   readonly legs: readonly LegView[];
+  /** The equal lots that these come in; 1 of what settles whole. */
+  readonly lots: number;
   /** The parts that follow, each once the one before has settled. */
   readonly linked: readonly {
     readonly legs: readonly LegView[];
@@ -305,7 +307,7 @@ export interface FlowView {
   readonly in: { readonly count: number; readonly value: string };
   readonly out: { readonly count: number; readonly value: string };
 }
-/** What an account comes to if all that is bound settles as early as it may. */
+/** What an account comes to if all that is bound and not locked settles as early as it may. */
 export interface PositionView {
   readonly asset: string;
   readonly balance: string;
@@ -318,11 +320,12 @@ export interface PositionView {
     readonly projected: string;
     readonly outflowsOnly: string;
   })[];
-  /** What it comes to in the end if only what the party pays settles. */
+  /** What it comes to in the end if only what the party pays settles, locks too. */
   readonly lowest: string;
 }
 /** What is open of one asset, by how it stands; `linked` are parts that follow one that is bound. */
-export interface UnsettledView extends Readonly<Record<'proposed' | 'scheduled' | 'queued' | 'linked', FlowView>> {
+export interface UnsettledView
+  extends Readonly<Record<'proposed' | 'scheduled' | 'queued' | 'locked' | 'linked', FlowView>> {
   readonly asset: string;
 }
 /** What has settled on one day. */
@@ -361,7 +364,7 @@ export interface WhatIfView {
   readonly amount: string;
   readonly complete: boolean;
   readonly released: WhatIfSumsView;
-  readonly held: WhatIfSumsView;
+  readonly delayed: WhatIfSumsView;
 }
 export type WhatIfResult =
   | { readonly ok: true; readonly value: WhatIfView }
@@ -472,7 +475,7 @@ export interface NodeService {
   balances(party: string): { readonly height: number; readonly balances: readonly BalanceView[] } | null;
   /** What a party is bound to pay in: a page after a cursor that an earlier one gave. Null of a party that is not there. */
   queue(party: string, after: string | undefined): Page<QueuedView> | null;
-  /** What a party is asked to pay in and lacks a consent, likewise. */
+  /** What a party is asked to consent to and lacks a consent, likewise. */
   proposals(party: string, after: string | undefined): Page<ProposalView> | null;
   /** Where a party's accounts come to by what is bound, or null of a party that is not there. */
   positions(

@@ -26,7 +26,7 @@ export interface SettlementDates {
   readonly cutoffMs: TimestampMs;
   /** It settles then at the earliest. */
   readonly notBeforeMs: TimestampMs;
-  /** Until then it settles; of a lock, until then nothing else can be done with it. */
+  /** Until then it settles; of a lock, its `lockUntil`. */
   readonly settleByMs: TimestampMs;
   /** Of the parts that follow, in their order. */
   readonly linked: readonly PartDates[];
@@ -52,8 +52,8 @@ type Read = { readonly ok: true; readonly dates: SettlementDates } | Refusal;
  * The dates of a settlement, those that are not given by default. Refuses with `malformed_time` what is no time, with
  * `malformed_payload` a part with neither or both of `settleBy` and `valueDate`, and with `dates_out_of_order` what breaks
  * issued < cancelUntil <= cutoff <= settleBy, notBefore < settleBy, cancelUntil < lockUntil, the order of linked parts, or
- * their bounds. The hours of
- * value dates are the ledger's to know: without them their order is not judged, but that they are not over, nor too far.
+ * their bounds. The hours of value dates are the ledger's to know: without them their order is not judged, but that they are
+ * not over, nor too far.
  */
 export function readDates(payload: PayloadOf<'settle'>, validity: Validity, hoursOf: HoursOf = anyHours): Read {
   if (payload.mode === 'queue') return readQueue(payload, validity, hoursOf);
@@ -68,7 +68,7 @@ export const wholeDay = (day: number): Hours => ({
 /** None are known: the ledger has the calendars. */
 const anyHours: HoursOf = () => null;
 
-/** What settles when it is bound has one date alone. */
+/** What settles, or is held, when it is bound has one date until then. */
 function readGross(
   { cancelUntil: text }: Pick<Extract<PayloadOf<'settle'>, { mode: 'gross' | 'lock' }>, 'cancelUntil'>,
   { issuedMs, expiresMs }: Validity,

@@ -521,6 +521,7 @@ const rows: readonly Row[] = [
   ['malformed_payload', '/lots', 'parts, and lots too', queued({ lots: 2, linked: [part({})] })],
   ['malformed_payload', '/lots', 'one lot', queued({ lots: 1 })],
   ['malformed_payload', '/lots', 'too many lots', queued({ lots: 101 })],
+  ['malformed_payload', '/limits', 'limits that are none', liquidity({})],
   ['malformed_amount', '/limits/multilateral', 'a limit below zero', liquidity({ multilateral: '-1' })],
   [
     'malformed_party',
@@ -593,7 +594,7 @@ const rows: readonly Row[] = [
     queued({ linked: [part({ legs: [{ ...queue.legs[0], to: 'HSBCHKHHXXX' }] })] }),
   ],
   ['malformed_payload', '/amends/part', 'an amendment of a first part', amending({ part: 1 })],
-  ['malformed_payload', '/amends/part', 'an amendment of a fifth part', amending({ part: 5 })],
+  ['malformed_payload', '/amends/part', 'an amendment past the last lot', amending({ part: 101 })],
   ['malformed_payload', '/amends/replaces', 'an amendment of no legs', amending({ replaces: [] })],
   ['malformed_payload', '/amends/legs', 'an amendment that leaves no legs', amending({ legs: [] })],
   ['malformed_payload', '/amends/settlement', 'an amendment of an id', amending({ settlement: settle.id })],

@@ -374,6 +374,8 @@ function checkKind(payload: Payload, validity: Validity): Checked {
 }
 
 function checkLimits({ initiator, limits }: PayloadOf<'liquidity'>): Refusal | null {
+  if (limits !== undefined && Object.keys(limits).length === 0)
+    return refuse('malformed_payload', '/limits', 'must have a limit, or not be there');
   let before = '';
   for (const [at, { to }] of (limits?.bilateral ?? []).entries()) {
     const pointer = `/limits/bilateral/${at}/to`;

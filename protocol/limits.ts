@@ -75,9 +75,11 @@ export const QUEUE_MOVEMENTS_ASSURED = 1_000;
 export const PASS_MOVEMENTS_PER_MS = 70;
 /** Equal lots in which a settlement may settle part by part. */
 export const LOTS_MAX = 100;
+/** The part of a settlement that is next, counted from one, at most: of linked ones the last, of lots the last. */
+export const AMENDED_PART_MAX = Math.max(1 + LINKED_MAX, LOTS_MAX);
 /** Settlements that one offer names. */
 export const OFFER_SETTLEMENTS_MAX = 200;
-/** Offers of one party that a block judges, and movements of what all of them name: some tens of milliseconds of a core. */
+/** Offers of one party that a block judges, and movements of what remains of all: some tens of milliseconds of a core. */
 export const OFFERS_PER_PARTY_MAX = 10;
 export const OFFERED_MOVEMENTS_PER_BLOCK_MAX = 20_000;
 /** Counterparties to which a party limits what it sends, net, from one account. */

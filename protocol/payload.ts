@@ -4,6 +4,7 @@
  */
 import { type Static, type TObject, type TProperties, Type } from 'typebox';
 import {
+  AMENDED_PART_MAX,
   CALENDAR_DAYS_MAX,
   DECIMALS_MAX,
   KEYS_PER_PARTY_MAX,
@@ -95,7 +96,7 @@ const Amends = strict(
     settlement: HashText,
     part: Type.Integer({
       minimum: 2,
-      maximum: 1 + LINKED_MAX,
+      maximum: AMENDED_PART_MAX,
       description: 'the part that is next to settle, counted from one: the first settles as it was consented to',
     }),
     replaces: Type.Array(LegSchema, {

@@ -7,7 +7,7 @@ import type { Ordered, Posting } from '../posting.js';
 import { screen, signerOf } from '../rights.js';
 import { addConsents, hasConsented, settleIfBound } from '../settlement/consent.js';
 import { mismatchOf } from '../settlement/matching.js';
-import { isPayer } from '../settlement/outline.js';
+import { mustConsent } from '../settlement/outline.js';
 import { resolve, stale, wait, waitingFor } from '../settlement/waiting.js';
 import { consentToChange } from '../succession/change.js';
 
@@ -56,7 +56,7 @@ export function consentsThatWaited(posting: Posting): void {
 
 function judge(posting: Posting, settlement: Settlement, party: string): ResultCode {
   if (posting.at.time > endOf(settlement)) return 'settlement_closed';
-  if (!isPayer(settlement, party)) return 'consent_not_required';
+  if (!mustConsent(settlement, party)) return 'consent_not_required';
   const isThere = isAgreed(settlement) || hasConsented(posting, settlement, party);
   return isThere ? 'already_consented' : 'consented';
 }

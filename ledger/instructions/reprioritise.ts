@@ -5,7 +5,7 @@ import type { ResultCode } from '../codes.js';
 import { type BoundSettlement, endOf, isBound } from '../entries.js';
 import type { Ordered, Posting } from '../posting.js';
 import { screen } from '../rights.js';
-import { isPayer } from '../settlement/outline.js';
+import { allLegs } from '../settlement/outline.js';
 
 /**
  * Its place among what is as urgent stays what it was. Refuses with `party_suspended`, `forbidden` (who asks is not debited
@@ -28,7 +28,7 @@ function judge(posting: Posting, payload: PayloadOf<'reprioritise'>): BoundSettl
   if (state.participant(payload.initiator)?.suspended === true) return 'party_suspended';
   const settlement = posting.settlement(digest);
   if (settlement === undefined) return posting.hasEnded(digest) ? 'settlement_closed' : 'not_queued';
-  if (!isPayer(settlement, payload.initiator)) return 'forbidden';
+  if (!allLegs(settlement).some(({ from }) => from === payload.initiator)) return 'forbidden';
   if (at.time > endOf(settlement)) return 'settlement_closed';
   return isBound(settlement) ? settlement : 'not_queued';
 }

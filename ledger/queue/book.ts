@@ -260,7 +260,7 @@ export class QueueBook {
     const from = after === null ? '' : `${payer} ${after.tier} ${ascendingText(after.place)} ~`;
     return textsOf(this.#standing.bound, `${payer} `, from, most).map(digestIn);
   }
-  /** What a party is asked to pay in and lacks somebody's consent, by digest: at most so many after one. */
+  /** What a party is asked to consent to and lacks somebody's consent, by digest: at most so many after one. */
   proposedTo(payer: Bic, after: string, most: number): InstructionDigest[] {
     return textsOf(this.#standing.proposed, `${payer} `, `${payer} ${after}`, most).map(digestIn);
   }

@@ -1,7 +1,6 @@
 /**
  * What open settlements would do to each account, as sums by how they stand and by the day from which they may settle: so
- * that what a party can expect costs the same to tell however much waits, and whoever pays. Derived from the settlements,
- * in layers like the state.
+ * that what a party can expect costs the same to tell however much waits, and whoever pays. Derived from the settlements, in layers like the state.
  */
 import { DAY_MS } from '../../protocol/values.js';
 import { isBound, type Settlement } from '../entries.js';
@@ -18,9 +17,9 @@ export interface Flow {
 export const NO_FLOW: Flow = { ins: 0, inMinor: 0n, outs: 0, outMinor: 0n };
 
 /** How an open settlement stands; `linked` are parts of a bound one that follow the part that is next. */
-type Standing = 'proposed' | 'scheduled' | 'queued' | 'linked';
+type Standing = 'proposed' | 'scheduled' | 'queued' | 'locked' | 'linked';
 
-const STANDINGS: readonly Standing[] = ['proposed', 'scheduled', 'queued', 'linked'];
+const STANDINGS: readonly Standing[] = ['proposed', 'scheduled', 'queued', 'locked', 'linked'];
 
 export interface DayFlow {
   /** From 1970, by UTC. */
@@ -36,6 +35,7 @@ export const NOTHING_EXPECTED: Expected = {
   proposed: NO_FLOW,
   scheduled: NO_FLOW,
   queued: NO_FLOW,
+  locked: NO_FLOW,
   linked: NO_FLOW,
   days: [],
 };

@@ -1,6 +1,6 @@
 /** Offers and net sender limits: a row for each code, and what they let through and hold back. */
 import t from 'tap';
-import { OFFERS_PER_PARTY_MAX } from '../../protocol/limits.js';
+import { OFFERED_MOVEMENTS_PER_BLOCK_MAX, OFFERS_PER_PARTY_MAX } from '../../protocol/limits.js';
 import { formatTime } from '../../protocol/values.js';
 import type { Ordered } from '../apply.js';
 import {
@@ -214,6 +214,41 @@ t.test('in strict order what a limit holds back holds back what is behind it', (
   book.block(keep(book, ALFA, 'HKD', '0', fifo));
   t.same(codes(book.block(pays(book, ALFA, BETA, '20'), pays(book, ALFA, GAMA, '1'))), ['queued', 'queued']);
   t.same(codes(book.block(keep(book, ALFA, 'HKD', '0', { limits: toBeta('10') }))), ['applied', 'settled']);
+  t.end();
+});
+
+t.test('what comes back of a limit lets through also what takes nothing from the account in sum', (t) => {
+  const book = funded();
+  book.block(limited(book, toBeta('10')));
+  const through = book.queue(
+    ALFA,
+    [book.leg(ALFA, BETA, '20'), book.leg(BETA, ALFA, '20', 'THB'), book.leg(GAMA, ALFA, '20')],
+    [ALFA, BETA, GAMA],
+  );
+  book.block(book.pay(HKMA, GAMA, '20'));
+  t.same(codes(book.block(through)), ['queued'], 'it is funded, and past the limit');
+  t.same(codes(book.block(book.pay(BETA, ALFA, '10'))), ['settled', 'settled']);
+  t.end();
+});
+
+t.test('offers of a block touch so many accounts, all parties together', (t) => {
+  const book = funded();
+  const parties = Array.from({ length: 63 }, (_, i) => bic(`b${String(i).padStart(3, '0')}`));
+  for (const party of parties) book.block(book.admit(party));
+  // Each is of 64 accounts, and lacks the funds.
+  const wide = Array.from({ length: 157 }, (_, i) => {
+    const payer = [ALFA, BETA, GAMA][i % 3] as string;
+    return book.queue(
+      payer,
+      parties.map((to) => book.leg(payer, to, '5000')),
+      [payer],
+    );
+  });
+  book.block(...wide);
+  t.equal(book.state.queue.queued().length, wide.length);
+  const [first, second] = codes(book.block(offer(book, HKMA, ...wide), offer(book, BOTH, ...wide)));
+  t.same([first, second], ['not_used', 'too_many_offers'], '10,048 movements, and twice that');
+  t.ok(2 * 157 * 64 > OFFERED_MOVEMENTS_PER_BLOCK_MAX && 157 * 64 <= OFFERED_MOVEMENTS_PER_BLOCK_MAX);
   t.end();
 });
 

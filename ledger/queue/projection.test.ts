@@ -6,7 +6,7 @@ import type { Bic, TimestampMs } from '../../protocol/types.js';
 import { DAY_MS, formatDay, formatTime } from '../../protocol/values.js';
 import { accountName } from '../entries.js';
 import type { Ordered } from '../posting.js';
-import { ALFA, BETA, BOTH, type Book, funded, GAMA, HKMA, HOUR } from '../samples.test-helper.js';
+import { ALFA, BETA, BOTH, type Book, funded, GAMA, HKMA, HOUR, hash } from '../samples.test-helper.js';
 import { outlineOf } from '../settlement/outline.js';
 import type { State } from '../state.js';
 import { dayOf, type Expected, type Flow, flowWith, NO_FLOW, NOTHING_EXPECTED } from './flows.js';
@@ -28,6 +28,12 @@ function told(book: Book, party: Bic): string[] {
     ),
   ]);
 }
+
+const lockTerms = (book: Book) => ({
+  mode: 'lock',
+  hash: hash('preimage'),
+  lockUntil: formatTime(book.time + 2 * HOUR),
+});
 
 interface Row {
   readonly says: string;
@@ -67,6 +73,19 @@ const ROWS: readonly Row[] = [
       b.queue(ALFA, [b.leg(ALFA, GAMA, '50')], [ALFA], later(b, 2)),
     ],
     expected: ['HKD 1000 over 0, lowest 650', 'day 1: +200 -0 = 1200 (1000)', 'day 2: +0 -350 = 850 (650)', THB],
+  },
+  {
+    says: 'what is held for a lock is as good as paid, and what a lock brings is not there',
+    given: (b) => [
+      b.settle(ALFA, [b.leg(ALFA, GAMA, '900'), b.leg(BETA, ALFA, '5', 'THB')], [ALFA, BETA], lockTerms(b)),
+      b.queue(ALFA, [b.leg(ALFA, GAMA, '500')]),
+    ],
+    expected: ['HKD 1000 over 0, lowest -400', 'day 0: +0 -500 = 500 (-400)', THB],
+  },
+  {
+    says: 'of what comes in lots, those that are left',
+    given: (b) => [b.queue(ALFA, [b.leg(ALFA, GAMA, '1200')], [ALFA], { lots: 3 })],
+    expected: ['HKD 600 over 0, lowest -200', 'day 0: +0 -800 = -200 (-200)', THB],
   },
   {
     says: 'a PvP stands in both currencies',
@@ -177,7 +196,7 @@ t.test('known queues, and the positions that they come to', (t) => {
 
 /** The same sums from the settlements one by one. */
 function expectedFrom(state: State, account: string): Expected {
-  const sums: Record<'proposed' | 'scheduled' | 'queued' | 'linked', Flow> = { ...NOTHING_EXPECTED };
+  const sums: Record<'proposed' | 'scheduled' | 'queued' | 'locked' | 'linked', Flow> = { ...NOTHING_EXPECTED };
   const days = new Map<number, Flow>();
   for (const [, settlement] of state.tables.settlements.entries()) {
     const parts = [{ ...settlement, notBefore: settlement.terms?.notBefore ?? 0 }, ...settlement.linked];
@@ -185,7 +204,6 @@ function expectedFrom(state: State, account: string): Expected {
       const net =
         outlineOf({ legs, linked: [], amends: null }).movements.find(({ name }) => name === account)?.net ?? 0n;
       const standing = state.standingOf(settlement);
-      if (standing === 'locked') continue;
       const told = at > 0 && standing !== 'proposed' ? 'linked' : standing;
       sums[told] = flowWith(sums[told], net, 1);
       const day = dayOf(notBefore);

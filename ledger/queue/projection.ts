@@ -1,4 +1,7 @@
-/** What a party's accounts come to if all that is bound settles as early as it may, and if only what it pays does. */
+/**
+ * What a party's accounts come to if all of the queue, in it or on its way there, settles as early as it may, and if only
+ * what the party pays does. What a lock brings is not counted, and what it holds is as good as paid.
+ */
 import type { Bic, TimestampMs } from '../../protocol/types.js';
 import { type Asset, accountName } from '../entries.js';
 import type { State } from '../state.js';
@@ -8,7 +11,7 @@ import { type DayFlow, dayOf, type Expected, type Flow, sumOfFlows } from './flo
 export interface ProjectedDay extends DayFlow {
   /** The account at its end, if all has settled that may by then. */
   readonly projected: bigint;
-  /** The same, if what the party pays has settled and nothing that it is paid. */
+  /** The same, if what the party pays has settled, locks too, and nothing that it is paid. */
   readonly outflowsOnly: bigint;
 }
 /** One account of a party. */
@@ -32,8 +35,9 @@ export function positionsOf(state: State, party: Bic, time: TimestampMs): Positi
     if (account === undefined && days.length === 0) return [];
     const balance = account?.balance ?? 0n;
     const floor = asset.issuer === party ? 0n - asset.cap : 0n;
-    const projected = projectedDays(balance, days);
-    return [{ asset, balance, floor, days: projected, lowest: projected.at(-1)?.outflowsOnly ?? balance }];
+    const free = balance - state.locks.held(name);
+    const projected = projectedDays(balance, free, days);
+    return [{ asset, balance, floor, days: projected, lowest: projected.at(-1)?.outflowsOnly ?? free }];
   });
 }
 
@@ -45,8 +49,8 @@ function expectedDays({ queued, days }: Expected, today: number): DayFlow[] {
   return flow.ins + flow.outs === 0 ? later : [{ day: today, flow }, ...later];
 }
 
-function projectedDays(balance: bigint, days: readonly DayFlow[]): ProjectedDay[] {
-  let [projected, outflowsOnly] = [balance, balance];
+function projectedDays(balance: bigint, free: bigint, days: readonly DayFlow[]): ProjectedDay[] {
+  let [projected, outflowsOnly] = [balance, free];
   return days.map(({ day, flow }) => {
     projected += flow.inMinor - flow.outMinor;
     outflowsOnly -= flow.outMinor;

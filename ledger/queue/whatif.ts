@@ -41,10 +41,10 @@ export interface WhatIfSums {
   readonly values: readonly (readonly [asset: number, count: number, minor: bigint])[];
 }
 export interface WhatIfAnswer {
-  /** What settles with it and not without. */
+  /** What settles with it and not without, to its last lot. */
   readonly released: WhatIfSums;
   /** What settles without it and not with it: the netting does not look for the largest set. */
-  readonly held: WhatIfSums;
+  readonly delayed: WhatIfSums;
   /** Whether both came to an end within the passes that were made. */
   readonly isWhole: boolean;
 }
@@ -61,20 +61,23 @@ export function copyQueue(state: State, time: TimestampMs): QueueCopy {
 /** Goes through the queue both ways, pass after pass until nothing settles any more. */
 export function whatIf(question: WhatIfQuestion): WhatIfAnswer {
   const { queue, account, extra } = question;
-  const funds = queue.funds.map((held, at) => (at === account ? held + extra : held));
+  const funds = queue.funds.map((funds, at) => (at === account ? funds + extra : funds));
   const without = settling(queue);
   const having = settling({ ...queue, funds });
   const released: number[] = [];
-  const held: number[] = [];
+  const delayed: number[] = [];
   for (let item = 0; item + 1 < queue.starts.length; item++) {
     if (having.settles[item] === without.settles[item]) continue;
-    (having.settles[item] === 1 ? released : held).push(item);
+    (having.settles[item] === 1 ? released : delayed).push(item);
   }
   const isWhole = without.isWhole && having.isWhole;
-  return { released: sumsOf(question, released), held: sumsOf(question, held), isWhole };
+  return { released: sumsOf(question, released), delayed: sumsOf(question, delayed), isWhole };
 }
 
-/** Which items settle in the passes to come if nothing else happens, by item; and whether the last one let nothing through. */
+/**
+ * Which items settle in the passes to come if nothing else happens, by item, of what comes in lots those of which all lots
+ * do; and whether the last pass let nothing through.
+ */
 function settling(whole: Queue): { readonly settles: Uint8Array; readonly isWhole: boolean } {
   const settles = new Uint8Array(whole.starts.length - 1);
   let queue = whole;

@@ -42,7 +42,7 @@ export function judgeAmendment(posting: Posting, amends: Amendment): ResultCode 
   return hasPlaces(posting.state, target, next) ? null : 'queue_full';
 }
 
-/** Puts the new legs in the place of the old ones, which they keep: of what is bound only the legs are others. */
+/** Puts the new legs in the place of the old ones; the settlement keeps the one that it has in the queue. */
 export function amend(posting: Posting, amends: Amendment): void {
   const { state } = posting;
   const target = state.boundSettlement(amends.settlement);

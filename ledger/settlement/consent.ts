@@ -8,7 +8,7 @@ import type { State } from '../state.js';
 import { amend, judgeAmendment } from './amendment.js';
 import { hasSuspended, judgeFunds, settle } from './bundle.js';
 import { hold } from './lock.js';
-import { isPayer, outlineOf } from './outline.js';
+import { mustConsent, outlineOf } from './outline.js';
 
 /** The required parties whose consent is not there, in the order of the legs, as a sealed state has it. */
 export const missingConsents = (state: State, settlement: Settlement): Bic[] =>
@@ -21,7 +21,7 @@ export function mayAddConsent(state: State, digest: InstructionDigest, kid: Thum
   const settlement = state.openSettlement(digest);
   if (settlement === undefined || isAgreed(settlement) || settlement.consents.includes(kid)) return false;
   const party = signerOf(state, kid);
-  return party === undefined || isPayer(settlement, party);
+  return party === undefined || mustConsent(settlement, party);
 }
 
 export const hasConsented = (readings: Readings, settlement: Settlement, party: string): boolean =>
@@ -46,8 +46,8 @@ export function addConsents(posting: Posting, settlement: Settlement, signed: re
 }
 
 /**
- * Settles, locks, or puts into the queue, if every required consent is there now. Consents are counted anew each time, so those by
- * a key revoked meanwhile are void, and a threshold holds as it then stands.
+ * Settles, locks, or puts into the queue, if every required consent is there now. Consents are counted anew each time, so
+ * those by a key revoked meanwhile are void, and a threshold holds as it then stands.
  */
 export function settleIfBound(posting: Posting, settlement: Settlement): void {
   const { terms, lock, amends } = settlement;

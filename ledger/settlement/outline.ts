@@ -18,7 +18,7 @@ export interface Outline {
   readonly movements: readonly Movement[];
   /**
    * Those that must consent, of all parts: every debited party, the issuer too when it issues; and whoever stands in legs
-   * that it replaces, or in what takes their place. In the order of the legs.
+   * that it replaces, or in what takes their place. In the order of the legs. Of what is in the queue that is who pays.
    */
   readonly payers: readonly Bic[];
   /** Movements of the part that has the most: so many places it takes in the queue. */
@@ -78,7 +78,7 @@ function move(movements: Moving[], party: Bic, asset: AssetCode, amount: bigint)
 }
 
 /** Whether a party must consent: it is debited by a leg, or its claim changes. */
-export const isPayer = (settlement: Parts, party: string): boolean =>
+export const mustConsent = (settlement: Parts, party: string): boolean =>
   outlineOf(settlement).payers.some((payer) => payer === party);
 
 /** Whether a party stands in a leg. */

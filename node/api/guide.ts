@@ -7,6 +7,7 @@ import {
   LEGS_MAX,
   LINKED_MAX,
   LOCK_WITHIN_MS_MAX,
+  LOTS_MAX,
   PAYLOAD_BYTES_MAX,
   SETTLE_WITHIN_MS_MAX,
   SIGNATURES_MAX,
@@ -55,10 +56,10 @@ const KINDS = `
 |---|---|---|
 | \`settle\` | moves all its legs or none, once every debited party has consented: at once (\`mode\` \`gross\`), or when it is time and the funds are there (\`queue\`), or when a preimage is revealed (\`lock\`); parts that are \`linked\` follow, each once the one before has settled (an FX swap, a repo); what is still to settle of one, another \`amends\` | the initiator, a party to a leg; the others sign too, or send \`consent\` |
 | \`consent\`, \`withdraw\` | binds a party to a settlement (or an authority to a \`govern\`) named by its digest; leaves it while a consent is missing | that party |
-| \`cancel\` | leaves a settlement, alone until its \`cancelUntil\`; then, until its \`cutoff\`, it ends when all parties have sent one | a party to it |
+| \`cancel\` | leaves a settlement, alone until its \`cancelUntil\`; then, until its \`cutoff\`, it ends when all parties have sent one; of what is locked, until its \`lockUntil\`, in this way only | a party to it |
 | \`reveal\` | gives the preimage of a lock, which settles it | any participant |
 | \`reprioritise\` | says anew how urgent a queued settlement is among what the party pays | a debited party |
-| \`liquidity\` | says of a party's account whether its queue is strictly in order, what is kept there for what is more urgent, and how much more than it receives the party sends from it | that party |
+| \`liquidity\` | says of a party's account whether its queue is strictly in order, what is kept there for what is more urgent, and how much more than it receives the party sends from it, in all or to single counterparties | that party |
 | \`offer\` | names settlements of the queue that can settle together and that no pass has found; judged like a pass, after it | the party of a validator, or a solver |
 | \`calendar\` | says on which days, and when on them, an asset settles by \`valueDate\` | the authority of the asset's jurisdiction |
 | \`asset\` | defines an asset, or changes its cap or name | its issuer, and its jurisdiction's authority |
@@ -91,32 +92,6 @@ both signatures are on it, or one bank submits it and the other sends the same p
 \`consent\` that names its digest. With \`terms\` a consent says what it takes the settlement to be, part by part, and is refused
 with what differs: \`party_mismatch\`, \`asset_mismatch\`, \`amount_mismatch\`, \`date_mismatch\`.
 
-### When a settlement settles
-In mode \`gross\` at once, when every debited party has consented, or never. In mode \`queue\` when it is time and the funds are
-there: from \`notBefore\` (by default at once) to \`settleBy\`, or on a \`valueDate\` that is a business day of every currency. What
-only holds together with others settles with them, in one block. Its dates are in this order: issued < \`cancelUntil\` ≤ \`cutoff\`
-≤ \`settleBy\`, at most ${SETTLE_WITHIN_MS_MAX / DAY_MS} days after \`issued\`. Consents count until \`cancelUntil\` (by default \`expires\`), and at most
-${CONSENT_PAST_EXPIRES_MS_MAX / 3_600_000} hours past \`expires\`. Before every consent is there, \`withdraw\` or \`cancel\` ends it; after that \`cancel\` alone does: of one
-party until \`cancelUntil\`, of all together until \`cutoff\`, and then nothing. \`linked\` names up to ${LINKED_MAX} further parts, with legs and
-dates of their own: one consent covers them all, and each is due once the one before has settled (code \`part_settled\`).
-
-Of a part that is next, another having settled, the legs are replaced as another settlement in mode \`gross\` settles: its \`amends\`
-names the \`settlement\`, the \`part\` counted from one, the legs that it \`replaces\`, all of them in their order, and the new
-\`legs\`. So collateral of a repo is substituted, or margin called, in one step. Everyone in any of these legs consents. What was
-amended is told so (\`amended\`); where another part is next, or it has other legs by then, nothing happens (\`part_gone\`).
-
-\`\`\`json
-${JSON.stringify(EXAMPLE_MARGIN, null, 2)}
-\`\`\`
-
-### Exchanges with another ledger
-In mode \`lock\` a settlement names the SHA-256 of 32 secret bytes, its \`hash\`, and \`lockUntil\`, at most ${LOCK_WITHIN_MS_MAX / DAY_MS} days after \`issued\`.
-When every debited party has consented, what it debits is held (code \`locked\`; \`held\` in balances), or it is refused for good. \`reveal\`
-with the preimage settles it, from whoever it comes. The \`reveal\` is in the block that settled it, so that who is paid there
-last takes the preimage from here. Without it the lock lapses some blocks after \`lockUntil\`: a preimage that is sent by then
-counts, also if it is ordered later. Who makes the secret gives the lock in which it pays the later end, and enough time between
-the two for the other to be told and to act. A hash is used once: one whose preimage is known is refused (\`hash_revealed\`).
-
 One signature may also cover many instructions: it is then over the canonical JSON
 \`{"count":N,"network":"…","root":"…"}\` with \`typ\` \`causeway-list+json\`, where root is a Merkle tree (RFC 9162, section
 2.1) whose leaves are SHA-256 over \`causeway/list-leaf/1\`, a zero byte and the 32 bytes of an instruction's digest, and an inner node is SHA-256 over
@@ -130,11 +105,40 @@ and the key's 32 bytes; the signature is given as hex.
 \`\`\`js
 ${EXAMPLE_PROGRAM}\`\`\`
 
+## When a settlement settles
+In mode \`gross\` at once, when every debited party has consented, or never. In mode \`queue\` when it is time and the funds are
+there: from \`notBefore\` (by default at once) to \`settleBy\`, or on a \`valueDate\` that is a business day of every currency. What
+only holds together with others settles with them, in one block. Its dates are in this order: issued < \`cancelUntil\` ≤ \`cutoff\`
+≤ \`settleBy\`, at most ${SETTLE_WITHIN_MS_MAX / DAY_MS} days after \`issued\`. Consents count until \`cancelUntil\` (by default \`expires\`), and at most
+${CONSENT_PAST_EXPIRES_MS_MAX / 3_600_000} hours past \`expires\`. Before every consent is there, \`withdraw\` or \`cancel\` ends it; after that \`cancel\` alone does: of one
+party until \`cancelUntil\`, of all together until \`cutoff\`, and then nothing. \`linked\` names up to ${LINKED_MAX} further parts, with legs and
+dates of their own: one consent covers them all, and each is due once the one before has settled (code \`part_settled\`).
+What is not linked may come in so many equal \`lots\`, at most ${LOTS_MAX}: where it does not settle whole, they may settle one by one
+(\`part_settled\` for each, and \`settled\` for all that are left).
+
+Of a part that is next, another having settled, the legs are replaced as another settlement in mode \`gross\` settles: its \`amends\`
+names the \`settlement\`, the \`part\` counted from one, the legs that it \`replaces\`, all of them in their order, and the new
+\`legs\`. So collateral of a repo is substituted, or margin called, in one step. Everyone in any of these legs consents. What was
+amended is told so (\`amended\`); where another part is next, or it has other legs by then, nothing happens (\`part_gone\`).
+
+\`\`\`json
+${JSON.stringify(EXAMPLE_MARGIN, null, 2)}
+\`\`\`
+
+## Exchanges with another ledger
+In mode \`lock\` a settlement names the SHA-256 of 32 secret bytes, its \`hash\`, and \`lockUntil\`, at most ${LOCK_WITHIN_MS_MAX / DAY_MS} days after \`issued\`.
+When every debited party has consented, what it debits is held (code \`locked\`; \`held\` in balances), or it is refused for good. \`reveal\`
+with the preimage settles it, from whoever it comes. The \`reveal\` is in the block that settled it, so that who is paid there
+last takes the preimage from here. Without it the lock lapses some blocks after \`lockUntil\`: a preimage that is sent by then
+counts, also if it is ordered later. Who makes the secret gives the lock in which it pays the later end, and enough time between
+the two for the other to be told and to act. A hash is used once: one whose preimage is known is refused (\`hash_revealed\`).
+
 ## What waits
-\`/v1/parties/{bic}/queue\` lists what a party is bound to pay, with what each lacks, and \`/proposals\` what it is asked to.
+\`/v1/parties/{bic}/queue\` lists what a party is bound to pay, with what each lacks, and \`/proposals\` what it is asked to consent to.
 \`/queue/positions\` says where its accounts come to day by day if all that is bound settles as early as it may, \`/queue/totals\`
 what is open and what has settled today, and \`/queue/what-if\` which of the queue would settle now with more money in an account.
-Amounts there are what a settlement does to an account in sum; each part that is linked counts by itself. Days are by UTC.
+Amounts there are what a settlement does to an account in sum; each part that is linked counts by itself, and what is locked
+is not in them. Days are by UTC.
 
 ## Kinds
 ${KINDS}

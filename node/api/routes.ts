@@ -131,7 +131,7 @@ export const ROUTES = {
     path: '/v1/instructions/{digest}',
     summary: 'Where an instruction stands',
     description:
-      '`final` with its result code once a final block holds its outcome; `pending` before, and while a settlement waits: for consents (code `proposed`), for its time (`scheduled`, `part_settled`, `amended`), or for funds (`queued`); or until what it names is ordered (`waiting`), or agreed on (`approved`). With `wait=final` the answer comes when it is final or the time is over, whichever is first: then 200 with `pending`.',
+      '`final` with its result code once a final block holds its outcome; `pending` before, and while a settlement waits: for consents (code `proposed`), for its time (`scheduled`, `part_settled`, `amended`), for funds (`queued`), or for its preimage (`locked`); or until what it names is ordered (`waiting`), or agreed on (`approved`). With `wait=final` the answer comes when it is final or the time is over, whichever is first: then 200 with `pending`.',
     params: DIGEST,
     query: WAIT,
     answer: 'InstructionStatus',
@@ -168,8 +168,8 @@ export const ROUTES = {
   getProposals: {
     ...read,
     path: '/v1/parties/{bic}/proposals',
-    summary: 'What a party is asked to pay in',
-    description: `Settlements in which the party is debited and that lack a consent, its own or another's, by digest; at most ${QUEUE_PAGE_ENTRIES_MAX}. \`next\` is the \`after\` of the page that follows, or null.`,
+    summary: 'What a party is asked to consent to',
+    description: `Settlements that the party must consent to, since it is debited or stands in legs that are amended, and that lack a consent, its own or another's, by digest; at most ${QUEUE_PAGE_ENTRIES_MAX}. \`next\` is the \`after\` of the page that follows, or null.`,
     params: BIC,
     query: after('^[0-9a-f]{64}$', 'what an earlier page gave as `next`'),
     answer: 'Proposals',
@@ -180,7 +180,7 @@ export const ROUTES = {
     path: '/v1/parties/{bic}/queue/positions',
     summary: "Where a party's accounts come to",
     description:
-      'For each asset the balance, and day by day what comes in and goes out if all that is bound settles as early as it may: what is in the queue today, what is scheduled and parts that follow on the day of their `notBefore` (of a value date: when the last of its currencies opens). Days are by UTC and by the time of the last final block, since the ledger has moments and no zones; a day on which nothing moves is left out. What lacks a consent is not counted.',
+      'For each asset the balance, and day by day what comes in and goes out if all that is bound settles as early as it may: what is in the queue today, what is scheduled and parts that follow on the day of their `notBefore` (of a value date: when the last of its currencies opens). Days are by UTC and by the time of the last final block, since the ledger has moments and no zones; a day on which nothing moves is left out. What lacks a consent is not counted, nor what is locked: `held` in balances tells of that.',
     params: BIC,
     answer: 'Positions',
     problems: ['unknown_party'],
@@ -190,7 +190,7 @@ export const ROUTES = {
     path: '/v1/parties/{bic}/queue/totals',
     summary: 'What is open for a party, and what has settled today',
     description:
-      'How much is proposed, scheduled and queued, in and out, at the last final block; and what has settled on the day of that block and on the one before, by UTC. A node counts what settles from when it starts (or takes a snapshot): `fromHeight` is the first block of the day that is counted, and `whole` says whether that is all of the day so far. What is counted is exact.',
+      'How much is proposed, scheduled, queued and in later parts, in and out, at the last final block, what is locked apart; and what has settled on the day of that block and on the one before, by UTC. A node counts what settles from when it starts (or takes a snapshot): `fromHeight` is the first block of the day that is counted, and `whole` says whether that is all of the day so far. What is counted is exact.',
     params: BIC,
     answer: 'Totals',
     problems: ['unknown_party'],
@@ -199,7 +199,7 @@ export const ROUTES = {
     ...read,
     path: '/v1/parties/{bic}/queue/what-if',
     summary: 'What more liquidity would let through',
-    description: `Goes through the queue of the last final block with so much more in the party's account and without, pass after pass until nothing settles any more, and tells the difference: the party's own settlements (at most ${QUEUE_PAGE_ENTRIES_MAX} by digest), and all of them as counts and values. Nothing on the ledger changes. What the queue cannot know is left out: what settles from elsewhere, what is scheduled, where the amount would come from. A node answers one at a time, and after a long queue not at once again: then 503, with the seconds until it does in \`Retry-After\`.`,
+    description: `Goes through the queue of the last final block with so much more in the party's account and without, pass after pass until nothing settles any more, and tells the difference, of what comes in lots that of which the last has settled: the party's own settlements (at most ${QUEUE_PAGE_ENTRIES_MAX} by digest), and all of them as counts and values. Nothing on the ledger changes. What the queue cannot know is left out: what settles from elsewhere, what is scheduled, where the amount would come from. A node answers one at a time, and after a long queue not at once again: then 503, with the seconds until it does in \`Retry-After\`.`,
     params: BIC,
     query: WHAT_IF,
     answer: 'WhatIf',

@@ -92,8 +92,11 @@ const openSettlement = {
   digest: HashText,
   initiator: BicText,
   id: Type.String(),
-  part: Type.Integer({ description: 'the part that is next to settle, counted from one' }),
+  part: Type.Integer({
+    description: 'the part that is next to settle, or of what comes in lots the lot, counted from one',
+  }),
   legs: LegsSchema,
+  lots: Type.Integer({ minimum: 1, description: 'the equal lots that the legs come in: one may settle before others' }),
   linked: Type.Array(Type.Object({ legs: LegsSchema, notBefore: InstantText, settleBy: InstantText }), {
     description: 'parts that follow, each once the one before has settled',
   }),
@@ -268,7 +271,8 @@ export const SCHEMAS = {
         ),
         lowest: Type.String({
           ...SignedText,
-          description: 'if only what the party pays settles, in the end: below the floor, that much is lacking at most',
+          description:
+            'if only what the party pays settles, in the end: below the floor, that much is lacking at most; what locks hold is as good as paid',
         }),
       }),
     ),
@@ -283,6 +287,7 @@ export const SCHEMAS = {
         proposed: Type.Object(flow, { description: 'lacks a consent' }),
         scheduled: Type.Object(flow, { description: 'waits for its time' }),
         queued: Type.Object(flow, { description: 'stands in the queue' }),
+        locked: Type.Object(flow, { description: 'is held, and waits for a preimage' }),
         linked: Type.Object(flow, { description: 'a later part of what is bound' }),
       }),
       { description: 'each part of a settlement counts by itself, in sum over its legs' },
@@ -308,7 +313,7 @@ export const SCHEMAS = {
     time: InstantText,
     complete: Type.Boolean({ description: 'whether more passes would let nothing else through' }),
     released: whatIfSums('what settles with the amount, and not without'),
-    held: whatIfSums('what settles without the amount, and not with it: something else goes first then'),
+    delayed: whatIfSums('what settles without the amount, and not with it: something else goes first then'),
   }),
   Calendar: Type.Object({
     asset: AssetText,

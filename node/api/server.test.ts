@@ -47,6 +47,7 @@ const OPEN = {
   id: '3f0c2a54-7d1e-4c0b-9b57-2a6a1d3c8e90',
   legs: [{ from: PARTY, to: 'BKTHTHBKXXX', asset: 'HKD', amount: '1.00' }],
   part: 1,
+  lots: 1,
   linked: [{ legs: [], notBefore: TIME, settleBy: TIME }],
 };
 
@@ -132,7 +133,7 @@ class MemoryNode implements NodeService {
   totals(party: string) {
     if (party !== PARTY) return null;
     const settled = { date: '2026-01-05', fromHeight: 3, whole: false, assets: [{ asset: 'HKD', ...FLOW }] };
-    const unsettled = { asset: 'HKD', proposed: FLOW, scheduled: FLOW, queued: FLOW, linked: FLOW };
+    const unsettled = { asset: 'HKD', proposed: FLOW, scheduled: FLOW, queued: FLOW, locked: FLOW, linked: FLOW };
     return { height: 7, time: TIME, unsettled: [unsettled], settled: [settled] };
   }
   async whatIf(party: string, asset: string, amount: string): Promise<WhatIfResult> {
@@ -146,7 +147,7 @@ class MemoryNode implements NodeService {
     };
     return {
       ok: true,
-      value: { height: 7, time: TIME, party, asset, amount, complete: true, released: sums, held: sums },
+      value: { height: 7, time: TIME, party, asset, amount, complete: true, released: sums, delayed: sums },
     };
   }
   calendar(asset: string) {

@@ -47,10 +47,11 @@ async function positions(bic: string, { node }: NodeOptions): Promise<Outcome> {
   const { height, time, positions: found } = answer.value;
   if (found.length === 0) return done(answer.value, `${bic} has no account and nothing to come at height ${height}.`);
   const table = tableOf(['asset', 'day', 'in', 'out', 'net', 'projected', 'if only paid out'], 2);
-  for (const { asset, balance, days } of found) {
-    table.push([asset, 'now', '', '', '', balance, balance]);
+  for (const { asset, balance, days, lowest } of found) {
+    table.push([asset, 'now', '', '', '', balance, '']);
     for (const day of days)
       table.push(['', day.date, day.in.value, day.out.value, day.net, day.projected, day.outflowsOnly]);
+    table.push(['', 'in the end', '', '', '', '', lowest]);
   }
   return done(answer.value, `${bic} at height ${height}, ${time}; days by UTC\n${table.toString()}`);
 }
@@ -61,8 +62,9 @@ async function totals(bic: string, { node }: NodeOptions): Promise<Outcome> {
   const { height, time, unsettled, settled } = answer.value;
   const head = ['asset', '', 'in', 'value', 'out', 'value'];
   const open = tableOf(head, 2);
-  for (const { asset, proposed, scheduled, queued, linked } of unsettled) {
-    const standings = Object.entries({ proposed, scheduled, queued, linked }).filter(([, flow]) => isMoving(flow));
+  for (const { asset, proposed, scheduled, queued, locked, linked } of unsettled) {
+    const waiting = { proposed, scheduled, queued, locked, linked };
+    const standings = Object.entries(waiting).filter(([, flow]) => isMoving(flow));
     for (const [standing, flow] of standings) open.push([asset, standing, ...flowCells(flow)]);
   }
   const days = settled.map(({ date, fromHeight, whole, assets }) => {
@@ -93,11 +95,11 @@ interface WhatIfOptions extends NodeOptions {
 async function whatIf(bic: string, { node, asset, amount }: WhatIfOptions): Promise<Outcome> {
   const answer = await createClient(node).getWhatIf({ bic, asset, amount });
   if (!answer.ok) return refusedBy(answer.problem);
-  const { height, released, held, complete } = answer.value;
+  const { height, released, delayed, complete } = answer.value;
   const lines = [
     `With ${answer.value.amount} ${asset} more in ${bic} at height ${height}:`,
     ...(released.all.count === 0 ? ['nothing settles that would not without it'] : sumsLines('would settle', released)),
-    ...(held.all.count === 0 ? [] : sumsLines('would wait, for what goes first then', held)),
+    ...(delayed.all.count === 0 ? [] : sumsLines('would wait, for what goes first then', delayed)),
     ...(complete ? [] : ['Further passes may let more through.']),
   ];
   return done(answer.value, lines.join('\n'));

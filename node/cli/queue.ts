@@ -1,4 +1,4 @@
-/** The commands about the queue: what a party is bound to pay in and what it waits for, what it is asked to, how urgent it is, and what is kept. */
+/** The commands about the queue: what a party is bound to pay in and what it waits for, what it is asked to consent to, how urgent it is, what is kept and what is limited, and offers. */
 import Table from 'cli-table3';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { PRIORITIES, type Priority } from '../../protocol/payload.js';
@@ -18,7 +18,7 @@ export function queueCommands(program: Command, run: Runner): void {
     .addHelpText('after', '\nExample:\n  causeway queue list HSBCHKHHXXX')
     .action(run(list));
   withNode(queue.command('proposals'))
-    .description('what a party is asked to pay in, and whose consent each lacks')
+    .description('what a party is asked to consent to, and whose consent each lacks')
     .argument('<bic>', 'the party', readBic)
     .option('--after <cursor>', 'go on where an earlier page ended')
     .addHelpText('after', '\nExample:\n  causeway queue proposals HSBCHKHHXXX')
@@ -53,7 +53,7 @@ Example:
     .action(run(liquidity));
   withSigning(program.command('offer'))
     .description('offer what can settle together and no pass has found; of a validator or a solver')
-    .argument('<digests...>', 'digests of settlements in the queue')
+    .argument('<digests...>', 'digests of settlements in the queue', gatherDigests)
     .addHelpText('after', '\nExample:\n  causeway offer 6acc…d226 91f0…03ab --key hkma.pem')
     .action(run(offer));
 }
@@ -70,8 +70,13 @@ function readLimit(text: string, before: readonly Limit[]): Limit[] {
   return [...before, limit].sort((a, b) => (a.to < b.to ? -1 : 1));
 }
 
+const gatherDigests = (text: string, before: readonly string[] = []): readonly string[] => [
+  ...before,
+  readDigest(text),
+];
+
 const offer = (digests: readonly string[], options: SigningOptions): Promise<Outcome> =>
-  instruct(options, { kind: 'offer', settlements: digests.map(readDigest) });
+  instruct(options, { kind: 'offer', settlements: [...digests] });
 
 const ZERO = '0';
 
@@ -134,8 +139,7 @@ async function proposals(bic: string, { node, after }: PageOptions): Promise<Out
   const answer = await createClient(node).getProposals(pageOf(bic, after));
   if (!answer.ok) return refusedBy(answer.problem);
   const { entries, height, next } = answer.value;
-  if (entries.length === 0)
-    return done(answer.value, `Nothing that ${bic} pays in lacks a consent at height ${height}.`);
+  if (entries.length === 0) return done(answer.value, `${bic} is asked to consent to nothing at height ${height}.`);
   const table = tableOf(['initiator', 'legs', 'settles', 'lacks the consent of', 'until']);
   for (const entry of entries)
     table.push(
@@ -154,9 +158,10 @@ function settlesText({ terms, lock }: Proposal): string {
 const tableOf = (head: string[]): Table.Table => new Table({ head, style: { head: [], border: [] } });
 /** A digest is as wide as a table: it has a row of its own, to be copied from. */
 const digestRow = (content: string, colSpan: number) => [{ content, colSpan }];
-const legsText = ({ legs, linked }: Pick<Entry, 'legs' | 'linked'>): string =>
+const legsText = ({ legs, lots, linked }: Pick<Entry, 'legs' | 'lots' | 'linked'>): string =>
   [
     linesOf(legs),
+    ...(lots === 1 ? [] : [`in ${lots} lots`]),
     ...linked.map((part) => `then, from ${part.notBefore} to ${part.settleBy}:\n${linesOf(part.legs)}`),
   ].join('\n');
 const proposalText = (entry: Proposal): string => {

@@ -116,7 +116,8 @@ function settle(legs: readonly LegText[], terms: TermOptions): Asked | string {
   const given = { legs: [...legs], ...(cancelUntil !== undefined && { cancelUntil }) };
   const common = { kind: 'settle' as const, ...given };
   if (settleBy === undefined && valueDate === undefined) {
-    const alone = Object.entries({ 'not-before': notBefore, cutoff, priority, lots, 'return-from': linked }).find(
+    if (linked !== undefined) return 'What has a second part goes only with --settle-by or --value-date.';
+    const alone = Object.entries({ 'not-before': notBefore, cutoff, priority, lots }).find(
       ([, value]) => value !== undefined,
     );
     return alone === undefined

@@ -50,14 +50,11 @@ async function sweep({ from, to, asset, keep, ...options }: SweepOptions): Promi
 
 /** What an account has over what is held, bound to be paid, and to be kept; or that it is nothing. */
 async function freeIn({ client }: Desk, bic: string, asset: string, keep: string): Promise<Step<string>> {
-  const [positions, balances] = await Promise.all([client.getPositions({ bic }), client.getBalances({ bic })]);
+  const positions = await client.getPositions({ bic });
   if (!positions.ok) return ended(refusedBy(positions.problem));
-  if (!balances.ok) return ended(refusedBy(balances.problem));
   const lowest = positions.value.positions.find((each) => each.asset === asset)?.lowest ?? '0';
-  const held = balances.value.balances.find((each) => each.asset === asset)?.held ?? '0';
-  const free = differenceOf(lowest, held);
-  const amount = free === null ? null : differenceOf(free, keep);
+  const amount = differenceOf(lowest, keep);
   if (amount !== null && /[1-9]/.test(amount)) return went(amount);
-  const json = { party: bic, asset, lowest, held, keep };
+  const json = { party: bic, asset, lowest, keep };
   return ended(done(json, `${bic} holds no ${asset} over what it is bound to pay and keeps.`));
 }

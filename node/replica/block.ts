@@ -14,7 +14,7 @@ export interface Executed {
   readonly parentRoot: Root;
   readonly root: Root;
   readonly lanes: readonly (readonly HeldBatch[])[];
-  /** What each settlement, or part of one, that settled did to accounts. */
+  /** What each settlement, part or lot that settled did to accounts. */
   readonly settled: readonly (readonly Movement[])[];
 }
 

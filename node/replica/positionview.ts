@@ -32,12 +32,11 @@ export function positionViews(state: State, party: Bic, time: TimestampMs): Posi
 /** What is open, by asset; assets in which nothing would move the party's account are left out. */
 export function unsettledViews(state: State, party: Bic): UnsettledView[] {
   return state.assets().flatMap(({ asset, decimals }) => {
-    const { proposed, scheduled, queued, linked } = state.flows.of(accountName(party, asset));
-    if ([proposed, scheduled, queued, linked].every(({ ins, outs }) => ins + outs === 0)) return [];
+    const { proposed, scheduled, queued, locked, linked } = state.flows.of(accountName(party, asset));
+    if ([proposed, scheduled, queued, locked, linked].every(({ ins, outs }) => ins + outs === 0)) return [];
     const view = (flow: Flow): FlowView => flowView(flow, decimals);
-    return [
-      { asset, proposed: view(proposed), scheduled: view(scheduled), queued: view(queued), linked: view(linked) },
-    ];
+    const waiting = { proposed: view(proposed), scheduled: view(scheduled), queued: view(queued) };
+    return [{ asset, ...waiting, locked: view(locked), linked: view(linked) }];
   });
 }
 

@@ -72,13 +72,16 @@ export function proposalsPage(state: State, party: Bic, after = ''): Entries<Pro
 export const lockView = ({ lock }: Settlement): LockView | null =>
   lock === null ? null : { hash: lock.hash, lockUntil: lock.until, leaving: lock.leaving ?? [] };
 
-function openView(state: State, { digest, initiator, id, legs, linked, partsSettled }: Settlement): OpenSettlementView {
+function openView(
+  state: State,
+  { digest, initiator, id, legs, lots, linked, partsSettled }: Settlement,
+): OpenSettlementView {
   const later = linked.map(({ notBefore, settleBy, ...part }) => ({
     legs: legViews(state, part.legs),
     notBefore,
     settleBy,
   }));
-  return { digest, initiator, id, part: partsSettled + 1, legs: legViews(state, legs), linked: later };
+  return { digest, initiator, id, part: partsSettled + 1, legs: legViews(state, legs), lots, linked: later };
 }
 
 const amendmentView = (state: State, { replaces, legs, ...what }: Amendment): ProposalView['amends'] => ({

@@ -47,7 +47,7 @@ t.test("a party sees its own, and others' as numbers", async (t) => {
         own: { count: 1, assets: [{ asset: 'HKD', ...flow(0, '0.00', 1, '300.00') }], settlements: [first] },
         all: { count: 2, assets: [{ asset: 'HKD', count: 2, value: '1500.00' }] },
       },
-      held: NOTHING,
+      delayed: NOTHING,
     },
   });
 });
@@ -62,7 +62,7 @@ t.test('where the account pays nothing in the queue, nothing is gone through', a
   ] as const)
     t.match(await ask(whatIfs, book, party, 1n, asset), {
       ok: true,
-      value: { complete: true, released: NOTHING, held: NOTHING },
+      value: { complete: true, released: NOTHING, delayed: NOTHING },
     });
 });
 

@@ -42,7 +42,7 @@ export class WhatIfs {
     const name = accountName(party, asset.asset);
     // Where nothing in the queue debits the account, money in it lets nothing through.
     if (!state.queue.isDebited(name))
-      return { ok: true, value: told(asked, { released: NOTHING, held: NOTHING, isWhole: true }, [], []) };
+      return { ok: true, value: told(asked, { released: NOTHING, delayed: NOTHING, isWhole: true }, [], []) };
     const nowMs = this.#clock.elapsed();
     const paceMs = Math.ceil(state.queue.queuedMovements / WHAT_IF_MOVEMENTS_PER_MS);
     if (this.#isRunning || nowMs < this.#nextMs)
@@ -70,7 +70,7 @@ export class WhatIfs {
 
 function told(
   { party, asset, extra }: Asked,
-  { released, held, isWhole }: WhatIfAnswer,
+  { released, delayed, isWhole }: WhatIfAnswer,
   settlements: QueueCopy['settlements'],
   assets: readonly Asset[],
 ): Told {
@@ -80,6 +80,6 @@ function told(
     amount: formatAmount(extra, asset.decimals),
     complete: isWhole,
     released: whatIfSumsView(released, settlements, assets),
-    held: whatIfSumsView(held, settlements, assets),
+    delayed: whatIfSumsView(delayed, settlements, assets),
   };
 }

@@ -83,7 +83,7 @@ export const QUEUE_MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'ledger/instructions/reprioritise.ts',
-        find: "if (!isPayer(settlement, payload.initiator)) return 'forbidden';",
+        find: "if (!allLegs(settlement).some(({ from }) => from === payload.initiator)) return 'forbidden';",
         replace: '',
       },
     ],
@@ -130,9 +130,20 @@ export const QUEUE_MUTANTS: readonly Mutant[] = [
     edits: [inLimits('limit.sent - claim.net', 'limit.sent')],
   },
   {
-    name: 'limit_not_given_back',
-    breaks: 'what comes back of a limit makes a pass due',
-    edits: [inLimits('if (claims.some(({ net }) => net > 0n)) state.queue.stir();', '')],
+    name: 'lot_left_whole',
+    breaks: 'a lot that has settled is not there to settle again',
+    edits: [
+      {
+        file: 'ledger/settlement/bundle.ts',
+        find: '(leg.amount - (lot[at] as BoundLeg).amount)',
+        replace: 'leg.amount',
+      },
+    ],
+  },
+  {
+    name: 'lot_passes',
+    breaks: 'no lot settles before what is more urgent to who pays',
+    edits: [inNetting('!this.#isFunded(item, lots) || this.#isBehind(item)', '!this.#isFunded(item, lots)')],
   },
   {
     name: 'offer_of_anyone',

@@ -2,16 +2,7 @@
 import type { PayloadOf } from '../../protocol/payload.js';
 import { parseAmount } from '../../protocol/values.js';
 import { closeWaiting } from './answers.js';
-import {
-  allLegsOf,
-  askedOf,
-  type Books,
-  type Item,
-  isSuspended,
-  type OpenSettlement,
-  requiredOf,
-  type Turn,
-} from './books.js';
+import { allLegsOf, askedOf, type Books, type Item, isSuspended, type OpenSettlement, type Turn } from './books.js';
 import { setLimits } from './limits.js';
 import { giveBack } from './locks.js';
 import { conclude, hasEnded, remember, stir } from './memory.js';
@@ -91,7 +82,7 @@ export function reprioritise(books: Books, turn: Turn, item: Item, payload: Payl
   const refuse = (code: string): void => void conclude(books, turn, asked, code);
   if (isSuspended(books, initiator)) return refuse('party_suspended');
   if (settlement === undefined) return refuse(hasEnded(books, turn, digest) ? 'settlement_closed' : 'not_queued');
-  if (!requiredOf(settlement).includes(initiator)) return refuse('forbidden');
+  if (!allLegsOf(settlement).some(({ from }) => from === initiator)) return refuse('forbidden');
   if (turn.time > endOf(settlement)) return refuse('settlement_closed');
   if (settlement.bound === null) return refuse('not_queued');
   conclude(books, turn, asked, 'applied');

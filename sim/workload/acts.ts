@@ -107,8 +107,8 @@ const consentToTerms: Act = async (desk) => {
   if (payload.kind !== 'settle') return propose(desk);
   const [initiator] = proposal.missing as [string, ...string[]];
   const linked = payload.mode === 'queue' ? (payload.linked ?? []) : [];
-  const [first, ...others] = [payload, ...linked].map(({ legs }) => ({ legs: [...legs].reverse() }));
-  const [leg, ...rest] = first?.legs as [LegFields, ...LegFields[]];
+  const others = linked.map(({ legs }) => ({ legs }));
+  const [leg, ...rest] = [...payload.legs].reverse() as [LegFields, ...LegFields[]];
   const changed = desk.random.pick([
     leg,
     leg,
