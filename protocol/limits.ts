@@ -63,7 +63,7 @@ export const OPEN_SETTLEMENTS_PER_PARTY_MAX = 10_000;
 /** Accounts that a party's open settlements touch, each settlement counted by itself: what they hold of memory. */
 export const OPEN_MOVEMENTS_PER_PARTY_MAX = 40_000;
 /**
- * Movements (accounts that a settlement touches) of what is bound and has not settled, over all parties; past it each still
+ * Movements (two for each leg) of what is bound and has not settled, over all parties; past it each still
  * has its assured share. It bounds what a pass through the queue costs, and what one block may let through.
  */
 export const QUEUE_MOVEMENTS_MAX = 100_000;
@@ -77,11 +77,16 @@ export const PASS_MOVEMENTS_PER_MS = 70;
 export const LOTS_MAX = 100;
 /** The part of a settlement that is next, counted from one, at most: of linked ones the last, of lots the last. */
 export const AMENDED_PART_MAX = Math.max(1 + LINKED_MAX, LOTS_MAX);
+/** Movements (two for each leg) of which a pass settles single lots: the rest waits for the next one. */
+export const LOT_MOVEMENTS_PER_PASS_MAX = 2_000;
 /** Settlements that one offer names. */
 export const OFFER_SETTLEMENTS_MAX = 200;
-/** Offers of one party that a block judges, and movements of what remains of all: some tens of milliseconds of a core. */
+/** Offers of one party that a block judges, and movements of what remains of them, of one party and of all: tens of milliseconds of a core. */
 export const OFFERS_PER_PARTY_MAX = 10;
-export const OFFERED_MOVEMENTS_PER_BLOCK_MAX = 20_000;
+export const OFFERED_MOVEMENTS_PER_PARTY_MAX = 4_000;
+export const OFFERED_MOVEMENTS_PER_BLOCK_MAX = 40_000;
+/** What a net sender limit counts at most, minor units, either way. */
+export const SENT_MINOR_MAX = 1n << 120n;
 /** Counterparties to which a party limits what it sends, net, from one account. */
 export const LIMITS_PER_ACCOUNT_MAX = 64;
 /** Passes that a what-if makes through the queue at most, with and without; it says whether that was enough. */
@@ -113,6 +118,9 @@ assert(
   'a calendar holds all days that may be named, and those just over',
 );
 assert(QUEUE_MOVEMENTS_ASSURED <= QUEUE_MOVEMENTS_PER_PAYER_MAX, 'the share that is assured is a share');
+assert(SENT_MINOR_MAX > 2n * AMOUNT_MINOR_MAX, 'what a limit counts is past any limit');
+assert(LOT_MOVEMENTS_PER_PASS_MAX >= 2 * LEGS_MAX, 'a lot of a largest settlement settles in a pass');
+assert(OFFERED_MOVEMENTS_PER_PARTY_MAX >= 2 * LEGS_MAX, 'a largest settlement may be offered');
 assert(QUEUE_MOVEMENTS_PER_PAYER_MAX <= QUEUE_MOVEMENTS_MAX, 'one payer does not fill the queue');
 assert(WHAT_IF_MOVEMENTS_PER_MS <= PASS_MOVEMENTS_PER_MS, 'the queue is copied less often than it may be gone through');
 assert(ITEM_BYTES_MAX <= BATCH_BYTES_MAX, 'a largest instruction fits a batch');

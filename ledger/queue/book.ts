@@ -16,7 +16,7 @@ import {
   strike,
   textsOf,
 } from '../orderedset.js';
-import { type Movement, outlineOf } from '../settlement/outline.js';
+import { type Movement, outlineOf, weightOf } from '../settlement/outline.js';
 import { Table } from '../table.js';
 
 /** How urgent a settlement is in what a party pays, as its place among PRIORITIES: a lower tier goes first. */
@@ -48,7 +48,7 @@ interface Standing {
   readonly bound: OrderedSet;
   /** What lacks a consent, by payer and then by digest. */
   readonly proposed: OrderedSet;
-  /** Places that what is bound takes, and movements of what of that is in the queue; of each settlement once. */
+  /** Places that what is bound takes, and movements (two for each leg) of what of that is in the queue; of each settlement once. */
   readonly boundPlaces: number;
   readonly queuedMovements: number;
 }
@@ -188,7 +188,7 @@ export class QueueBook {
   /** Takes a settlement of the queue into the accounts that it debits, or out of them. */
   #count(settlement: BoundSettlement, by: 1 | -1): void {
     const { movements } = outlineOf(settlement);
-    this.#put({ queuedMovements: this.queuedMovements + by * movements.length });
+    this.#put({ queuedMovements: this.queuedMovements + by * weightOf(settlement.legs) });
     for (const { name, party, net } of movements) {
       if (net >= 0n) continue;
       const put = by === 1 ? enter : strike;

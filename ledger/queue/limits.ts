@@ -2,8 +2,9 @@
  * Net sender limits: how much more than it has received a party may have sent from an account, to one counterparty or in
  * all, since it set them (SPEC, The queue). In a pass each is one more account with a floor.
  */
+import { SENT_MINOR_MAX } from '../../protocol/limits.js';
 import type { AmountMinor, AssetCode, Bic } from '../../protocol/types.js';
-import type { BoundLeg, Limits, NetSent } from '../entries.js';
+import { accountName, type BoundLeg, type Limits, type NetSent } from '../entries.js';
 import type { Movement } from '../settlement/outline.js';
 import type { State } from '../state.js';
 
@@ -23,30 +24,55 @@ const headroomOf = ({ most, sent }: NetSent): bigint => most - sent;
 
 /** What legs do to the limits of an account that they touch: what is sent in all, then each counterparty in the order of the legs. Never zero. */
 export function limitClaims(state: State, legs: readonly BoundLeg[], movement: Movement): readonly LimitClaim[] {
-  const { name, party, asset, net } = movement;
+  const { name, net } = movement;
   const limits = state.tables.limits.get(name);
   if (limits === undefined) return NONE;
   const claims: LimitClaim[] = [];
   const { multilateral, bilateral } = limits;
   if (multilateral !== null && net !== 0n)
     claims.push({ name: `${name}/`, to: null, net, headroom: headroomOf(multilateral) });
-  for (const [to, between] of betweenOf(legs, party, asset)) {
+  if (bilateral.length === 0) return claims;
+  for (const { to, net: between } of betweenOf(legs).get(name) ?? []) {
     const limit = bilateral.find((each) => each.to === to);
-    if (limit === undefined || between === 0n) continue;
-    claims.push({ name: `${name}/${to}`, to, net: between, headroom: headroomOf(limit) });
+    if (limit !== undefined) claims.push({ name: `${name}/${to}`, to, net: between, headroom: headroomOf(limit) });
   }
   return claims;
 }
 
-/** What a party has from each counterparty in sum, in one asset; in the order of the legs. */
-function betweenOf(legs: readonly BoundLeg[], party: Bic, asset: AssetCode): ReadonlyMap<Bic, bigint> {
-  const between = new Map<Bic, bigint>();
-  for (const { from, to, asset: moved, amount } of legs) {
-    if (moved !== asset || (from !== party && to !== party)) continue;
-    const [other, net] = from === party ? [to, 0n - amount] : [from, amount as bigint];
-    between.set(other, (between.get(other) ?? 0n) + net);
+/** What a party has from a counterparty in sum, in one asset. */
+interface Between {
+  readonly to: Bic;
+  readonly net: bigint;
+}
+
+// Legs never change in place, and what waits is looked at in each pass: what they come to between two parties is kept.
+const betweens = new WeakMap<readonly BoundLeg[], ReadonlyMap<string, readonly Between[]>>();
+
+/** By account, what its owner has from each counterparty in sum; in the order of the legs. */
+function betweenOf(legs: readonly BoundLeg[]): ReadonlyMap<string, readonly Between[]> {
+  const known = betweens.get(legs);
+  if (known !== undefined) return known;
+  const sums = new Map<string, Map<Bic, bigint>>();
+  const move = (party: Bic, to: Bic, asset: AssetCode, net: bigint): void => {
+    const name = accountName(party, asset);
+    const own = sums.get(name) ?? new Map<Bic, bigint>();
+    sums.set(name, own.set(to, (own.get(to) ?? 0n) + net));
+  };
+  for (const { from, to, asset, amount } of legs) {
+    move(from, to, asset, 0n - amount);
+    move(to, from, asset, amount);
   }
+  const between = new Map(
+    [...sums].map(([name, own]) => [name, [...own].flatMap(([to, net]) => (net === 0n ? [] : [{ to, net }]))]),
+  );
+  betweens.set(legs, between);
   return between;
+}
+
+/** What a limit counts at most, either way: no limit is so high, so that what goes past changes nothing. */
+function counted(sent: bigint): bigint {
+  if (sent > SENT_MINOR_MAX) return SENT_MINOR_MAX;
+  return sent < -SENT_MINOR_MAX ? -SENT_MINOR_MAX : sent;
 }
 
 /** Counts posted legs in the limits of an account that they touched. What is given back may let others through. */
@@ -54,13 +80,13 @@ export function countInLimits(state: State, legs: readonly BoundLeg[], movement:
   const claims = limitClaims(state, legs, movement);
   if (claims.length === 0) return;
   const limits = state.tables.limits.get(movement.name) as Limits;
-  const counted = <L extends NetSent>(limit: L, to: Bic | null): L => {
+  const after = <L extends NetSent>(limit: L, to: Bic | null): L => {
     const claim = claims.find((each) => each.to === to);
-    return claim === undefined ? limit : { ...limit, sent: limit.sent - claim.net };
+    return claim === undefined ? limit : { ...limit, sent: counted(limit.sent - claim.net) };
   };
   state.tables.limits.set(movement.name, {
-    multilateral: limits.multilateral === null ? null : counted(limits.multilateral, null),
-    bilateral: limits.bilateral.map((limit) => counted(limit, limit.to)),
+    multilateral: limits.multilateral === null ? null : after(limits.multilateral, null),
+    bilateral: limits.bilateral.map((limit) => after(limit, limit.to)),
   });
   if (claims.some(({ net }) => net > 0n)) state.queue.stir();
 }

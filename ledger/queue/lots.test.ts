@@ -1,7 +1,9 @@
 /** What all have agreed may settle in lots: one a pass, at the rate of the whole, and each told by a receipt of its own. */
 import t from 'tap';
+import { LOT_MOVEMENTS_PER_PASS_MAX } from '../../protocol/limits.js';
+import { formatTime } from '../../protocol/values.js';
 import type { Ordered } from '../apply.js';
-import { ALFA, BETA, type Book, codes, codesOf, type Draft, funded, GAMA, HKMA } from '../samples.test-helper.js';
+import { ALFA, BETA, type Book, bic, codes, codesOf, type Draft, funded, GAMA, HKMA } from '../samples.test-helper.js';
 import { State } from '../state.js';
 
 /** ALFA sells 1,600 HKD, of which it has 1,000, to BETA for 400 THB. */
@@ -97,5 +99,41 @@ t.test('what is left in lots is amended like a part, and settles whole from then
   t.same(codes(book.block(amending(legs('1600', '400')))), ['part_gone'], 'those are the legs of the whole');
   t.same(codes(book.block(amending(legs('1200', '300')))), ['settled', 'settled']);
   t.same(balances(book), [0n, 117_400n, 170_000n, 82_600n]);
+  t.end();
+});
+
+t.test('once it is amended nobody leaves alone: what was paid for the new legs is final', (t) => {
+  const book = funded();
+  book.block(book.pay(ALFA, HKMA, '300'));
+  const item = sale(book, { cancelUntil: formatTime(book.time + 3_600_000) });
+  t.same(codes(book.block(item)), ['part_settled']);
+  const replaces = [book.leg(ALFA, BETA, '1200'), book.leg(BETA, ALFA, '300', 'THB')];
+  const amends = { settlement: item.instruction.digest, part: 2, replaces, legs: [book.leg(BETA, GAMA, '5000')] };
+  const amending = book.settle(GAMA, [book.leg(ALFA, BETA, '100')], [ALFA, BETA, GAMA], { amends });
+  t.same(codes(book.block(amending)), ['settled', 'amended']);
+  t.same(codes(book.block(cancel(book, BETA, item))), ['cancel_agreed']);
+  t.same(codes(book.block(cancel(book, GAMA, item))), ['cancelled', 'part_cancelled'], 'all together may');
+  t.end();
+});
+
+t.test('a pass settles lots of so many legs, and the next one goes on', (t) => {
+  const book = funded();
+  const payees = Array.from({ length: 4 }, (_, i) => bic(`p${i}`));
+  for (const party of payees) book.block(book.admit(party));
+  const reserved = { urgent: '0', high: '0' };
+  // 99 lots to each, of rings that need no money and are let through whole by a limit of 100.
+  const limits = { bilateral: [...payees].sort().map((to) => ({ to, amount: '0.99' })) };
+  book.block(book.order({ kind: 'liquidity', initiator: ALFA, asset: 'HKD', order: 'bypass', reserved, limits }));
+  const rings = payees.flatMap((to) =>
+    Array.from({ length: 100 }, () => {
+      const legs = [book.leg(ALFA, to, '1'), book.leg(to, GAMA, '1'), book.leg(GAMA, ALFA, '1')];
+      return book.queue(ALFA, legs, [ALFA, to, GAMA], { lots: 100 });
+    }),
+  );
+  const partsIn = (told: readonly string[]) => told.filter((code) => code === 'part_settled').length;
+  const most = Math.floor(LOT_MOVEMENTS_PER_PASS_MAX / 6);
+  t.equal(partsIn(codes(book.block(...rings))), most);
+  t.equal(partsIn(codes(book.pass(1_000))), 4 * 99 - most);
+  t.same(codes(book.pass(1_000)), [], 'the limits are used up');
   t.end();
 });

@@ -1,8 +1,15 @@
 /** Offers and net sender limits: a row for each code, and what they let through and hold back. */
 import t from 'tap';
-import { OFFERED_MOVEMENTS_PER_BLOCK_MAX, OFFERS_PER_PARTY_MAX } from '../../protocol/limits.js';
-import { formatTime } from '../../protocol/values.js';
+import {
+  AMOUNT_MINOR_MAX,
+  OFFERED_MOVEMENTS_PER_PARTY_MAX,
+  OFFERS_PER_PARTY_MAX,
+  SENT_MINOR_MAX,
+} from '../../protocol/limits.js';
+import type { AmountMinor } from '../../protocol/types.js';
+import { formatAmount, formatTime } from '../../protocol/values.js';
 import type { Ordered } from '../apply.js';
+import { encodeEntry, stateKey } from '../codecs.js';
 import {
   ALFA,
   BETA,
@@ -231,24 +238,45 @@ t.test('what comes back of a limit lets through also what takes nothing from the
   t.end();
 });
 
-t.test('offers of a block touch so many accounts, all parties together', (t) => {
+t.test('what offers name is bounded for each party, so that none takes the others their turn', (t) => {
   const book = funded();
   const parties = Array.from({ length: 63 }, (_, i) => bic(`b${String(i).padStart(3, '0')}`));
   for (const party of parties) book.block(book.admit(party));
-  // Each is of 64 accounts, and lacks the funds.
-  const wide = Array.from({ length: 157 }, (_, i) => {
-    const payer = [ALFA, BETA, GAMA][i % 3] as string;
-    return book.queue(
-      payer,
-      parties.map((to) => book.leg(payer, to, '5000')),
-      [payer],
-    );
-  });
+  const [, first, second] = missed(book) as [Ordered, Ordered, Ordered];
+  // Each weighs 126, and lacks the funds.
+  const wide = Array.from({ length: 2 * Math.floor(OFFERED_MOVEMENTS_PER_PARTY_MAX / 126) }, () =>
+    book.queue(
+      GAMA,
+      parties.map((to) => book.leg(GAMA, to, '5000')),
+      [GAMA],
+    ),
+  );
   book.block(...wide);
-  t.equal(book.state.queue.queued().length, wide.length);
-  const [first, second] = codes(book.block(offer(book, HKMA, ...wide), offer(book, BOTH, ...wide)));
-  t.same([first, second], ['not_used', 'too_many_offers'], '10,048 movements, and twice that');
-  t.ok(2 * 157 * 64 > OFFERED_MOVEMENTS_PER_BLOCK_MAX && 157 * 64 <= OFFERED_MOVEMENTS_PER_BLOCK_MAX);
+  const half = wide.slice(wide.length / 2);
+  const offers = [
+    offer(book, HKMA, ...half),
+    offer(book, HKMA, ...half),
+    offer(book, HKMA, first, second),
+    offer(book, BOTH, first, second),
+  ];
+  t.same(codes(book.block(...offers)), ['not_used', 'too_many_offers', 'used', 'settled', 'settled', 'not_used']);
+  t.same(codes(book.block(offer(book, HKMA, ...wide))), ['too_many_offers'], 'one that is too much by itself');
+  t.end();
+});
+
+t.test('what a limit counts has an end, past any limit', (t) => {
+  const book = funded();
+  book.block(limited(book, toBeta('1')));
+  const name = `${ALFA}/HKD`;
+  // As after very many rings that need no money: A to B to C to A.
+  const bilateral = [{ to: BETA, most: 100n as AmountMinor, sent: SENT_MINOR_MAX - 1n }];
+  const value = encodeEntry('limits', { multilateral: null, bilateral });
+  book.disk.write({ state: [{ key: stateKey('limits', name), value }], ids: [], expired: null });
+  book.state = State.load(book.disk.entries(), book.disk);
+  const amount = formatAmount(AMOUNT_MINOR_MAX, 2);
+  const ring = [book.leg(ALFA, BETA, amount), book.leg(BETA, GAMA, amount), book.leg(GAMA, ALFA, amount)];
+  t.same(codes(book.block(book.settle(ALFA, ring, [ALFA, BETA, GAMA]))), ['settled'], 'with no money at all');
+  t.equal(book.state.tables.limits.get(name)?.bilateral[0]?.sent, SENT_MINOR_MAX);
   t.end();
 });
 

@@ -2,7 +2,11 @@
  * `offer`: a validator's party or a registered solver names settlements of the queue that can settle together and that no
  * pass has found. Found by any method, it is judged by the same rules as a pass (SPEC, Offers), so that nobody need trust it.
  */
-import { OFFERED_MOVEMENTS_PER_BLOCK_MAX, OFFERS_PER_PARTY_MAX } from '../../protocol/limits.js';
+import {
+  OFFERED_MOVEMENTS_PER_BLOCK_MAX,
+  OFFERED_MOVEMENTS_PER_PARTY_MAX,
+  OFFERS_PER_PARTY_MAX,
+} from '../../protocol/limits.js';
 import type { PayloadOf } from '../../protocol/payload.js';
 import type { InstructionDigest } from '../../protocol/types.js';
 import type { ResultCode } from '../codes.js';
@@ -10,7 +14,7 @@ import { type BoundSettlement, isBound } from '../entries.js';
 import type { Ordered, Posting } from '../posting.js';
 import { screen } from '../rights.js';
 import { availableIn, settle } from '../settlement/bundle.js';
-import { type Movement, outlineOf } from '../settlement/outline.js';
+import { type Movement, outlineOf, weightOf } from '../settlement/outline.js';
 import type { State } from '../state.js';
 import { tierOf } from './book.js';
 import { limitClaims } from './limits.js';
@@ -18,16 +22,28 @@ import { keptFrom } from './pass.js';
 
 /** What offers a block has judged: by party, and how many movements they touch in all. */
 export class Offered {
-  readonly #byParty = new Map<string, number>();
+  readonly #byParty = new Map<string, { readonly offers: number; readonly movements: number }>();
   #movements = 0;
 
-  /** Whether one more is within the bounds; if so, it counts. */
-  take(party: string, movements: number): boolean {
-    const count = (this.#byParty.get(party) ?? 0) + 1;
-    if (count > OFFERS_PER_PARTY_MAX || this.#movements + movements > OFFERED_MOVEMENTS_PER_BLOCK_MAX) return false;
-    this.#byParty.set(party, count);
-    this.#movements += movements;
+  /** Whether a party may have one more looked at; if so, it counts. */
+  begin(party: string): boolean {
+    const { offers, movements } = this.#of(party);
+    this.#byParty.set(party, { offers: offers + 1, movements });
+    return offers < OFFERS_PER_PARTY_MAX;
+  }
+
+  /** Whether what remains of it is within the bounds; if so, it counts. */
+  take(party: string, more: number): boolean {
+    const { offers, movements } = this.#of(party);
+    if (movements + more > OFFERED_MOVEMENTS_PER_PARTY_MAX) return false;
+    if (this.#movements + more > OFFERED_MOVEMENTS_PER_BLOCK_MAX) return false;
+    this.#byParty.set(party, { offers, movements: movements + more });
+    this.#movements += more;
     return true;
+  }
+
+  #of(party: string): { readonly offers: number; readonly movements: number } {
+    return this.#byParty.get(party) ?? { offers: 0, movements: 0 };
   }
 }
 
@@ -37,27 +53,29 @@ export class Offered {
  */
 export function offer(posting: Posting, ordered: Ordered, payload: PayloadOf<'offer'>, offered: Offered): void {
   if (screen(posting, posting.at.time, ordered) !== null) return;
-  const remaining = remainingOf(posting, payload);
-  const code = judge(posting.state, payload, remaining, offered);
-  posting.conclude(ordered.instruction, code);
-  if (code === 'used') for (const settlement of remaining) settle(posting, settlement);
+  const judged = judge(posting, payload, offered);
+  posting.conclude(ordered.instruction, typeof judged === 'string' ? judged : 'used');
+  if (typeof judged !== 'string') for (const settlement of judged) settle(posting, settlement);
 }
 
+/** What an offer settles, or why it does nothing. Who asks is judged first: what it names is looked up for who may. */
 function judge(
-  state: State,
-  { initiator }: PayloadOf<'offer'>,
-  remaining: readonly BoundSettlement[],
+  posting: Posting,
+  payload: PayloadOf<'offer'>,
   offered: Offered,
-): ResultCode {
+): readonly BoundSettlement[] | ResultCode {
+  const { state } = posting;
+  const { initiator } = payload;
   const party = state.participant(initiator);
   if (party?.suspended === true) return 'party_suspended';
   const isValidator = state.members().some((member) => member.party === initiator);
   if (!isValidator && party?.solver !== true) return 'forbidden';
-  const movements = remaining.reduce((sum, settlement) => sum + outlineOf(settlement).movements.length, 0);
+  if (!offered.begin(initiator)) return 'too_many_offers';
+  const remaining = remainingOf(posting, payload);
+  const movements = remaining.reduce((sum, { legs }) => sum + weightOf(legs), 0);
   if (!offered.take(initiator, movements)) return 'too_many_offers';
-  return remaining.length > 0 && holdsTogether(state, remaining) && passesNothing(state, remaining)
-    ? 'used'
-    : 'not_used';
+  const isGood = remaining.length > 0 && holdsTogether(state, remaining) && passesNothing(state, remaining);
+  return isGood ? remaining : 'not_used';
 }
 
 /** What of an offer stands in the queue still, by place; not what has a receipt in this block, of some lots. */

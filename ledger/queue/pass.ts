@@ -1,10 +1,15 @@
 /** A settlement on its way through the queue: bound, released at its time, let through with others or alone (SPEC, The queue). */
-import { QUEUE_MOVEMENTS_ASSURED, QUEUE_MOVEMENTS_MAX, QUEUE_MOVEMENTS_PER_PAYER_MAX } from '../../protocol/limits.js';
+import {
+  LOT_MOVEMENTS_PER_PASS_MAX,
+  QUEUE_MOVEMENTS_ASSURED,
+  QUEUE_MOVEMENTS_MAX,
+  QUEUE_MOVEMENTS_PER_PAYER_MAX,
+} from '../../protocol/limits.js';
 import type { ResultCode } from '../codes.js';
 import { type BoundSettlement, isBound, type Liquidity, type QueueTerms, type Settlement } from '../entries.js';
 import type { Posting } from '../posting.js';
 import { availableIn, settle, settleLot } from '../settlement/bundle.js';
-import { type Movement, outlineOf } from '../settlement/outline.js';
+import { type Movement, outlineOf, weightOf } from '../settlement/outline.js';
 import { hasRoom } from '../settlement/room.js';
 import type { State } from '../state.js';
 import { tierOf } from './book.js';
@@ -95,9 +100,20 @@ export function pass(posting: Posting): void {
   const { together, alone, inLots } = select(queueOf(state, settlements).queue);
   const chosen = [...together, ...alone];
   for (const item of chosen) settle(posting, settlements[item] as BoundSettlement);
-  for (const item of inLots) settleLot(posting, settlements[item] as BoundSettlement);
+  const lots = withinLots(inLots.map((item) => settlements[item] as BoundSettlement));
+  for (const settlement of lots) settleLot(posting, settlement);
   // What has settled may let others through: the next pass tells.
-  state.queue.passed(at.time, chosen.length + inLots.length > 0);
+  state.queue.passed(at.time, chosen.length + lots.length > 0);
+}
+
+/** The first of those of which a lot is to settle, as many as one pass may. Each took the ones before it as settled, none the ones after. */
+function withinLots(settlements: readonly BoundSettlement[]): readonly BoundSettlement[] {
+  let weight = 0;
+  const end = settlements.findIndex(({ legs }) => {
+    weight += weightOf(legs);
+    return weight > LOT_MOVEMENTS_PER_PASS_MAX;
+  });
+  return end < 0 ? settlements : settlements.slice(0, end);
 }
 
 /** A queue in numbers, and by account, or limit of one, a movement of that account. */

@@ -971,8 +971,8 @@ t.test('bounds: what one payer has bound, and what all have; a share stays for e
   const names = Array.from({ length: 64 }, (_, i) => bic(`b${String(i).padStart(3, '0')}`));
   const payers = Array.from({ length: 11 }, (_, i) => bic(`p${String(i).padStart(3, '0')}`));
   for (const party of [...names, ...payers]) book.block(book.admit(party));
-  // Each has 63 legs out of one account: 64 movements.
-  const each = Math.floor(QUEUE_MOVEMENTS_PER_PAYER_MAX / 64);
+  // Each has 63 legs, and so 126 places.
+  const each = Math.floor(QUEUE_MOVEMENTS_PER_PAYER_MAX / 126);
   const queuedOf = (payer: string, count: number): number => {
     const made = codes(book.block(...Array.from({ length: count }, () => wide(book, names, payer))));
     assert(
@@ -992,15 +992,15 @@ t.test('bounds: what one payer has bound, and what all have; a share stays for e
   // What settles at once, with a part to follow, does: that one is to wait.
   const far = { legs: [book.leg(first, BETA, '1')], notBefore: at(book, 100), settleBy: at(book, 200) };
   const followed = book.queue(first, [book.leg(first, ALFA, '5')], [first], { settleBy: at(book, 50), linked: [far] });
-  const fills = Array.from({ length: (QUEUE_MOVEMENTS_PER_PAYER_MAX % 64) / 2 }, () =>
+  const fills = Array.from({ length: (QUEUE_MOVEMENTS_PER_PAYER_MAX % 126) / 2 }, () =>
     book.queue(first, [book.leg(first, ALFA, '5000')]),
   );
   book.block(...fills);
   t.same(codes(book.block(book.pay(HKMA, first, '5'), followed)), ['settled', 'queue_full']);
   for (const payer of payers.slice(1, 10)) t.equal(queuedOf(payer, each), each);
-  t.equal(book.state.queue.boundPlaces, 10 * each * 64 + 2 * fills.length);
-  const left = Math.floor((QUEUE_MOVEMENTS_MAX - 10 * each * 64 - 2 * fills.length) / 64);
-  const assured = Math.floor(QUEUE_MOVEMENTS_ASSURED / 64);
+  t.equal(book.state.queue.boundPlaces, 10 * each * 126 + 2 * fills.length);
+  const left = Math.floor((QUEUE_MOVEMENTS_MAX - 10 * each * 126 - 2 * fills.length) / 126);
+  const assured = Math.floor(QUEUE_MOVEMENTS_ASSURED / 126);
   t.equal(queuedOf(last, each), Math.max(left, assured), 'who comes last has its share');
   t.equal(queuedOf(ALFA, 1), 1, 'and so has everybody');
   sameAfterRestart(t, book);
@@ -1068,15 +1068,15 @@ t.test('the pace: a long queue is gone through now and then, and what is due is 
   const book = funded();
   const parties = Array.from({ length: 63 }, (_, i) => bic(`b${String(i).padStart(3, '0')}`));
   for (const party of parties) book.block(book.admit(party));
-  // 150 settlements of 64 movements: with the small one a pass every 138 ms.
-  book.block(...Array.from({ length: 150 }, () => wide(book, parties, GAMA)));
+  // 79 settlements of 126 movements: with the small one a pass every 143 ms.
+  book.block(...Array.from({ length: 79 }, () => wide(book, parties, GAMA)));
   t.equal(book.state.queue.nextPass(), null, 'nothing has changed since the pass');
   const small = inQueue(book);
   t.equal(book.state.queue.mark.passedAt, book.time);
   book.lanes([[book.pay(ALFA, GAMA, '10')]], 10);
   t.not(open(book, small), undefined, 'not again so soon');
-  t.equal(book.state.nextTrigger(), book.time - 10 + Math.ceil(9_602 / PASS_MOVEMENTS_PER_MS));
-  t.same(codes(book.pass(127)), [], 'a millisecond early');
+  t.equal(book.state.nextTrigger(), book.time - 10 + Math.ceil(9_956 / PASS_MOVEMENTS_PER_MS));
+  t.same(codes(book.pass(132)), [], 'a millisecond early');
   t.same(codes(book.pass(1)), ['settled']);
   t.end();
 });

@@ -422,7 +422,7 @@ t.test('new legs that need more places, or new payers, have them or are refused'
   });
   const reserved = () => [ALFA, BETA, GAMA].map((party) => book.state.queue.reserved(party));
   t.same(reserved(), [4, 4, 0]);
-  const places = banks.length + 3;
+  const places = 2 * (banks.length + 1);
   const applied = book.try([[widened]]);
   t.same(codes(applied), ['settled', 'amended']);
   t.same(
@@ -433,7 +433,7 @@ t.test('new legs that need more places, or new payers, have them or are refused'
   // GAMA has what it may have already.
   const later = { notBefore: at(book, LATER) };
   const fills = (left: number) =>
-    Array.from({ length: Math.floor(left / banks.length) }, () =>
+    Array.from({ length: Math.floor(left / (2 * (banks.length - 1))) }, () =>
       book.queue(GAMA, wide(book, banks.slice(1), GAMA), [GAMA], later),
     );
   book.block(...fills(QUEUE_MOVEMENTS_PER_PAYER_MAX));
@@ -467,6 +467,36 @@ t.test('more legs count against who began what is amended', (t) => {
   });
   t.same(codes(book.block(widened)), ['too_many_open']);
   t.equal(count(), before + asks * 2 * banks.length);
+  t.end();
+});
+
+t.test('nobody has more places taken, or more counted as open, who is not asked', (t) => {
+  const book = market();
+  const at = (seconds: number): string => formatTime(book.time + 1000 * seconds);
+  const near = [book.leg(ALFA, BETA, '1')];
+  const second = [book.leg(BETA, ALFA, '1')];
+  const made = (by: string) =>
+    book.queue(by, near, [ALFA, BETA, GAMA], {
+      settleBy: at(50),
+      linked: [
+        { legs: second, notBefore: at(100), settleBy: at(200) },
+        { legs: [book.leg(GAMA, ALFA, '1')], notBefore: at(300), settleBy: at(400) },
+      ],
+    });
+  const [payers, begun] = [made(ALFA), made(GAMA)];
+  t.same(codes(book.block(payers, begun)), ['part_settled', 'part_settled']);
+  const wider = [book.leg(BETA, ALFA, '1'), book.leg(BETA, ALFA, '1', 'BONDA')];
+  const widen = ({ instruction }: Ordered, legs: Json[], ...more: readonly string[]) => {
+    const amends = { settlement: instruction.digest, part: 2, replaces: second, legs };
+    return book.settle(BETA, [book.leg(ALFA, BETA, '1')], [ALFA, BETA, ...more], { amends });
+  };
+  t.same(codes(book.block(widen(payers, wider))), ['queue_full'], 'GAMA pays in a later part');
+  t.same(codes(book.block(widen(begun, wider))), ['too_many_open'], 'GAMA has begun it');
+  t.equal(book.state.queue.reserved(GAMA), 4);
+  const asked = [...wider, book.leg(GAMA, ALFA, '1')];
+  t.same(codes(book.block(widen(payers, asked, GAMA))), ['settled', 'amended'], 'asked, it agrees');
+  t.equal(book.state.queue.reserved(GAMA), 2 + 6);
+  checkDerived(book);
   t.end();
 });
 

@@ -5,7 +5,7 @@ import {
   QUEUE_MOVEMENTS_MAX,
   QUEUE_MOVEMENTS_PER_PAYER_MAX,
 } from '../../protocol/limits.js';
-import type { InstructionDigest } from '../../protocol/types.js';
+import type { Bic, InstructionDigest, TimestampMs } from '../../protocol/types.js';
 import type { ResultCode } from '../codes.js';
 import { type Amendment, type BoundLeg, type BoundSettlement, endOf, isBound } from '../entries.js';
 import type { Posting } from '../posting.js';
@@ -37,43 +37,50 @@ export function judgeAmendment(posting: Posting, amends: Amendment): ResultCode 
   const target = targetOf(posting, amends.settlement);
   if (typeof target === 'string') return target;
   if (!isAsMeant(target, amends)) return 'part_gone';
-  const next = amended(target, amends);
-  if (!hasRoom(posting.state, target, next)) return 'too_many_open';
-  return hasPlaces(posting.state, target, next) ? null : 'queue_full';
+  const next = amended(posting, target, amends);
+  const asked = new Set([...amends.replaces, ...amends.legs].flatMap(({ from, to }) => [from, to]));
+  if (!hasRoom(posting.state, asked, target, next)) return 'too_many_open';
+  return hasPlaces(posting.state, asked, target, next) ? null : 'queue_full';
 }
 
 /** Puts the new legs in the place of the old ones; the settlement keeps the one that it has in the queue. */
 export function amend(posting: Posting, amends: Amendment): void {
   const { state } = posting;
   const target = state.boundSettlement(amends.settlement);
-  const next = amended(target, amends);
+  const next = amended(posting, target, amends);
   state.closeSettlement(target);
   state.open(next);
   if (state.queue.isQueued(next)) state.queue.stir();
   posting.amended.add(next.digest);
 }
 
-/** A priority is of who pays; and who had agreed to cancel had agreed to leave other legs. */
-function amended(target: BoundSettlement, { legs }: Amendment): BoundSettlement {
+/**
+ * A priority is of who pays; and who had agreed to cancel had agreed to leave other legs. From now on nobody leaves alone:
+ * what was paid for the new legs is final. So it is with linked parts anyway.
+ */
+function amended({ at }: Posting, target: BoundSettlement, { legs }: Amendment): BoundSettlement {
+  const { cancelUntil, settleBy } = target.terms;
+  const terms = { ...target.terms, cancelUntil: Math.min(cancelUntil, at.time - 1) as TimestampMs, cutoff: settleBy };
   const { payers } = outlineOf({ legs, linked: target.linked, amends: null });
   const priorities = target.bound.priorities.filter(({ party }) => payers.includes(party));
-  return { ...target, legs, lots: 1, bound: { ...target.bound, priorities, leaving: [] } };
+  return { ...target, legs, lots: 1, terms, bound: { ...target.bound, priorities, leaving: [] } };
 }
 
-/** More accounts than before count against who began the settlement that is amended. */
-function hasRoom({ counts }: State, target: BoundSettlement, next: BoundSettlement): boolean {
+/** More accounts than before count against who began the settlement that is amended, if that one has agreed. */
+function hasRoom({ counts }: State, asked: ReadonlySet<Bic>, target: BoundSettlement, next: BoundSettlement): boolean {
   const more = movementsAtMost(next) - movementsAtMost(target);
+  if (more > 0 && !asked.has(target.initiator)) return false;
   return more <= 0 || (counts.openMovements.get(target.initiator) ?? 0) + more <= OPEN_MOVEMENTS_PER_PARTY_MAX;
 }
 
-/** Whether everyone who is to pay has the places, beyond those that it has taken. */
-function hasPlaces({ queue }: State, target: BoundSettlement, next: BoundSettlement): boolean {
+/** Whether everyone who is to pay has the places, beyond those that it has taken, and is asked for more. */
+function hasPlaces({ queue }: State, asked: ReadonlySet<Bic>, target: BoundSettlement, next: BoundSettlement): boolean {
   const [before, after] = [outlineOf(target), outlineOf(next)];
   const isFull = queue.boundPlaces - before.places + after.places > QUEUE_MOVEMENTS_MAX;
   const most = isFull ? QUEUE_MOVEMENTS_ASSURED : QUEUE_MOVEMENTS_PER_PAYER_MAX;
   return after.payers.every((payer) => {
     const more = after.places - (before.payers.includes(payer) ? before.places : 0);
-    return more <= 0 || queue.reserved(payer) + more <= most;
+    return more <= 0 || (asked.has(payer) && queue.reserved(payer) + more <= most);
   });
 }
 

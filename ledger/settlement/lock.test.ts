@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import t from 'tap';
 import { fromHex, toHex } from '../../protocol/codec.js';
 import { hashOf } from '../../protocol/hash.js';
-import { LOCK_WITHIN_MS_MAX, OPEN_SETTLEMENTS_PER_PARTY_MAX, TRIGGERS_PER_BLOCK_MAX } from '../../protocol/limits.js';
+import { OPEN_SETTLEMENTS_PER_PARTY_MAX, TRIGGERS_PER_BLOCK_MAX } from '../../protocol/limits.js';
 import type { Bic } from '../../protocol/types.js';
 import { formatAmount, formatTime } from '../../protocol/values.js';
 import { type Applied, applyBlock, type Ordered } from '../apply.js';
@@ -435,8 +435,21 @@ t.test('golden hashes: a change of format is a decision (ARCHITECTURE.md)', (t) 
   t.end();
 });
 
-t.test('a lock is short', (t) => {
-  t.equal(LOCK_WITHIN_MS_MAX, 7 * 24 * HOUR);
+t.test('a hash that has become known since is no lock any more when the last consent comes', (t) => {
+  const book = funded();
+  book.block(book.pay(HKMA, GAMA, '10'));
+  const dates = { mode: 'lock', hash: HASH, lockUntil: formatTime(book.time + 3 * HOUR) };
+  const old = book.settle(BETA, [book.leg(ALFA, BETA, '10')], [BETA], dates);
+  const other = book.settle(GAMA, [book.leg(GAMA, BETA, '10')], [GAMA], dates);
+  t.same(codes(book.block(old, other)), ['locked', 'proposed'].reverse());
+  const { digest } = other.instruction;
+  t.same(codes(book.block(book.order({ kind: 'reveal', initiator: BETA, settlement: digest, preimage: PREIMAGE }))), [
+    'revealed',
+    'settled',
+  ]);
+  const consent = book.order({ kind: 'consent', initiator: ALFA, settlement: old.instruction.digest });
+  t.same(codes(book.block(consent)), ['consented', 'hash_revealed']);
+  t.equal(book.balance(ALFA), 100_000n);
   t.end();
 });
 

@@ -12,7 +12,9 @@ export function hold(posting: Posting, settlement: Settlement & { readonly lock:
   const { state, fresh } = posting;
   // What was open before is counted there already.
   const isRoomless = fresh.has(settlement.digest) && !hasRoom(state, settlement);
-  const refusal = isRoomless ? 'too_many_open' : judgeFunds(state, settlement);
+  // Its preimage may have become known since it was proposed: it would be anybody's to settle.
+  const isKnown = posting.isRevealed(settlement.lock.hash);
+  const refusal = isKnown ? 'hash_revealed' : isRoomless ? 'too_many_open' : judgeFunds(state, settlement);
   if (refusal === null) posting.lock(settlement, { ...settlement, lock: { ...settlement.lock, leaving: [] } });
   else posting.end(settlement, refusal);
 }

@@ -21,7 +21,7 @@ export interface Outline {
    * that it replaces, or in what takes their place. In the order of the legs. Of what is in the queue that is who pays.
    */
   readonly payers: readonly Bic[];
-  /** Movements of the part that has the most: so many places it takes in the queue. */
+  /** Places that it takes in the queue: two for each leg of the part that has the most. */
   readonly places: number;
 }
 
@@ -44,12 +44,14 @@ export function outlineOf(settlement: Parts): Outline {
   const known = outlines.get(settlement.legs);
   if (known !== undefined) return known;
   const movements = movementsOf(settlement.legs);
-  const later = settlement.linked.map(({ legs }) => movementsOf(legs).length);
-  const places = Math.max(movements.length, ...later);
+  const places = Math.max(weightOf(settlement.legs), ...settlement.linked.map(({ legs }) => weightOf(legs)));
   const outline = { movements, payers: requiredParties(settlement), places };
   outlines.set(settlement.legs, outline);
   return outline;
 }
+
+/** What legs weigh in what bounds the queue, passes and offers: two for each, whether or not they touch one account twice. */
+export const weightOf = (legs: readonly BoundLeg[]): number => 2 * legs.length;
 
 function requiredParties({ legs, linked, amends }: Parts): Bic[] {
   const parties = new Set<Bic>();
@@ -86,4 +88,4 @@ export const isParty = (settlement: Parts, party: string): boolean =>
   allLegs(settlement).some(({ from, to }) => from === party || to === party);
 
 /** Accounts that a settlement touches, at most: two for each leg. */
-export const movementsAtMost = (settlement: Parts): number => 2 * allLegs(settlement).length;
+export const movementsAtMost = (settlement: Parts): number => weightOf(allLegs(settlement));

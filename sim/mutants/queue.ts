@@ -127,7 +127,7 @@ export const QUEUE_MUTANTS: readonly Mutant[] = [
   {
     name: 'limit_not_counted',
     breaks: 'what is sent counts in the limits of who sends it',
-    edits: [inLimits('limit.sent - claim.net', 'limit.sent')],
+    edits: [inLimits('counted(limit.sent - claim.net)', 'counted(limit.sent)')],
   },
   {
     name: 'lot_left_whole',

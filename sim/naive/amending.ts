@@ -32,27 +32,40 @@ export function amendmentRefusal(books: Books, turn: Turn, amends: NaiveAmendmen
   if (refusal !== null || target === undefined) return refusal;
   if (!isMeant(books, amends)) return 'part_gone';
   const after = { ...target, legs: amends.legs };
-  return roomRefusal(books, turn, target, after) ?? placeRefusal(books, target, after);
+  const asked = [...amends.replaces, ...amends.legs].flatMap(({ from, to }) => [from, to]);
+  return roomRefusal(books, turn, asked, target, after) ?? placeRefusal(books, asked, target, after);
 }
 
 /** What its initiator has open may touch so many accounts; nobody is refused for having fewer than before. */
-function roomRefusal({ open }: Books, turn: Turn, target: OpenSettlement, after: OpenSettlement): string | null {
+function roomRefusal(
+  { open }: Books,
+  turn: Turn,
+  asked: readonly string[],
+  target: OpenSettlement,
+  after: OpenSettlement,
+): string | null {
   const more = allLegsOf(after).length - allLegsOf(target).length;
   // What was begun in this block and lacks a consent is not open yet.
   const isFresh = ({ digest, bound }: OpenSettlement): boolean => turn.begun.has(digest) && bound === null;
   const own = [...open.values()].filter((one) => one.initiator === target.initiator && !isFresh(one));
   const all = own.reduce((sum, one) => sum + allLegsOf(one).length, 0);
-  return more > 0 && 2 * (all + more) > OPEN_MOVEMENTS_PER_PARTY_MAX ? 'too_many_open' : null;
+  const isPast = 2 * (all + more) > OPEN_MOVEMENTS_PER_PARTY_MAX || !asked.includes(target.initiator);
+  return more > 0 && isPast ? 'too_many_open' : null;
 }
 
 /** Who is to pay has the places, beyond those that it has taken for it. */
-function placeRefusal(books: Books, target: OpenSettlement, after: OpenSettlement): string | null {
+function placeRefusal(
+  books: Books,
+  asked: readonly string[],
+  target: OpenSettlement,
+  after: OpenSettlement,
+): string | null {
   const [had, has] = [placesOf(target), placesOf(after)];
   const isFull = reserved(books, null) - had + has > QUEUE_MOVEMENTS_MAX;
   const most = isFull ? QUEUE_MOVEMENTS_ASSURED : QUEUE_MOVEMENTS_PER_PAYER_MAX;
   const lacks = requiredOf(after).some((payer) => {
     const more = has - (requiredOf(target).includes(payer) ? had : 0);
-    return more > 0 && reserved(books, payer) + more > most;
+    return more > 0 && (!asked.includes(payer) || reserved(books, payer) + more > most);
   });
   return lacks ? 'queue_full' : null;
 }
@@ -63,6 +76,10 @@ export function amend(books: Books, turn: Turn, { settlement, legs }: NaiveAmend
   if (target === undefined || target.bound === null) return;
   target.legs = legs;
   target.lots = 1;
+  if (target.terms !== null) {
+    const { cancelUntil, settleBy } = target.terms;
+    target.terms = { ...target.terms, cancelUntil: Math.min(cancelUntil, turn.time - 1), cutoff: settleBy };
+  }
   target.bound.leaving.clear();
   for (const party of target.bound.moved.keys())
     if (!requiredOf(target).includes(party)) target.bound.moved.delete(party);

@@ -1,4 +1,5 @@
 /** Net sender limits of the naive ledger (ledger/SPEC.md, The queue): counted leg by leg, each with its two sides. */
+import { SENT_MINOR_MAX } from '../../protocol/limits.js';
 import type { Books, NaiveLeg, OpenSettlement } from './books.js';
 
 /** What a settlement does to one limit in sum, and what that limit still lets through. */
@@ -37,7 +38,9 @@ export function countLegs(books: Books, settlement: Pick<OpenSettlement, 'legs'>
   const sums = limitSumsOf(books, settlement);
   for (const { limit, net } of sums) {
     const known = books.limits.get(limit) as { most: bigint; sent: bigint };
-    books.limits.set(limit, { ...known, sent: known.sent - net });
+    const sent = known.sent - net;
+    const most = sent < 0n ? -SENT_MINOR_MAX : SENT_MINOR_MAX;
+    books.limits.set(limit, { ...known, sent: sent * sent > most * most ? most : sent });
   }
   return sums.some(({ net }) => net > 0n);
 }

@@ -12,7 +12,8 @@ export function hold(books: Books, turn: Turn, settlement: OpenSettlement): void
   const isFresh = (one: OpenSettlement): boolean => turn.begun.has(one.digest) && one.bound === null && !isHeld(one);
   const others = [...books.open.values()].filter((one) => one.initiator === settlement.initiator && !isFresh(one));
   const isRoomless = isFresh(settlement) && !hasRoom(others, settlement);
-  const refusal = isRoomless ? 'too_many_open' : judgeFunds(books, settlement);
+  const isKnown = (books.revealed.get(settlement.lock?.hash ?? '') ?? -1) >= turn.time;
+  const refusal = isKnown ? 'hash_revealed' : isRoomless ? 'too_many_open' : judgeFunds(books, settlement);
   if (refusal !== null) return void conclude(books, turn, settlement, refusal);
   if (settlement.lock !== null) settlement.lock.leaving = new Set();
   turn.locked.push(settlement.digest);

@@ -1,10 +1,14 @@
 /** Offers of the naive ledger (ledger/SPEC.md, Offers): the sentences of the page over the whole queue. */
-import { OFFERED_MOVEMENTS_PER_BLOCK_MAX, OFFERS_PER_PARTY_MAX } from '../../protocol/limits.js';
+import {
+  OFFERED_MOVEMENTS_PER_BLOCK_MAX,
+  OFFERED_MOVEMENTS_PER_PARTY_MAX,
+  OFFERS_PER_PARTY_MAX,
+} from '../../protocol/limits.js';
 import type { PayloadOf } from '../../protocol/payload.js';
 import { askedOf, type Books, type Item, isSuspended, type OpenSettlement, type Turn } from './books.js';
 import { conclude, remember } from './memory.js';
 import { goesBefore, type NaiveItem } from './netting.js';
-import { endOf, inQueue, itemsOf, post, sumsOf } from './queue.js';
+import { endOf, inQueue, itemsOf, post } from './queue.js';
 
 /** What offers a block has judged: who asked, and how many movements they touched. */
 export type Judged = { readonly party: string; readonly movements: number }[];
@@ -25,11 +29,16 @@ function codeOf(books: Books, initiator: string, remaining: readonly OpenSettlem
   if (isSuspended(books, initiator)) return 'party_suspended';
   const isValidator = books.members.some(({ party }) => party === initiator);
   if (!isValidator && books.parties.get(initiator)?.solver !== true) return 'forbidden';
-  const movements = remaining.reduce((sum, one) => sum + sumsOf(one).length, 0);
-  const own = judged.filter(({ party }) => party === initiator).length;
-  const touched = judged.reduce((sum, one) => sum + one.movements, 0);
-  if (own >= OFFERS_PER_PARTY_MAX || touched + movements > OFFERED_MOVEMENTS_PER_BLOCK_MAX) return 'too_many_offers';
-  judged.push({ party: initiator, movements });
+  const movements = 2 * remaining.reduce((sum, { legs }) => sum + legs.length, 0);
+  const own = judged.filter(({ party }) => party === initiator);
+  const touched = (some: Judged): number => some.reduce((sum, one) => sum + one.movements, 0);
+  const isWithin =
+    own.length < OFFERS_PER_PARTY_MAX &&
+    touched(own) + movements <= OFFERED_MOVEMENTS_PER_PARTY_MAX &&
+    touched(judged) + movements <= OFFERED_MOVEMENTS_PER_BLOCK_MAX;
+  // One too many is counted as an offer, and nothing that it names.
+  judged.push({ party: initiator, movements: isWithin ? movements : 0 });
+  if (!isWithin) return 'too_many_offers';
   return remaining.length > 0 && holds(books, remaining) ? 'used' : 'not_used';
 }
 

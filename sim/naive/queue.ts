@@ -1,5 +1,6 @@
 /** The queue of the naive ledger (ledger/SPEC.md, The queue): each step over all that is open, with everything added up anew. */
 import {
+  LOT_MOVEMENTS_PER_PASS_MAX,
   OPEN_MOVEMENTS_PER_PARTY_MAX,
   OPEN_SETTLEMENTS_PER_PARTY_MAX,
   PASS_MOVEMENTS_PER_MS,
@@ -153,9 +154,9 @@ const TIERS = ['urgent', 'high', 'normal'];
 const tierOf = ({ terms, bound }: Pick<OpenSettlement, 'terms' | 'bound'>, party: string): number =>
   TIERS.indexOf(bound?.moved.get(party) ?? terms?.priority ?? '');
 
-/** Movements of the part that has the most. */
+/** Two for each leg of the part that has the most. */
 export const placesOf = ({ legs, linked }: Pick<OpenSettlement, 'legs' | 'linked'>): number =>
-  Math.max(...[{ legs }, ...linked].map((part) => sumsOf(part).length));
+  Math.max(...[{ legs }, ...linked].map((part) => 2 * part.legs.length));
 
 /** Movements of what is bound: of one payer, or of all. */
 export const reserved = ({ open }: Books, payer: string | null): number =>
@@ -273,14 +274,17 @@ export function itemsOf(
 export function pass(books: Books, turn: Turn): void {
   const { queue } = books;
   const all = inQueue(books);
-  const movements = all.reduce((sum, one) => sum + sumsOf(one).length, 0);
+  const movements = all.reduce((sum, one) => sum + 2 * one.legs.length, 0);
   if (!queue.stirred || movements === 0 || turn.time < queue.passedAt + Math.ceil(movements / PASS_MOVEMENTS_PER_MS))
     return;
   const settlements = all.filter((settlement) => endOf(settlement) >= turn.time);
   const { items, funds, rules } = itemsOf(books, settlements);
   const { whole, oneLot } = choose(items, funds, rules);
+  const lots = oneLot.map((at) => settlements[at] as OpenSettlement);
+  const legsTo = (end: number): number => lots.slice(0, end).reduce((sum, { legs }) => sum + legs.length, 0);
+  const within = lots.filter((_, at) => 2 * legsTo(at + 1) <= LOT_MOVEMENTS_PER_PASS_MAX);
   for (const at of whole) post(books, turn, settlements[at] as OpenSettlement);
-  for (const at of oneLot) postLot(books, turn, settlements[at] as OpenSettlement);
+  for (const settlement of within) postLot(books, turn, settlement);
   queue.passedAt = turn.time;
-  queue.stirred = whole.length + oneLot.length > 0 && inQueue(books).length > 0;
+  queue.stirred = whole.length + within.length > 0 && inQueue(books).length > 0;
 }

@@ -154,7 +154,7 @@ const liquidity: Act = async (desk) => {
     high: desk.random.pick(['0', desk.amount(asset, 1, 3_000)]),
   };
   const order = desk.random.pick(['fifo', 'bypass']);
-  const limits = desk.random.chance(500) ? {} : { limits: netLimits(desk, initiator, asset) };
+  const limits = desk.random.chance(500) ? {} : netLimits(desk, initiator, asset);
   return [await desk.make({ kind: 'liquidity', initiator, asset, order, reserved, ...limits }, [initiator])];
 };
 
@@ -165,10 +165,11 @@ function netLimits(desk: Desk, initiator: string, asset: string): object {
     .filter((to) => to !== initiator && desk.random.chance(400))
     .sort()
     .map((to) => ({ to, amount: desk.random.pick(['0', desk.amount(asset, 1, 4_000)]) }));
-  return {
+  const limits = {
     ...(desk.random.chance(500) && { multilateral: desk.random.pick(['0', desk.amount(asset, 1, 6_000)]) }),
     ...(bilateral.length > 0 && { bilateral }),
   };
+  return Object.keys(limits).length === 0 ? {} : { limits };
 }
 
 /** A bank limits what it sends another, pays past it, and is paid back. */
