@@ -124,7 +124,7 @@ t.test('a new validator joins from a snapshot, and votes', async (t) => {
 });
 
 t.test('a removed validator stops counting at once, whatever it goes on signing, and whoever brings it', async (t) => {
-  const stage = new Stage(26);
+  const stage = new Stage(27);
   await stage.open();
   await stage.registerNode(0);
   const joiner = stage.join(0);
@@ -136,8 +136,6 @@ t.test('a removed validator stops counting at once, whatever it goes on signing,
   t.ok(await stage.until(() => stage.nodes.every((node) => stage.epochOf(node) === 1)));
   const [first, accomplice, other] = [stage.node(0), stage.node(1), stage.node(2)];
   for (const node of [accomplice, other]) node.crash();
-  // Votes that they sent before are on their way, and count.
-  await stage.until(() => false, 1);
   const before = stage.heightOf(first);
   let sent = 0;
   const { network } = stage.genesis;

@@ -29,14 +29,18 @@ export interface Queue {
 }
 
 /** Items that settle, in the order in which they do: those that hold together, then of the rest those that each hold alone. */
-export interface Selection {
+interface Round {
   readonly together: readonly number[];
   readonly alone: readonly number[];
+}
+/** Two rounds, the second over what the first has left. */
+export interface Selection {
+  readonly rounds: readonly [Round, Round];
   /** Of the others those of which one lot does. */
   readonly inLots: readonly number[];
 }
 
-/** What an account pays in the queue: its debits from the most to the least urgent, and of one urgency by place. */
+/** What an account pays in the queue: its debits from the most to the least urgent, and of one urgency by place, or against it. */
 interface Debits {
   readonly isOrdered: boolean;
   readonly isLimit: boolean;
@@ -49,20 +53,66 @@ interface Debits {
   amounts: LastMax | null;
 }
 
-/** One run over a queue. O(n log n) in its movements. */
+/** Two rounds over a queue. O(n log n) in its movements. */
 export function select(queue: Queue): Selection {
-  return new Selecting(queue).run();
+  const first = new Selecting(queue, 'last goes').round();
+  const { left, items } = remainderOf(queue, [...first.together, ...first.alone]);
+  const selecting = new Selecting(left, 'first goes');
+  const { together, alone } = selecting.round();
+  const named = (some: readonly number[]): number[] => some.map((item) => items[item] as number);
+  const second = { together: named(together), alone: named(alone) };
+  return { rounds: [first, second], inLots: named(selecting.inLots()) };
 }
 
+/** A queue once some of its items have settled, and what the items of it were before. */
+function remainderOf(queue: Queue, settled: readonly number[]): { readonly left: Queue; readonly items: number[] } {
+  const { starts, accounts, nets, tiers, kept, lots } = queue;
+  const funds = [...queue.funds];
+  const isOver = new Uint8Array(starts.length - 1);
+  for (const item of settled) {
+    isOver[item] = 1;
+    for (let at = starts[item] as number; at < (starts[item + 1] as number); at++) {
+      const account = accounts[at] as number;
+      funds[account] = (funds[account] as bigint) + (nets[at] as bigint);
+    }
+  }
+  const [items, movements, leftStarts]: [number[], number[], number[]] = [[], [], [0]];
+  for (let item = 0; item < isOver.length; item++) {
+    if (isOver[item] === 1) continue;
+    items.push(item);
+    for (let at = starts[item] as number; at < (starts[item + 1] as number); at++) movements.push(at);
+    leftStarts.push(movements.length);
+  }
+  const of = <T>(values: readonly T[]): T[] => movements.map((at) => values[at] as T);
+  const left = {
+    ...queue,
+    funds,
+    starts: leftStarts,
+    accounts: of(accounts),
+    nets: of(nets),
+    tiers: of(tiers),
+    kept: of(kept),
+    lots: items.map((item) => lots[item] as number),
+  };
+  return { left, items };
+}
+
+/** Which of those that are as urgent goes where an account is short and the order is not strict. */
+type Yielding = 'last goes' | 'first goes';
+
 /** Numbers that ascend, by tier: an order in as many steps as there are numbers, since tiers are few. */
-function byTier(ascending: readonly number[], tierOf: (each: number) => number): number[] {
+function byTier(
+  ascending: readonly number[],
+  tierOf: (each: number) => number,
+  yielding: Yielding = 'last goes',
+): number[] {
   const tiers: number[][] = [];
   for (const each of ascending) {
     const tier = tierOf(each);
     while (tiers.length <= tier) tiers.push([]);
     (tiers[tier] as number[]).push(each);
   }
-  return tiers.flat();
+  return yielding === 'last goes' ? tiers.flat() : tiers.flatMap((tier) => tier.reverse());
 }
 
 const shareOf = (net: bigint, lots: number): bigint => (lots === 1 ? net : net / BigInt(lots));
@@ -79,7 +129,7 @@ class Selecting {
   readonly #sums: bigint[];
   readonly #short: LeastFirst;
 
-  constructor(queue: Queue) {
+  constructor(queue: Queue, yielding: Yielding) {
     this.#queue = queue;
     const { funds, ordered, limiting, starts, accounts, nets } = queue;
     this.#itemOf = new Int32Array(nets.length);
@@ -99,22 +149,20 @@ class Selecting {
         if (net < 0n) (this.#debits[account] as Debits).movements.push(at);
       }
     }
-    for (const debits of this.#debits) this.#arrange(debits);
+    for (const debits of this.#debits) this.#arrange(debits, debits.isOrdered ? 'last goes' : yielding);
   }
 
-  #arrange(debits: Debits): void {
+  /** What goes first where there is too little stands last. */
+  #arrange(debits: Debits, yielding: Yielding): void {
     const { tiers } = this.#queue;
-    debits.movements = byTier(debits.movements, (movement) => tiers[movement] as number);
+    debits.movements = byTier(debits.movements, (movement) => tiers[movement] as number, yielding);
     debits.end = debits.movements.length;
     for (let at = 0; at < debits.end; at++) this.#positions[debits.movements[at] as number] = at;
   }
 
-  run(): Selection {
+  round(): Round {
     const together = this.#together();
-    const waiting = this.#waiting();
-    const alone = this.#alone(waiting);
-    const inLots = this.#inLots(waiting.filter((item) => this.#isIn[item] === 0));
-    return { together, alone, inLots };
+    return { together, alone: this.#alone() };
   }
 
   /** The items left once no account is short: all of them can settle at once. */
@@ -200,9 +248,9 @@ class Selecting {
   }
 
   /** What else can settle, each by itself, once round. */
-  #alone(waiting: readonly number[]): number[] {
+  #alone(): number[] {
     const settled: number[] = [];
-    for (const item of waiting) {
+    for (const item of this.#waiting()) {
       if (!this.#isFunded(item, 1) || this.#isBehind(item)) continue;
       settled.push(item);
       this.#isIn[item] = 1;
@@ -211,10 +259,10 @@ class Selecting {
     return settled;
   }
 
-  /** Of what comes in lots one each, once round. The rest of it waits on. */
-  #inLots(waiting: readonly number[]): number[] {
+  /** After a round: of what comes in lots one each, once round. The rest of it waits on. */
+  inLots(): number[] {
     const settled: number[] = [];
-    for (const item of waiting) {
+    for (const item of this.#waiting()) {
       const lots = this.#lotsOf(item);
       if (lots === 1 || !this.#isFunded(item, lots) || this.#isBehind(item)) continue;
       settled.push(item);

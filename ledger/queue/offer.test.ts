@@ -36,14 +36,15 @@ const pvp = (book: Book, a: string, b: string, there: string, back: string) =>
   book.queue(a, [book.leg(a, b, there), book.leg(b, a, back, 'THB')], [a, b]);
 
 /**
- * ALFA has 1,000 HKD. It is to pay 700 to BETA, who lacks THB for its side; and 700 to GAMA, who passes both on: these two
- * hold together. A pass lets the last go that covers what ALFA lacks, which is the wrong one.
+ * ALFA has 1,000 HKD. It is to pay 700 to BETA, who lacks THB for its side; 700 to GAMA, who passes both on: these two hold
+ * together; and 700 to BETA again. Whether the last or the first goes of what ALFA pays, the one to GAMA goes with it.
  */
 function missed(book: Book): Ordered[] {
   const items = [
     pvp(book, ALFA, BETA, '700', '5000'),
     pvp(book, ALFA, GAMA, '700', '100'),
     pvp(book, GAMA, BETA, '700', '100'),
+    pvp(book, ALFA, BETA, '700', '5000'),
   ];
   book.block(...items);
   return items;
@@ -51,24 +52,24 @@ function missed(book: Book): Ordered[] {
 
 t.test('what a pass has missed settles by an offer, all of it in one block', (t) => {
   const book = funded();
-  const [blocked, first, second] = missed(book) as [Ordered, Ordered, Ordered];
-  t.equal(book.state.queue.queued().length, 3, 'no pass finds them');
+  const [blocked, first, second, last] = missed(book) as [Ordered, Ordered, Ordered, Ordered];
+  t.equal(book.state.queue.queued().length, 4, 'no pass finds them');
   t.same(codes(book.block(offer(book, HKMA, first))), ['not_used'], 'one of them alone does not hold');
-  t.same(codes(book.block(offer(book, HKMA, blocked, first, second))), ['not_used'], 'nor do all three');
+  t.same(codes(book.block(offer(book, HKMA, blocked, first, second))), ['not_used'], 'nor do three');
   t.same(codes(book.block(offer(book, HKMA, second, first))), ['used', 'settled', 'settled']);
-  t.same(book.state.queue.queued(), [blocked.instruction.digest]);
+  t.same(book.state.queue.queued(), [blocked.instruction.digest, last.instruction.digest]);
   t.same(codes(book.block(offer(book, HKMA, second, first))), ['not_used'], 'nothing of it remains');
   t.end();
 });
 
 const ROWS: readonly (readonly [code: string, says: string, given: (book: Book) => Ordered])[] = [
-  ['used', 'by the party of a validator', (b) => offer(b, HKMA, ...missed(b).slice(1))],
+  ['used', 'by the party of a validator', (b) => offer(b, HKMA, ...missed(b).slice(1, 3))],
   [
     'used',
     'by a solver',
     (b) => {
       t.same(codes(b.block(solver(b, ALFA))), ['applied']);
-      return offer(b, ALFA, ...missed(b).slice(1));
+      return offer(b, ALFA, ...missed(b).slice(1, 3));
     },
   ],
   [
@@ -77,10 +78,10 @@ const ROWS: readonly (readonly [code: string, says: string, given: (book: Book) 
     (b) => {
       b.block(solver(b, ALFA));
       b.block(solver(b, ALFA, false));
-      return offer(b, ALFA, ...missed(b).slice(1));
+      return offer(b, ALFA, ...missed(b).slice(1, 3));
     },
   ],
-  ['forbidden', 'by a bank', (b) => offer(b, ALFA, ...missed(b).slice(1))],
+  ['forbidden', 'by a bank', (b) => offer(b, ALFA, ...missed(b).slice(1, 3))],
   [
     'party_suspended',
     'by a suspended solver',
@@ -88,10 +89,10 @@ const ROWS: readonly (readonly [code: string, says: string, given: (book: Book) 
       b.block(solver(b, GAMA));
       const items = missed(b);
       b.block(b.order({ kind: 'participant', action: 'suspend', initiator: HKMA, party: GAMA }));
-      return offer(b, GAMA, ...items.slice(1));
+      return offer(b, GAMA, ...items.slice(1, 3));
     },
   ],
-  ['used', 'what has ended is left out', (b) => offer(b, HKMA, b.pay(ALFA, BETA, '1'), ...missed(b).slice(1))],
+  ['used', 'what has ended is left out', (b) => offer(b, HKMA, b.pay(ALFA, BETA, '1'), ...missed(b).slice(1, 3))],
   [
     'not_used',
     'what is scheduled is left out',
@@ -107,7 +108,7 @@ const ROWS: readonly (readonly [code: string, says: string, given: (book: Book) 
     (b) => {
       const items = missed(b);
       b.block(b.queue(ALFA, [b.leg(ALFA, BETA, '5000')], [ALFA], { priority: 'high' }));
-      return offer(b, HKMA, ...items.slice(1));
+      return offer(b, HKMA, ...items.slice(1, 3));
     },
   ],
   [
@@ -117,7 +118,7 @@ const ROWS: readonly (readonly [code: string, says: string, given: (book: Book) 
       const items = missed(b);
       const reserved = { urgent: '0', high: '0' };
       b.block(b.order({ kind: 'liquidity', initiator: ALFA, asset: 'HKD', order: 'fifo', reserved }));
-      return offer(b, HKMA, ...items.slice(1));
+      return offer(b, HKMA, ...items.slice(1, 3));
     },
   ],
   [
@@ -126,7 +127,7 @@ const ROWS: readonly (readonly [code: string, says: string, given: (book: Book) 
     (b) => {
       const items = missed(b);
       b.block(keep(b, ALFA, 'HKD', '301'));
-      return offer(b, HKMA, ...items.slice(1));
+      return offer(b, HKMA, ...items.slice(1, 3));
     },
   ],
   [
@@ -135,7 +136,7 @@ const ROWS: readonly (readonly [code: string, says: string, given: (book: Book) 
     (b) => {
       const items = missed(b);
       b.block(keep(b, ALFA, 'HKD', '300'));
-      return offer(b, HKMA, ...items.slice(1));
+      return offer(b, HKMA, ...items.slice(1, 3));
     },
   ],
 ];
@@ -147,7 +148,7 @@ t.test('a row for each answer to an offer', (t) => {
     t.same(codesOf(book.block(made), made), [code], says);
   }
   const book = funded();
-  const items = missed(book).slice(1);
+  const items = missed(book).slice(1, 3);
   const many = Array.from({ length: OFFERS_PER_PARTY_MAX + 1 }, () => offer(book, HKMA, items[0] as Ordered));
   const [first, ...others] = codes(book.block(...many)).reverse();
   t.equal(first, 'too_many_offers');

@@ -97,8 +97,8 @@ export function pass(posting: Posting): void {
     .map((digest) => state.boundSettlement(digest))
     // Where a lapse is late: it has ended all the same.
     .filter(({ terms }) => at.time <= terms.settleBy);
-  const { together, alone, inLots } = select(queueOf(state, settlements).queue);
-  const chosen = [...together, ...alone];
+  const { rounds, inLots } = select(queueOf(state, settlements).queue);
+  const chosen = rounds.flatMap(({ together, alone }) => [...together, ...alone]);
   for (const item of chosen) settle(posting, settlements[item] as BoundSettlement);
   const lots = withinLots(inLots.map((item) => settlements[item] as BoundSettlement));
   for (const settlement of lots) settleLot(posting, settlement);

@@ -83,9 +83,10 @@ function settling(whole: Queue): { readonly settles: Uint8Array; readonly isWhol
   let queue = whole;
   let numbers = Array.from(settles, (_, item) => item);
   for (let pass = 0; pass < WHAT_IF_PASSES_MAX; pass++) {
-    const { together, alone, inLots } = select(queue);
-    if (together.length + alone.length + inLots.length === 0) return { settles, isWhole: true };
-    for (const item of [...together, ...alone]) settles[numbers[item] as number] = 1;
+    const { rounds, inLots } = select(queue);
+    const whole = rounds.flatMap(({ together, alone }) => [...together, ...alone]);
+    if (whole.length + inLots.length === 0) return { settles, isWhole: true };
+    for (const item of whole) settles[numbers[item] as number] = 1;
     const lots = new Set(inLots);
     queue = rest(queue, (item) => {
       if (settles[numbers[item] as number] === 1) return 'whole';

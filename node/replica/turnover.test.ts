@@ -111,9 +111,17 @@ t.test('what settles in parts, in sum, and of the queue is counted; and what is 
       proposed: { in: none, out: one('3.00') },
       scheduled: { in: { count: 3, value: '43.00' }, out: none },
       queued: { in: none, out: one('2000.00') },
+      locked: nothing,
       linked: { in: none, out: one('6.00') },
     },
-    { asset: 'THB', proposed: { in: one('9.00'), out: none }, scheduled: nothing, queued: nothing, linked: nothing },
+    {
+      asset: 'THB',
+      proposed: { in: one('9.00'), out: none },
+      scheduled: nothing,
+      queued: nothing,
+      locked: nothing,
+      linked: nothing,
+    },
   ]);
   t.end();
 });

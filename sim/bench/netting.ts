@@ -101,9 +101,9 @@ function measurePass(size: (typeof QUEUES)[number]): PassFigures {
   let settled = 0;
   for (let run = 0; run < RUNS; run++) {
     const started = performance.now();
-    const { together, alone } = select(queue);
+    const { rounds } = select(queue);
     times.push(performance.now() - started);
-    settled = together.length + alone.length;
+    settled = rounds.reduce((sum, { together, alone }) => sum + together.length + alone.length, 0);
   }
   const ms = Math.min(...times);
   const movements = queue.nets.length;

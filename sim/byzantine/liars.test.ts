@@ -12,7 +12,7 @@ const NAMES = [...LIES.keys()];
 /** Told to nodes that are no validators: these need one. */
 const TO_PARTICIPANTS: readonly string[] = ['drops_submissions', 'ignores_submissions', 'ignores_followers'];
 /** More rounds of business until a lie, which waits for its moment, was told. */
-const ROUNDS_MAX = 6;
+const ROUNDS_MAX = 20;
 
 /** Of its own, so that a further lie changes no other's. */
 const seedOf = (name: string): number => utf8(name).reduce((sum, byte) => (31 * sum + byte) % 9_973, 7);

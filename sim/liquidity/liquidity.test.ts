@@ -150,9 +150,14 @@ t.test('a ring of three banks in three currencies, which gross and pairs cannot 
 });
 
 t.test('the search finds a ring that the pass lets go of', async (t) => {
-  // Bank 0 lacks 100: the pass lets go of the last that covers it, which is the one that closes the ring.
+  // Bank 0 lacks 200: whether the pass lets the last go first or the first, the one that closes the ring goes too.
   const day = (): Day =>
-    dayOf([instruction([0, 3, 0, 100n]), instruction([0, 1, 0, 100n]), instruction([1, 0, 0, 100n])]);
+    dayOf([
+      instruction([0, 3, 0, 100n]),
+      instruction([0, 1, 0, 100n]),
+      instruction([1, 0, 0, 100n]),
+      instruction([0, 2, 0, 100n]),
+    ]);
   t.strictSame(settledBy('multilateral', day()), []);
   t.strictSame(settledBy('improved', day()), [1, 2]);
 });

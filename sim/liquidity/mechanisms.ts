@@ -90,9 +90,7 @@ export class Settling {
       if (items.length < 2 || !items.some((item) => day.isChanged(item, seenAt))) continue;
       this.#pairs.set(pair, day.version);
       const free = closed(day, items);
-      const { together, alone } = select(day.queue(free));
-      day.settle(together.map((at) => free[at] as number));
-      for (const at of alone) day.settle([free[at] as number]);
+      settleSelected(day, free);
     }
   }
 }
@@ -109,10 +107,15 @@ function closed(day: Day, items: readonly number[]): readonly number[] {
 
 /** The ledger's pass over all that waits. */
 export function pass(day: Day): void {
-  const items = day.waiting();
-  const { together, alone } = select(day.queue(items));
-  day.settle(together.map((at) => items[at] as number));
-  for (const at of alone) day.settle([items[at] as number]);
+  settleSelected(day, day.waiting());
+}
+
+/** Settles what the ledger's netting selects of some items. */
+export function settleSelected(day: Day, items: readonly number[]): void {
+  for (const { together, alone } of select(day.queue(items)).rounds) {
+    day.settle(together.map((at) => items[at] as number));
+    for (const at of alone) day.settle([items[at] as number]);
+  }
 }
 
 function settleAlone(day: Day, item: number, moved: Set<number>): void {

@@ -30,8 +30,8 @@ function reordered(day: Day, waiting: readonly number[]): number[] {
     return first === second ? a - b : first > second ? -1 : 1;
   });
   const [first = [], second = []] = [byWorth, byWorth.toReversed()].map((order) => {
-    const { together, alone } = select(day.queue(order));
-    return [...together, ...alone].map((at) => order[at] as number);
+    const { rounds } = select(day.queue(order));
+    return rounds.flatMap(({ together, alone }) => [...together, ...alone]).map((at) => order[at] as number);
   });
   return day.worthOf(second) > day.worthOf(first) ? second : first;
 }

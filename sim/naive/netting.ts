@@ -27,11 +27,14 @@ export interface NaiveChoice {
  */
 export function choose(items: readonly NaiveItem[], funds: ReadonlyMap<string, bigint>, rules: Rules): NaiveChoice {
   const queue = { items, ...rules };
-  const together = chooseTogether(queue, funds);
   const after = new Map(funds);
-  for (const at of together) add(after, items[at] as NaiveItem);
-  const alone = chooseAlone(queue, after, together);
-  const whole = [...together, ...alone];
+  const whole: number[] = [];
+  for (const yields of ['last', 'first'] as const) {
+    const together = chooseTogether(queue, after, whole, yields);
+    for (const at of together) add(after, items[at] as NaiveItem);
+    whole.push(...together);
+    whole.push(...chooseAlone(queue, after, whole));
+  }
   return { whole, oneLot: chooseLots(queue, after, whole) };
 }
 
@@ -62,10 +65,16 @@ export function goesBefore({ items, ordered, limits }: NaiveQueue, first: number
   });
 }
 
-function chooseTogether(queue: NaiveQueue, funds: ReadonlyMap<string, bigint>): number[] {
+/** Of what has not settled; `yields` says which goes of those that are as urgent. */
+function chooseTogether(
+  queue: NaiveQueue,
+  funds: ReadonlyMap<string, bigint>,
+  settled: readonly number[],
+  yields: 'last' | 'first',
+): number[] {
   const { items, ordered } = queue;
   const accounts = [...new Set(items.flatMap(({ sums }) => sums.map(({ account }) => account)))];
-  let left = items.map((_, at) => at);
+  let left = items.map((_, at) => at).filter((at) => !settled.includes(at));
   for (;;) {
     const ends = new Map(funds);
     for (const at of left) add(ends, items[at] as NaiveItem);
@@ -83,8 +92,9 @@ function chooseTogether(queue: NaiveQueue, funds: ReadonlyMap<string, bigint>): 
     if (short === undefined) return left;
     const least = Math.max(...debtorsOf(short).map(({ tier }) => tier));
     const lowest = debtorsOf(short).filter(({ tier }) => tier === least);
-    const covers = lowest.findLast(({ net }) => -net >= lackingIn(short));
-    const victim = (ordered.has(short) ? undefined : covers) ?? lowest.at(-1);
+    const going = yields === 'last' || ordered.has(short) ? lowest.reverse() : lowest;
+    const covers = going.find(({ net }) => -net >= lackingIn(short));
+    const victim = (ordered.has(short) ? undefined : covers) ?? going[0];
     left = without(queue, left, [victim?.at as number]);
   }
 }

@@ -211,8 +211,8 @@ const offer = (desk: Desk, named: readonly JwsJson[]): Promise<JwsJson> => {
 };
 
 /**
- * What a pass does not find: two exchanges hold together, and the first of them goes as the last that covers what an
- * account lacks, for the sake of one that then cannot settle either. An offer has them.
+ * What a pass does not find: two exchanges hold together, and the first of them goes, for what an account lacks, before one
+ * that cannot settle either, from whichever end the queue is gone through. An offer has them.
  */
 const missed: Act = async (desk) => {
   const parties: string[] = [];
@@ -241,7 +241,8 @@ const missed: Act = async (desk) => {
     await limit(second, x, '0'),
     await limit(second, y, '0'),
   ];
-  return [...limits, blocked, one, two, await offer(desk, [one, two])];
+  const last = await swapped(payer, first, most, other);
+  return [...limits, blocked, one, two, last, await offer(desk, [one, two])];
 };
 
 /** An authority says who is a solver, at times of another's bank. */
