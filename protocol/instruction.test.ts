@@ -313,6 +313,8 @@ t.test('space between tokens and the order of members around the payload are fre
 
 type Row = readonly [code: InstructionCode, pointer: string, name: string, body: unknown];
 /** The queued settlement with other members, and without those that are undefined. */
+const leg = settle.legs[0] as Json;
+const consenting = (terms: Json) => general({ ...common, kind: 'consent', settlement: 'ab'.repeat(32), terms });
 const liquidity = (limits: Json) =>
   general({
     ...common,
@@ -521,6 +523,24 @@ const rows: readonly Row[] = [
   ['malformed_payload', '/lots', 'parts, and lots too', queued({ lots: 2, linked: [part({})] })],
   ['malformed_payload', '/lots', 'one lot', queued({ lots: 1 })],
   ['malformed_payload', '/lots', 'too many lots', queued({ lots: 101 })],
+  [
+    'malformed_time',
+    '/terms/0/settleBy',
+    'terms with a day that is none',
+    consenting([{ legs: [leg], settleBy: '2025-11-31T03:00:00Z' }]),
+  ],
+  [
+    'malformed_amount',
+    '/terms/0/legs/0/amount',
+    'terms with a leg of nothing',
+    consenting([{ legs: [{ ...settle.legs[0], amount: '0' }] }]),
+  ],
+  [
+    'malformed_payload',
+    '/terms',
+    'terms with too many legs',
+    consenting([{ legs: Array(40).fill(leg) }, { legs: Array(25).fill(leg) }]),
+  ],
   ['malformed_payload', '/limits', 'limits that are none', liquidity({})],
   ['malformed_amount', '/limits/multilateral', 'a limit below zero', liquidity({ multilateral: '-1' })],
   [

@@ -362,6 +362,7 @@ function checkKind(payload: Payload, validity: Validity): Checked {
     case 'offer':
       return checkOffer(payload) ?? GOOD;
     case 'consent':
+      return checkTerms(payload) ?? GOOD;
     case 'withdraw':
     case 'cancel':
     case 'reveal':
@@ -383,6 +384,20 @@ function checkLimits({ initiator, limits }: PayloadOf<'liquidity'>): Refusal | n
     if (to <= before)
       return refuse('malformed_party', pointer, 'must come after the one before it: ascending, each once');
     before = to;
+  }
+  return null;
+}
+
+/** What a party takes a settlement to be has the form of one. */
+function checkTerms({ terms = [] }: PayloadOf<'consent'>): Refusal | null {
+  const count = terms.reduce((sum, { legs }) => sum + legs.length, 0);
+  if (count > LEGS_MAX)
+    return refuse('malformed_payload', '/terms', `must leave at most ${LEGS_MAX} legs in all, not ${count}`);
+  for (const [at, { legs, ...dates }] of terms.entries()) {
+    const refusal = checkLegs(legs, `/terms/${at}/legs`);
+    if (refusal !== null) return refusal;
+    for (const [member, text] of Object.entries(dates))
+      if (parseTime(text) === null) return notATime(`/terms/${at}/${member}`, text);
   }
   return null;
 }

@@ -111,7 +111,7 @@ export function pass(day: Day): void {
 }
 
 /** Settles what the ledger's netting selects of some items. */
-export function settleSelected(day: Day, items: readonly number[]): void {
+function settleSelected(day: Day, items: readonly number[]): void {
   for (const { together, alone } of select(day.queue(items)).rounds) {
     day.settle(together.map((at) => items[at] as number));
     for (const at of alone) day.settle([items[at] as number]);

@@ -112,7 +112,7 @@ const consentToTerms: Act = async (desk) => {
   const changed = desk.random.pick([
     leg,
     leg,
-    { ...leg, to: desk.random.pick(desk.banks) },
+    { ...leg, to: desk.random.pick(desk.banks.filter((bank) => bank !== leg.from)) },
     { ...leg, asset: desk.random.pick(desk.currencies) },
     { ...leg, amount: desk.amount(leg.asset, 1, 9) },
   ]);
