@@ -41,7 +41,7 @@ export function mismatchOf(state: State, settlement: Settlement, terms: readonly
   return isLate ? 'date_mismatch' : null;
 }
 
-const sorted = (texts: readonly string[]): string => [...texts].sort().join();
+const sorted = (texts: readonly string[]): string => texts.toSorted((a, b) => (a < b ? -1 : a > b ? 1 : 0)).join();
 
 function partsOf({ legs, terms, lock, linked }: Settlement): PartAsIs[] {
   const settleBy = terms?.settleBy ?? lock?.until ?? null;

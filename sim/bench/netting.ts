@@ -10,6 +10,7 @@ import { State } from '../../ledger/state.js';
 import { buildInstruction, type PayloadFields } from '../../node/api/signing.js';
 import { hashPairsNative } from '../../node/main/hasher.js';
 import { validatorSet } from '../../protocol/block.js';
+import { statePath, stateValueHash } from '../../protocol/stateproof.js';
 import {
   type AmountMinor,
   type AssetCode,
@@ -47,6 +48,9 @@ interface PassFigures {
 interface LedgerFigures {
   readonly accounts: number;
   readonly settledPerSecond: number;
+  /** Of a settlement: all of it, and what of it the state's tree takes, which is made again beside to be timed. */
+  readonly us: number;
+  readonly treeUs: number;
 }
 export interface NettingFigures {
   readonly passes: readonly PassFigures[];
@@ -55,6 +59,8 @@ export interface NettingFigures {
   readonly ledgers: readonly LedgerFigures[];
   /** The same of settlements a second, in the smaller ledger against the larger. */
   readonly slowdown: number;
+  /** The same of what is not the tree. */
+  readonly slowdownBesideTree: number;
 }
 
 /** A queue of PvP between banks that hold a fraction of what they owe. */
@@ -196,14 +202,17 @@ function measureLedger(accounts: number): LedgerFigures {
   let state = ledgerOf(accounts);
   const random = new Random(accounts);
   const banks = accounts / CURRENCIES;
-  let [ms, time] = [0, START_MS + 60_000];
+  let [ms, treeMs, time] = [0, 0, START_MS + 60_000];
   for (let block = 0; block < SETTLEMENTS / BLOCK; block++) {
     const items = Array.from({ length: BLOCK }, () => pvp(random, banks, time));
     const started = performance.now();
     const at = { height: (block + 2) as Height, time: time as TimestampMs, proposer: 0 as ValidatorIndex };
     const applied = applyBlock(state, at, [items]);
-    applied.state.commit();
     ms += performance.now() - started;
+    treeMs += measureTree(state, applied.state);
+    const committing = performance.now();
+    applied.state.commit();
+    ms += performance.now() - committing;
     assert(
       applied.receipts.every(({ code }) => code === 'settled'),
       'what is funded settles',
@@ -211,7 +220,21 @@ function measureLedger(accounts: number): LedgerFigures {
     state = applied.state;
     time += 1_000;
   }
-  return { accounts, settledPerSecond: Math.round((1_000 * SETTLEMENTS) / ms) };
+  const usOf = (all: number): number => rounded((1_000 * all) / SETTLEMENTS);
+  return { accounts, settledPerSecond: Math.round((1_000 * SETTLEMENTS) / ms), us: usOf(ms), treeUs: usOf(treeMs) };
+}
+
+/** How long a block's changes take in the tree of its parent alone, ms. */
+function measureTree(parent: State, state: State): number {
+  const updates = state.changes().state.map(({ key, value }) => ({
+    path: statePath(key),
+    valueHash: value === null ? null : stateValueHash(value),
+  }));
+  const started = performance.now();
+  const { root } = parent.tree.update(updates);
+  const ms = performance.now() - started;
+  assert(root === state.root, 'the tree is the same');
+  return ms;
 }
 
 function pvp(random: Random, banks: number, nowMs: number): Ordered {
@@ -252,20 +275,22 @@ export function benchNetting(sizes: readonly [number, number], say: (line: strin
     growth: rounded(longest.usPerMovement / shorter.usPerMovement),
     ledgers,
     slowdown: rounded(smaller.settledPerSecond / larger.settledPerSecond),
+    slowdownBesideTree: rounded((larger.us - larger.treeUs) / (smaller.us - smaller.treeUs)),
   };
 }
 
-export function nettingText({ passes, growth, ledgers, slowdown }: NettingFigures): string {
+export function nettingText({ passes, growth, ledgers, slowdown, slowdownBesideTree }: NettingFigures): string {
   const style = { head: [], border: [] };
   const queue = new Table({ head: ['queued PvP', 'a pass, ms', 'µs for a movement', 'settled of 1,000'], style });
   for (const { settlements, ms, usPerMovement, settledPerMille } of passes)
     queue.push([settlements, ms, usPerMovement, settledPerMille]);
-  const ledger = new Table({ head: ['accounts', 'PvP settled a second'], style });
-  for (const { accounts, settledPerSecond } of ledgers) ledger.push([accounts, settledPerSecond]);
+  const ledger = new Table({ head: ['accounts', 'PvP settled a second', 'µs for one', 'of it the tree'], style });
+  for (const { accounts, settledPerSecond, us, treeUs } of ledgers)
+    ledger.push([accounts, settledPerSecond, us, treeUs]);
   return [
     queue.toString(),
     `A movement costs ${growth} times as much in the longest queue as in one a tenth as long.`,
     ledger.toString(),
-    `The smaller ledger settles ${slowdown} times as fast as the larger.`,
+    `The smaller ledger settles ${slowdown} times as fast as the larger; but for the tree ${slowdownBesideTree} times.`,
   ].join('\n');
 }

@@ -60,7 +60,11 @@ export class NaiveLedger {
   /** Applies the next block. Returns its receipts in the order in which they came about. */
   apply({ height, time, proposer, lanes, restart }: OrderedBlock): NaiveReceipt[] {
     const { books } = this;
-    if (restart !== undefined) takeOver(books, height, restart);
+    // A block that begins an epoch anew puts a set in charge, and does nothing else.
+    if (restart !== undefined) {
+      takeOver(books, height, restart);
+      return [];
+    }
     const thresholds = new Map([...books.parties.values()].map(({ party, threshold }) => [party, threshold]));
     const turn = turnOf({ height, time, proposer }, thresholds);
     const first = lanes.length === 0 ? 0 : height % lanes.length;
