@@ -183,5 +183,7 @@ t.test('it agrees with the money being there', (t) => {
     },
   );
   fc.assert(property, { numRuns: 300 });
+  // Of a pass to come accounts count in the order in which what is left touches them.
+  fc.assert(property, { seed: -994186828, path: '288', numRuns: 1 });
   t.end();
 });

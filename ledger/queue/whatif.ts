@@ -120,16 +120,19 @@ function rest(queue: Queue, settled: (item: number) => 'whole' | 'lot' | null): 
     lots.push(what === 'lot' ? all - 1 : all);
   }
   const kept = <T>(values: readonly T[]): T[] => left.map((at) => values[at] as T);
-  const { ordered, limiting, accounts, tiers } = queue;
+  // Accounts in the order in which what is left first touches them: so the ledger's next pass has them.
+  const touched = [...new Set(kept(queue.accounts))];
+  const numbers = new Map(touched.map((account, number) => [account, number]));
+  const byAccount = <T>(values: readonly T[]): T[] => touched.map((account) => values[account] as T);
   return {
-    funds,
-    ordered,
-    limiting,
+    funds: byAccount(funds),
+    ordered: byAccount(queue.ordered),
+    limiting: byAccount(queue.limiting),
     starts,
-    accounts: kept(accounts),
+    accounts: kept(queue.accounts).map((account) => numbers.get(account) as number),
     nets,
     lots,
-    tiers: kept(tiers),
+    tiers: kept(queue.tiers),
     kept: kept(queue.kept),
   };
 }
