@@ -307,7 +307,7 @@ export interface FlowView {
   readonly in: { readonly count: number; readonly value: string };
   readonly out: { readonly count: number; readonly value: string };
 }
-/** What an account comes to if all that is bound and not locked settles as early as it may. */
+/** What an account comes to if all that is bound settles as early as it may; what a lock brings is not counted. */
 export interface PositionView {
   readonly asset: string;
   readonly balance: string;
@@ -316,7 +316,7 @@ export interface PositionView {
   readonly days: readonly (FlowView & {
     readonly date: string;
     readonly net: string;
-    /** At the end of the day, if all settles that may by then; and if only what the party pays does. */
+    /** At its end, if all settles that may by then, what locks hold still there; and if only what it pays does, locks too. */
     readonly projected: string;
     readonly outflowsOnly: string;
   })[];

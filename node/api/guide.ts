@@ -137,8 +137,8 @@ the two for the other to be told and to act. A hash is used once: one whose prei
 \`/v1/parties/{bic}/queue\` lists what a party is bound to pay, with what each lacks, and \`/proposals\` what it is asked to consent to.
 \`/queue/positions\` says where its accounts come to day by day if all that is bound settles as early as it may, \`/queue/totals\`
 what is open and what has settled today, and \`/queue/what-if\` which of the queue would settle now with more money in an account.
-Amounts there are what a settlement does to an account in sum; each part that is linked counts by itself, and what is locked
-is not in them. Days are by UTC.
+Amounts there are what a settlement does to an account in sum; each part that is linked counts by itself.
+What a lock holds is as good as paid in \`outflowsOnly\` and \`lowest\` and still there in \`projected\`; totals have it as \`locked\`. Days are by UTC.
 
 ## Kinds
 ${KINDS}

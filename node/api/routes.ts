@@ -180,7 +180,7 @@ export const ROUTES = {
     path: '/v1/parties/{bic}/queue/positions',
     summary: "Where a party's accounts come to",
     description:
-      'For each asset the balance, and day by day what comes in and goes out if all that is bound settles as early as it may: what is in the queue today, what is scheduled and parts that follow on the day of their `notBefore` (of a value date: when the last of its currencies opens). Days are by UTC and by the time of the last final block, since the ledger has moments and no zones; a day on which nothing moves is left out. What lacks a consent is not counted, nor what is locked: `held` in balances tells of that.',
+      'For each asset the balance, and day by day what comes in and goes out if all that is bound settles as early as it may: what is in the queue today, what is scheduled and parts that follow on the day of their `notBefore` (of a value date: when the last of its currencies opens). Days are by UTC and by the time of the last final block, since the ledger has moments and no zones; a day on which nothing moves is left out. What lacks a consent is not counted. What a lock holds is as good as paid in `outflowsOnly` and `lowest`, and still there in `balance` and `projected`; what a lock brings is not counted.',
     params: BIC,
     answer: 'Positions',
     problems: ['unknown_party'],
@@ -190,7 +190,7 @@ export const ROUTES = {
     path: '/v1/parties/{bic}/queue/totals',
     summary: 'What is open for a party, and what has settled today',
     description:
-      'How much is proposed, scheduled, queued and in later parts, in and out, at the last final block, what is locked apart; and what has settled on the day of that block and on the one before, by UTC. A node counts what settles from when it starts (or takes a snapshot): `fromHeight` is the first block of the day that is counted, and `whole` says whether that is all of the day so far. What is counted is exact.',
+      'How much is proposed, scheduled, queued, locked and in later parts, in and out, at the last final block, each apart; and what has settled on the day of that block and on the one before, by UTC. A node counts what settles from when it starts (or takes a snapshot): `fromHeight` is the first block of the day that is counted, and `whole` says whether that is all of the day so far. What is counted is exact.',
     params: BIC,
     answer: 'Totals',
     problems: ['unknown_party'],

@@ -39,7 +39,7 @@ import {
 import type { Operation, Store } from '../ports.js';
 import { type Corrupt, soundEntries } from './checked.js';
 
-/** 2: the state has a queue, and a settlement its parts and dates. */
+/** 3: an open settlement's entry has its lots, what it amends and its lock; the state has limits and offers. */
 const FORMAT = 3;
 const HEADER_BYTES_MAX = 8192;
 const CERTIFICATE_BYTES_MAX = 16 * 1024;
