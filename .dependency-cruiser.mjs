@@ -141,6 +141,12 @@ export default {
       { pathNot: TEST },
       { path: '\\.test-helper\\.ts$' },
     ),
+    forbid(
+      'fast-check by way of its helper',
+      'every property draws from the one seed',
+      { pathNot: '^protocol/property\\.test-helper\\.ts$' },
+      { path: '^node_modules/fast-check/' },
+    ),
     forbid('no barrels', 'import the file that has it', {}, { path: '(^|/)index\\.[cm]?[jt]s$', pathNot: PACKAGES }),
     forbid('no cycles', 'files are read from the leaves up', {}, { circular: true }),
     forbid('no unresolvable import', 'a path that is not there', {}, { couldNotResolve: true }),

@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import t from 'tap';
+import { fc } from '../protocol/property.test-helper.js';
 import { EMPTY_SET, enter, first, type OrderedSet, strike, textsOf } from './orderedset.js';
 
 t.test('an ordered set keeps its order, and old versions of it stay', (t) => {

@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import t from 'tap';
 import { hashPairs } from '../protocol/hash.js';
 import { PRIORITIES } from '../protocol/payload.js';
+import { fc } from '../protocol/property.test-helper.js';
 import { unreachable } from '../protocol/types.js';
 import { formatTime } from '../protocol/values.js';
 import { applyBlock, type Ordered } from './apply.js';

@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import t from 'tap';
 import { fromHex, toHex } from '../protocol/codec.js';
 import { concat, hashPairs } from '../protocol/hash.js';
+import { fc } from '../protocol/property.test-helper.js';
 import { hashOfNode } from '../protocol/snapshot.js';
 import { stateLeaf, statePath, stateValueHash, verifyStateProof } from '../protocol/stateproof.js';
 import { type Hash, ZERO_HASH } from '../protocol/types.js';

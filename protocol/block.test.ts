@@ -1,5 +1,5 @@
 /** The canonical encoding: golden hashes, one value for one encoding, and refusal of all other bytes. */
-import fc from 'fast-check';
+
 import t from 'tap';
 import {
   batchDigest,
@@ -23,6 +23,7 @@ import { decodeMessage, encodeMessage, type Framed, type Message } from './envel
 import { hashOf } from './hash.js';
 import { BATCH_ITEMS_MAX } from './limits.js';
 import { merklePath, merkleRoot, rootOfPath } from './merkle.js';
+import { fc } from './property.test-helper.js';
 import type {
   Ballot,
   Batch,

@@ -1,10 +1,10 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import fc from 'fast-check';
 import t from 'tap';
 import { decodeByTable, encodeByTable, fromBase64url, toBase64url } from './base64url.js';
 import { canonicalBytes, canonicalize, type Json, parseCanonical } from './canonical.js';
 import { utf8 } from './codec.js';
 import { CURRENCIES_DATE, minorUnitsOf } from './currencies.js';
+import { fc } from './property.test-helper.js';
 import { formatAmount, formatTime, isLei, parseAmount, parseTime } from './values.js';
 
 const DATA = new URL('../../shared/data/jcs/', import.meta.url);

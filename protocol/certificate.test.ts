@@ -1,5 +1,5 @@
 /** Certificates, hand-overs and bundles: what verifies, and that nothing bent or made up does. */
-import fc from 'fast-check';
+
 import sodium from 'sodium-native';
 import t from 'tap';
 import { toBase64url } from './base64url.js';
@@ -22,6 +22,7 @@ import { fromHex, toHex, utf8 } from './codec.js';
 import { publicKeyOfSecret, signEd25519, verifyReference } from './crypto.js';
 import { concat, hashOf, hashPairs, TAGS, taggedHash } from './hash.js';
 import { merklePath, merkleRoot } from './merkle.js';
+import { fc } from './property.test-helper.js';
 import { pathBit, stateLeaf, statePath, stateValueHash, VALIDATORS_STATE_KEY } from './stateproof.js';
 import type {
   Ballot,

@@ -3,7 +3,6 @@ import { existsSync, readFileSync } from 'node:fs';
 import { ed25519 } from '@noble/curves/ed25519.js';
 import { p256 } from '@noble/curves/nist.js';
 import { sha512 } from '@noble/hashes/sha2.js';
-import fc from 'fast-check';
 import sodium from 'sodium-native';
 import t, { type Test } from 'tap';
 import { fromBase64url, toBase64url } from './base64url.js';
@@ -21,6 +20,7 @@ import {
 } from './crypto.js';
 import { concat } from './hash.js';
 import type { Jwk } from './payload.js';
+import { fc } from './property.test-helper.js';
 
 const DATA = new URL('../../shared/data/', import.meta.url);
 const published = existsSync(DATA) ? {} : { skip: 'NOT RUN: the folder of published vectors is absent' };

@@ -1,6 +1,5 @@
 import { createHash, createPublicKey, verify as nodeVerify } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import fc from 'fast-check';
 import { FlattenedSign, GeneralSign, generalVerify, importJWK } from 'jose';
 import t from 'tap';
 import { fromBase64url, toBase64url } from './base64url.js';
@@ -40,6 +39,7 @@ import {
 } from './limits.js';
 import { merklePath, merkleRoot } from './merkle.js';
 import type { Jwk } from './payload.js';
+import { fc } from './property.test-helper.js';
 import { INSTRUCTION_CODES, type InstructionCode } from './refusal.js';
 import type { Bic, NetworkId } from './types.js';
 

@@ -1,8 +1,9 @@
 /** State proofs against a tree written down naively: what is there, what is not, and no lie about either. */
-import fc from 'fast-check';
+
 import t from 'tap';
 import { fromHex, utf8 } from './codec.js';
 import { concat, hashOf } from './hash.js';
+import { fc } from './property.test-helper.js';
 import { pathBit, type StateProof, stateLeaf, statePath, stateValueHash, verifyStateProof } from './stateproof.js';
 import { type Hash, type Root, ZERO_HASH } from './types.js';
 

@@ -1,7 +1,7 @@
 /** What a party can expect: tables of known queues with the positions that they come to, and sums that are those of the settlements. */
 import { deepStrictEqual } from 'node:assert';
-import fc from 'fast-check';
 import t from 'tap';
+import { fc } from '../../protocol/property.test-helper.js';
 import type { Bic, TimestampMs } from '../../protocol/types.js';
 import { DAY_MS, formatDay, formatTime } from '../../protocol/values.js';
 import { accountName } from '../entries.js';

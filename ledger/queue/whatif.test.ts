@@ -1,8 +1,8 @@
 /** What more money would let through is what it does let through, once it is there: small random queues, tried both ways. */
 import { deepStrictEqual } from 'node:assert';
-import fc from 'fast-check';
 import t from 'tap';
 import { WHAT_IF_PASSES_MAX } from '../../protocol/limits.js';
+import { fc } from '../../protocol/property.test-helper.js';
 import type { Bic, TimestampMs } from '../../protocol/types.js';
 import { formatTime } from '../../protocol/values.js';
 import { accountName } from '../entries.js';

@@ -1,6 +1,5 @@
 /** Amendment: what is still to settle of one settlement changes as another settles. A row for each code, and what must hold. */
 import { strict as assert } from 'node:assert';
-import fc from 'fast-check';
 import t from 'tap';
 import type { Json } from '../../protocol/canonical.js';
 import { hashOf } from '../../protocol/hash.js';
@@ -10,6 +9,7 @@ import {
   QUEUE_MOVEMENTS_ASSURED,
   QUEUE_MOVEMENTS_PER_PAYER_MAX,
 } from '../../protocol/limits.js';
+import { fc } from '../../protocol/property.test-helper.js';
 import type { AmountMinor, AssetCode, InstructionDigest, TimestampMs, Uetr } from '../../protocol/types.js';
 import { formatTime } from '../../protocol/values.js';
 import { applyBlock, type Ordered } from '../apply.js';

@@ -1,9 +1,10 @@
 /** Settlements in mode `lock` (SPEC, Locks): held, revealed, lapsed, cancelled. */
-import fc from 'fast-check';
+
 import t from 'tap';
 import { fromHex, toHex } from '../../protocol/codec.js';
 import { hashOf } from '../../protocol/hash.js';
 import { OPEN_SETTLEMENTS_PER_PARTY_MAX, TRIGGERS_PER_BLOCK_MAX } from '../../protocol/limits.js';
+import { fc } from '../../protocol/property.test-helper.js';
 import type { Bic } from '../../protocol/types.js';
 import { formatAmount, formatTime } from '../../protocol/values.js';
 import { type Applied, applyBlock, type Ordered } from '../apply.js';

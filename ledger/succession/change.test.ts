@@ -1,9 +1,9 @@
-import fc from 'fast-check';
 import t from 'tap';
 import { validatorSet } from '../../protocol/block.js';
 import { toHex } from '../../protocol/codec.js';
 import { hashOf } from '../../protocol/hash.js';
 import { KEYS_PER_PARTY_MAX, WAITING_PER_PARTY_MAX } from '../../protocol/limits.js';
+import { fc } from '../../protocol/property.test-helper.js';
 import type { Bic, Epoch, PeerKey } from '../../protocol/types.js';
 import type { Ordered } from '../apply.js';
 import { encodeEntry } from '../codecs.js';

@@ -7,7 +7,6 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { ed25519 } from '@noble/curves/ed25519.js';
 import { sha512 } from '@noble/hashes/sha2.js';
-import fc from 'fast-check';
 import t from 'tap';
 import { fromBase64url } from '../../protocol/base64url.js';
 import { batchDigest, batchSigningBytes } from '../../protocol/block.js';
@@ -22,6 +21,7 @@ import {
   verifyReference,
 } from '../../protocol/crypto.js';
 import { hashOf } from '../../protocol/hash.js';
+import { fc } from '../../protocol/property.test-helper.js';
 import type { NetworkId } from '../../protocol/types.js';
 import type { SignatureCheck } from '../ports.js';
 import { createKeyFile, loadBankKey, loadSeed } from './files.js';

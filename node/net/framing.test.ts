@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import fc from 'fast-check';
 import t from 'tap';
 import { FRAME_BYTES_MAX } from '../../protocol/limits.js';
+import { fc } from '../../protocol/property.test-helper.js';
 import { CHUNK_BYTES, FrameReader, Outbox } from './framing.js';
 
 const frameArbitrary = fc

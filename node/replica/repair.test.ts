@@ -1,9 +1,9 @@
-import fc from 'fast-check';
 import t from 'tap';
 import { ALFA, BETA, HKMA, HOUR } from '../../ledger/samples.test-helper.js';
 import { batchDigest, blockId, encodeBatch } from '../../protocol/block.js';
 import { fromHex, toHex } from '../../protocol/codec.js';
 import { concat, hashOf } from '../../protocol/hash.js';
+import { fc } from '../../protocol/property.test-helper.js';
 import type { SnapshotMessage } from '../../protocol/snapshot.js';
 import type {
   BatchDigest,

@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import t from 'tap';
 import { listKey } from '../../ledger/memory.js';
 import { ALFA, BETA, HKMA, HOUR, nodeKeyAt, order, uuid } from '../../ledger/samples.test-helper.js';
@@ -15,6 +14,7 @@ import { Tree } from '../../ledger/tree.js';
 import { blockId } from '../../protocol/block.js';
 import { Reader, toHex, Writer } from '../../protocol/codec.js';
 import { hashPairs } from '../../protocol/hash.js';
+import { fc } from '../../protocol/property.test-helper.js';
 import {
   decodeManifest,
   encodeManifest,

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { cpSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import fc from 'fast-check';
 import t, { type Test } from 'tap';
+import { fc } from '../../protocol/property.test-helper.js';
 import type { Operation, Store, Table } from '../ports.js';
 import { openStore, StoreError } from './level.js';
 

@@ -1,6 +1,7 @@
 /** Simplex under arbitrary order, loss, duplication and f liars: agreement on every prefix, and progress once messages flow. */
-import fc from 'fast-check';
+
 import t from 'tap';
+import { fc } from '../property.test-helper.js';
 import {
   type Ballot,
   type BlockId,

@@ -212,7 +212,7 @@ const offer = (desk: Desk, named: readonly JwsJson[]): Promise<JwsJson> => {
 
 /**
  * What a pass does not find: two exchanges hold together, and the first of them goes, for what an account lacks, before one
- * that cannot settle either, from whichever end the queue is gone through. An offer has them.
+ * that cannot settle either, from whichever end the queue is gone through. An offer has them, unless the first is urgent.
  */
 const missed: Act = async (desk) => {
   const parties: string[] = [];
@@ -226,14 +226,15 @@ const missed: Act = async (desk) => {
   };
   const more = { settleBy: desk.inMs(30_000) };
   const [most, other] = [desk.amount(x, 1_100, 2_000), desk.amount(y, 100, 400)];
-  const swapped = (a: string, b: string, there: string, back: string): Promise<JwsJson> => {
+  const swapped = (a: string, b: string, there: string, back: string, urgency: object = {}): Promise<JwsJson> => {
     const legs = [
       { from: a, to: b, asset: x, amount: there },
       { from: b, to: a, asset: y, amount: back },
     ];
-    return queue(desk, legs, [a, b], more);
+    return queue(desk, legs, [a, b], { ...more, ...urgency });
   };
-  const [blocked, one] = [await swapped(payer, first, most, other), await swapped(payer, second, most, other)];
+  const blocked = await swapped(payer, first, most, other, desk.random.chance(400) ? { priority: 'urgent' } : {});
+  const one = await swapped(payer, second, most, other);
   const two = await swapped(second, third, most, other);
   const limits = [
     await limit(payer, x, desk.amount(x, 2_001, 2_100)),
