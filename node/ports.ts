@@ -426,7 +426,9 @@ export interface BlockView {
   readonly receiptsRoot: string;
   readonly stateRoot: string;
   readonly receipts: readonly ReceiptView[];
-  /** The instructions as JWS, in the order in which the cut holds them. */
+  /** How many of the instructions each lane gives, in the order of the set. */
+  readonly lanes: readonly number[];
+  /** The instructions as JWS, in the order in which the cut holds them: lane by lane. */
   readonly instructions: readonly object[];
 }
 /** A change of validators under way: parties of the whole next set in its order, and those of them that are ready. */

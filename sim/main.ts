@@ -5,6 +5,7 @@ import { speedCommand } from './fuzz/speed.js';
 import { liquidityCommand } from './liquidity/command.js';
 import { modelCommand } from './model/command.js';
 import { mutantsCommand } from './mutants/command.js';
+import { scenarioCommand } from './scenario/command.js';
 
 /** As everywhere on the command line: what was asked for wrongly ends with this status. */
 const USAGE_STATUS = 2;
@@ -17,6 +18,7 @@ mutantsCommand(program);
 speedCommand(program);
 modelCommand(program);
 liquidityCommand(program);
+scenarioCommand(program);
 for (const command of [program, ...program.commands]) {
   command.exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : USAGE_STATUS));
 }

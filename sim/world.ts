@@ -50,6 +50,11 @@ export class World extends Scheduler {
   verifyMs: readonly [number, number] = [0, 0];
   /** Bytes a second of pairs of peers, as `from>to`; others take all at once. */
   readonly slow = new Map<string, number>();
+  /** What pairs of peers, as `from>to`, have besides the faults of all. */
+  readonly worse = new Map<
+    string,
+    { readonly latencyMs: number; readonly jitterMs: number; readonly lossPerMille: number }
+  >();
   readonly #network: Random;
   readonly #buses = new Map<string, SimBus>();
 
@@ -110,6 +115,7 @@ export class World extends Scheduler {
   heal(): void {
     this.faults = this.usual;
     this.slow.clear();
+    this.worse.clear();
     this.cut.clear();
   }
 
@@ -169,6 +175,7 @@ export class World extends Scheduler {
   #launch(from: SimBus, to: SimBus, queue: LinkQueue, purpose: Purpose, frame: Uint8Array): void {
     const random = this.#network;
     const { latencyMs: jitterMs, lostPerMille, duplicatedPerMille, reorderedPerMille = 0 } = this.faults;
+    const own = this.worse.size === 0 ? undefined : this.worse.get(pairOf(from.self, to.self));
     const isTwice = duplicatedPerMille > 0 && random.chance(duplicatedPerMille);
     if (isTwice) this.met('frame_duplicated');
     this.note(frame.length);
@@ -177,9 +184,12 @@ export class World extends Scheduler {
         this.met('frame_lost');
         continue;
       }
+      if (own !== undefined && random.chance(own.lossPerMille)) continue;
+      const ownMoreMs = own === undefined ? 0 : own.latencyMs + random.between(0, own.jitterMs);
       const isOvertaken = reorderedPerMille > 0 && random.chance(reorderedPerMille);
       const [least, most] = jitterMs;
-      const ownMs = this.nowMs + Math.ceil(latencyMs(from.place, to.place) + random.between(least, most));
+      const wayMs = latencyMs(from.place, to.place) + ownMoreMs;
+      const ownMs = this.nowMs + Math.ceil(wayMs + random.between(least, most));
       // A stream keeps its order: a frame that was quicker waits for those before it.
       const atMs = isOvertaken ? ownMs + random.between(1, OVERTAKEN_MS_MAX) : Math.max(ownMs, queue.lastMs);
       if (isOvertaken) this.met('frame_reordered');

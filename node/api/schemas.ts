@@ -379,8 +379,11 @@ export const SCHEMAS = {
         id: Type.String(),
       }),
     ),
+    lanes: Type.Array(IndexNumber, {
+      description: 'how many of the instructions each lane gives, in the order of the set',
+    }),
     instructions: Type.Array(Type.Unsafe<object>({ type: 'object' }), {
-      description: 'as JWS, in the order in which the block holds them',
+      description: 'as JWS, lane by lane: a block executes the lanes in turn, from lane height mod n on',
     }),
   }),
   Status: Type.Object({

@@ -207,6 +207,7 @@ class MemoryNode implements NodeService {
       proposer: 1,
       ...roots,
       receipts,
+      lanes: [this.instructions.size],
       instructions: [...this.instructions.values()].map(toJws),
     };
   }

@@ -393,6 +393,7 @@ export class Service implements NodeService {
     const record = height > this.#height ? null : getBlock(this.#parts.store, height);
     if (record === null) return null;
     const { header } = record;
+    const lanes = this.#lanes(record);
     const receipts = this.#receipts(height).map(({ digest, code, kind, initiator, id }) => ({
       digest,
       code,
@@ -412,7 +413,8 @@ export class Service implements NodeService {
       receiptsRoot: record.receiptsRoot,
       stateRoot: record.stateRoot,
       receipts,
-      instructions: this.#instructions(record),
+      lanes: lanes.map(({ length }) => length),
+      instructions: lanes.flat(),
     };
   }
 
@@ -421,12 +423,12 @@ export class Service implements NodeService {
   }
 
   /** The instructions that a block's cut adds to its parent's, lane by lane; bytes that are none are left out. */
-  #instructions({ header }: BlockRecord): JwsJson[] {
+  #lanes({ header }: BlockRecord): JwsJson[][] {
     const parent = header.height === 0 ? null : getBlock(this.#parts.store, header.height - 1);
     if (parent === null) return [];
     // Over the last block of the epoch before, lanes are empty.
     const cut = parent.header.epoch === header.epoch ? parent.header.cut : header.cut.map(() => laneStart(0));
-    return header.cut.flatMap((point, lane) =>
+    return header.cut.map((point, lane) =>
       this.#items(header.epoch, lane as ValidatorIndex, cut[lane] as LanePoint, point).flatMap((bytes) => {
         const read = decodeItem(bytes);
         return read.ok ? [toJws(read.instruction)] : [];

@@ -1,0 +1,99 @@
+/** What banks sent in a run, and what became of each: by the receipts that their own nodes showed them. */
+import type { Leg } from '../../protocol/payload.js';
+import { isOpenCode } from '../checkers/watched.js';
+
+export interface Receipt {
+  readonly code: string;
+  readonly height: number;
+  /** When the sender's node showed it. */
+  readonly seenMs: number;
+}
+
+export class Sent {
+  readonly digest: string;
+  /** The act that it belongs to, by its name in the scenario. */
+  readonly name: string;
+  readonly kind: string;
+  readonly legs: readonly Leg[];
+  /** The node that its sender asks. */
+  readonly home: number;
+  readonly sentMs: number;
+  /** When a node answered 202, and which. */
+  taken: { readonly ms: number; readonly node: number } | null = null;
+  /** The code with which every node turned it away, if none took it. */
+  refused: string | null = null;
+  readonly receipts: Receipt[] = [];
+  #listeners: (() => void)[] = [];
+
+  constructor(fields: Pick<Sent, 'digest' | 'name' | 'kind' | 'legs' | 'home' | 'sentMs'>) {
+    ({
+      digest: this.digest,
+      name: this.name,
+      kind: this.kind,
+      legs: this.legs,
+      home: this.home,
+      sentMs: this.sentMs,
+    } = fields);
+  }
+
+  get code(): string | null {
+    return this.receipts.at(-1)?.code ?? null;
+  }
+  /** Whether nothing more will be told of it. */
+  get isEnded(): boolean {
+    return this.refused !== null || (this.code !== null && !isOpenCode(this.code));
+  }
+  get endedMs(): number | null {
+    return this.isEnded ? (this.receipts.at(-1)?.seenMs ?? null) : null;
+  }
+
+  add(receipt: Receipt): void {
+    this.receipts.push(receipt);
+    this.changed();
+  }
+  refuse(code: string): void {
+    this.refused = code;
+    this.changed();
+  }
+
+  changed(): void {
+    const listeners = this.#listeners;
+    this.#listeners = [];
+    for (const listener of listeners) listener();
+  }
+
+  /** Resolves when `done` says so; it may never. */
+  async until(done: (sent: Sent) => boolean): Promise<this> {
+    while (!done(this)) await new Promise<void>((resolve) => this.#listeners.push(resolve));
+    return this;
+  }
+  ended(): Promise<this> {
+    return this.until(({ isEnded }) => isEnded);
+  }
+}
+
+export class Book {
+  readonly all: Sent[] = [];
+  readonly #byDigest = new Map<string, Sent>();
+
+  add(sent: Sent): void {
+    this.all.push(sent);
+    this.#byDigest.set(sent.digest, sent);
+  }
+  of(digest: string): Sent | undefined {
+    return this.#byDigest.get(digest);
+  }
+
+  /** A node showed a block to those who ask it. */
+  onBlock(node: number, height: number, receipts: readonly { digest: string; code: string }[], seenMs: number): void {
+    for (const { digest, code } of receipts) {
+      const sent = this.#byDigest.get(digest);
+      if (sent?.home === node) sent.add({ code, height, seenMs });
+    }
+  }
+
+  /** What a node answered for and what has no end yet. */
+  get underWay(): readonly Sent[] {
+    return this.all.filter(({ taken, isEnded }) => taken !== null && !isEnded);
+  }
+}

@@ -1,0 +1,150 @@
+/** `npm run sim -- scenario`: a scenario of the library or of a file, on a world of choice, with its verdict and report. */
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import Table from 'cli-table3';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { castOf } from './cast.js';
+import { parseScenario, type Scenario, ScenarioSchema, sabotaged, type WorldName } from './file.js';
+import { play, type Run, type Say } from './play.js';
+import type { Stage } from './stage.js';
+import { VirtualStage } from './virtual.js';
+
+const SEED_MAX = 2 ** 31 - 1;
+/** The files stand beside the sources, wherever this is run from. */
+const LIBRARY = fileURLToPath(
+  new URL(import.meta.url.endsWith('.ts') ? './library/' : '../../../sim/scenario/library/', import.meta.url),
+);
+const SUFFIX = '.json';
+const SCHEMA = 'scenario.schema.json';
+const USAGE_STATUS = 2;
+
+interface Options {
+  readonly world: WorldName;
+  readonly seed: number;
+  readonly sabotaged: boolean;
+  readonly out?: string;
+  readonly json: boolean;
+}
+
+/** The names of the library's scenarios, ascending. */
+export const libraryNames = (): readonly string[] =>
+  readdirSync(LIBRARY)
+    .filter((file) => file.endsWith(SUFFIX) && file !== SCHEMA)
+    .map((file) => basename(file, SUFFIX))
+    .sort();
+
+function readSeed(text: string): number {
+  const value = /^[0-9]{1,10}$/.test(text) ? Number(text) : 0;
+  if (value >= 1 && value <= SEED_MAX) return value;
+  throw new InvalidArgumentError(`It must be a whole number from 1 to ${SEED_MAX}.`);
+}
+
+/** A scenario by its name in the library, or by its file; refuses in a sentence. */
+export function loadScenario(name: string): Scenario | string {
+  const path = name.endsWith(SUFFIX) ? name : `${LIBRARY}${name}${SUFFIX}`;
+  if (!existsSync(path)) return `There is no scenario ${name}. The library has ${libraryNames().join(', ')}.`;
+  const parsed = parseScenario(readFileSync(path));
+  return parsed.ok
+    ? parsed.scenario
+    : `${path} is no scenario (${parsed.code}): ${parsed.detail}, at ${parsed.pointer || '/'}.`;
+}
+
+/** Has a scenario carried out; a sentence says why it cannot be. */
+export async function runScenario(scenario: Scenario, world: WorldName, seed: number, say: Say): Promise<Run | string> {
+  const cast = castOf(scenario);
+  if (!cast.ok)
+    return `The scenario ${scenario.name} does not hold together (${cast.code}): ${cast.detail}, at ${cast.pointer}.`;
+  if (scenario.worlds?.includes(world) === false)
+    return `The scenario ${scenario.name} happens in ${scenario.worlds.join(' or ')} alone.`;
+  const stage: Stage = new VirtualStage(scenario, cast.cast, seed);
+  const missing = scenario.faults?.find(({ fault }) => !stage.faults.has(fault));
+  if (missing !== undefined) return `The fault ${missing.fault} cannot be done in the world ${world}.`;
+  try {
+    return await play(scenario, stage, seed, say);
+  } finally {
+    await stage.close();
+  }
+}
+
+export function scenarioCommand(program: Command): void {
+  const command = program
+    .command('scenario')
+    .description('Play a scenario and judge it. Example: npm run sim -- scenario gridlock --out report.html')
+    .argument('[name]', 'one of the library, or a file; without it the library is listed')
+    .addOption(
+      new Option('--world <world>', 'where it happens')
+        .choices(['virtual', 'processes', 'containers'])
+        .default('virtual'),
+    )
+    .option('--seed <number>', 'decides the virtual world, and what banks draw', readSeed, 1)
+    .option('--sabotaged', 'its spoiled twin, which must fail', false)
+    .option('--out <file>', 'write the report there, one HTML file')
+    .option('--json', 'the run as one line of JSON', false)
+    .action(async (name: string | undefined, options: Options) => {
+      process.exitCode = await carryOut(name, options);
+    });
+  command.addHelpText('after', `\nThe library: ${libraryNames().join(', ')}.`);
+  program
+    .command('scenario-schema')
+    .description('Print the JSON schema of scenario files, for editors.')
+    .action(() => console.log(schemaText()));
+}
+
+export const schemaText = (): string => JSON.stringify(ScenarioSchema, null, 2);
+
+async function carryOut(name: string | undefined, options: Options): Promise<number> {
+  if (name === undefined) {
+    console.log(libraryText());
+    return 0;
+  }
+  const loaded = loadScenario(name);
+  if (typeof loaded === 'string') return refuse(loaded);
+  const scenario = options.sabotaged ? sabotaged(loaded) : loaded;
+  const say: Say = (line) => console.error(line);
+  const run = await runScenario(scenario, options.world, options.seed, say);
+  if (typeof run === 'string') return refuse(run);
+  if (options.out !== undefined) writeFileSync(options.out, JSON.stringify(run));
+  console.log(options.json ? JSON.stringify(run) : verdictText(run));
+  return run.failed.length === 0 ? 0 : 1;
+}
+
+function refuse(sentence: string): number {
+  console.error(sentence);
+  return USAGE_STATUS;
+}
+
+function libraryText(): string {
+  const table = new Table({ head: ['scenario', 'what'], style: { head: [], border: [] } });
+  for (const name of libraryNames()) {
+    const scenario = loadScenario(name);
+    table.push([name, typeof scenario === 'string' ? scenario : scenario.title]);
+  }
+  return table.toString();
+}
+
+const plain = { style: { head: [], border: [] }, wordWrap: true };
+
+function verdictText(run: Run): string {
+  const checks = new Table({ ...plain, head: ['check', 'judged', 'violations', 'says'], colWidths: [14, 9, 12, 70] });
+  for (const { check, judged, violations, says } of run.verdicts) checks.push([check, judged, violations.length, says]);
+  const expected = new Table({ ...plain, head: ['figure', 'expected', 'got', 'why'], colWidths: [28, 16, 12, 50] });
+  for (const { figure, least, most, got, holds, why } of run.expectations)
+    expected.push([figure, `${least ?? ''} … ${most ?? ''}`, `${got ?? 'none'}${holds ? '' : ' FAILED'}`, why]);
+  const others = run.published.map(
+    ({ figure, ours, value, says, source }) =>
+      `${figure}: ${ours ?? 'none'} here; ${value} published: ${says} (${source})`,
+  );
+  const violations = run.verdicts.flatMap((each) =>
+    each.violations.map((text) => `VIOLATION of ${each.check}: ${text}`),
+  );
+  const { scenario, world, seed, figures, failed } = run;
+  return [
+    `${scenario.title} (${world}, seed ${seed}): ${figures['settled']} settled, finality ${figures['finalityP50Ms']} ms at p50, ${figures['finalityP99Ms']} at p99`,
+    checks.toString(),
+    expected.toString(),
+    ...others,
+    ...violations,
+    failed.length === 0 ? 'All checks and expectations hold.' : `FAILED: ${failed.join(', ')}`,
+  ].join('\n');
+}

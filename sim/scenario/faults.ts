@@ -1,0 +1,121 @@
+/** Faults of a scenario, done to the stage at their times and undone. */
+import { unreachable } from '../../protocol/types.js';
+import type { Cast } from './cast.js';
+import { type Fault, msOf } from './file.js';
+import type { Stage } from './stage.js';
+
+/** A fault as it came about, on the stage's clock. */
+export interface Happened {
+  readonly fault: Fault['fault'];
+  readonly says: string;
+  readonly fromMs: number;
+  /** Null for what is never undone. */
+  untilMs: number | null;
+}
+
+const BETWEEN_RESTARTS_MS = 1_000;
+
+export class Faults {
+  readonly happened: Happened[] = [];
+  /** Nodes that never come back. */
+  readonly lost = new Set<number>();
+  readonly #stage: Stage;
+  readonly #endsMs: number;
+
+  constructor(stage: Stage, endsMs: number) {
+    this.#stage = stage;
+    this.#endsMs = endsMs;
+  }
+
+  /** Waits for its time, does it, and undoes it when its time is over, at the latest when the workload ends. */
+  async run(fault: Fault): Promise<void> {
+    const stage = this.#stage;
+    const startedMs = stage.elapsedMs();
+    await stage.pause(msOf(fault.at));
+    const happened: Happened = {
+      fault: fault.fault,
+      says: sentenceOf(fault),
+      fromMs: stage.elapsedMs(),
+      untilMs: null,
+    };
+    this.happened.push(happened);
+    const undo = await this.#begin(fault, stage.cast);
+    if (undo === null) return;
+    const leftMs = this.#endsMs - stage.elapsedMs();
+    const ownMs = fault.for === undefined ? leftMs : msOf(fault.at) + msOf(fault.for) - (stage.elapsedMs() - startedMs);
+    await stage.pause(Math.max(0, Math.min(leftMs, ownMs)));
+    await undo();
+    happened.untilMs = stage.elapsedMs();
+  }
+
+  /** Gives what undoes it, or null for what stays. */
+  async #begin(fault: Fault, cast: Cast): Promise<(() => void | Promise<void>) | null> {
+    const stage = this.#stage;
+    if (fault.fault === 'partition')
+      return stage.cut(fault.between.split('|').map((side) => cast.nodesIn(side.split(','))));
+    const nodes = cast.nodesOf(fault.nodes);
+    switch (fault.fault) {
+      case 'kill':
+        await stage.kill(nodes);
+        return () => stage.start(nodes);
+      case 'lose':
+        await stage.kill(nodes, true);
+        for (const node of nodes) this.lost.add(node);
+        return null;
+      case 'restart':
+        return this.#restart(nodes);
+      case 'slow':
+        return stage.worsen(nodes, {
+          latencyMs: fault.latencyMs ?? 0,
+          jitterMs: fault.jitterMs ?? 0,
+          lossPerMille: fault.lossPerMille ?? 0,
+          kilobytesPerSecond: fault.kilobytesPerSecond ?? null,
+        });
+      case 'clock':
+        stage.setClock(nodes, fault.aheadMs);
+        return () => stage.setClock(nodes, 0);
+      case 'censor': {
+        const [victim] = cast.nodesOf(fault.victim);
+        stage.censor(nodes, victim ?? null);
+        return () => stage.censor(nodes, null);
+      }
+      default:
+        return unreachable(fault);
+    }
+  }
+
+  /** One after the other: the network goes on all the while. */
+  async #restart(nodes: readonly number[]): Promise<() => void> {
+    const stage = this.#stage;
+    for (const node of nodes) {
+      await stage.stop(node);
+      await stage.start([node]);
+      await stage.pause(BETWEEN_RESTARTS_MS);
+    }
+    return () => undefined;
+  }
+}
+
+/** A fault for people. */
+function sentenceOf(fault: Fault): string {
+  switch (fault.fault) {
+    case 'partition':
+      return `partition ${fault.between}`;
+    case 'slow': {
+      const { latencyMs, jitterMs, lossPerMille, kilobytesPerSecond } = fault;
+      const figures = [
+        latencyMs !== undefined && `${latencyMs} ms`,
+        jitterMs !== undefined && `jitter ${jitterMs} ms`,
+        lossPerMille !== undefined && `loss ${lossPerMille} ‰`,
+        kilobytesPerSecond !== undefined && `${kilobytesPerSecond} kB/s`,
+      ];
+      return `slow ${fault.nodes}: ${figures.filter((each) => each !== false).join(', ')}`;
+    }
+    case 'clock':
+      return `clock of ${fault.nodes} ${fault.aheadMs} ms`;
+    case 'censor':
+      return `${fault.nodes} censors ${fault.victim}`;
+    default:
+      return `${fault.fault} ${fault.nodes}`;
+  }
+}

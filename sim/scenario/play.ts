@@ -1,0 +1,141 @@
+/** A scenario from its opening to its verdict, on any stage. */
+import { Random } from '../random.js';
+import { perform, type Scene } from './acts.js';
+import { Audit, type Verdict } from './audit.js';
+import { Book } from './book.js';
+import { Faults, type Happened } from './faults.js';
+import { type Figures, figuresOf, type Series, seriesOf } from './figures.js';
+import { type Act, msOf, type Scenario, type WorldName } from './file.js';
+import { openNetwork } from './opening.js';
+import type { Stage } from './stage.js';
+import { Teller } from './teller.js';
+import { Watch } from './watch.js';
+
+export interface Expectation {
+  readonly figure: string;
+  readonly least: number | null;
+  readonly most: number | null;
+  readonly why: string;
+  /** Null where the run has no such figure: then it does not hold. */
+  readonly got: number | null;
+  readonly holds: boolean;
+}
+
+/** A run as the report has it; its times are ms after the opening. */
+export interface Run {
+  readonly format: 'causeway-run/1';
+  readonly scenario: Pick<Scenario, 'name' | 'title' | 'about'> & { readonly source: string | null };
+  readonly world: WorldName;
+  readonly seed: number;
+  readonly lastedMs: number;
+  readonly seats: readonly {
+    readonly name: string;
+    readonly party: string;
+    readonly place: string;
+    readonly height: number;
+  }[];
+  readonly timeline: readonly Happened[];
+  readonly series: readonly Series[];
+  readonly figures: Figures;
+  readonly verdicts: readonly Verdict[];
+  readonly expectations: readonly Expectation[];
+  readonly published: readonly (NonNullable<Scenario['published']>[number] & { readonly ours: number | null })[];
+  /** What failed: checks by name, and figures; empty when all is well. */
+  readonly failed: readonly string[];
+}
+
+/** Told of what happens, for people who wait. */
+export type Say = (line: string) => void;
+
+/** Past the end of the workload no bank begins another attempt to send. */
+const ATTEMPTS_PAST_END_MS = 5_000;
+
+export function play(scenario: Scenario, stage: Stage, seed: number, say: Say): Promise<Run> {
+  return stage.during(playOn(scenario, stage, seed, say));
+}
+
+async function playOn(scenario: Scenario, stage: Stage, seed: number, say: Say): Promise<Run> {
+  const book = new Book();
+  const teller = new Teller(stage, book, new Random(seed));
+  const watch = new Watch(stage, book);
+  const { seats } = stage.cast;
+  say(`${seats.length} nodes start: ${seats.map(({ name }) => name).join(', ')}`);
+  await openNetwork(scenario, stage, teller, watch);
+  const openedMs = stage.elapsedMs();
+  const endsMs = openedMs + msOf(scenario.lasts);
+  say(`open at height ${watch.height}; ${scenario.lasts} of business begin`);
+  const faults = new Faults(stage, endsMs);
+  const scene: Scene = { teller, book, endsMs };
+  teller.close(endsMs + ATTEMPTS_PAST_END_MS);
+  const faulty = (scenario.faults ?? []).map(async (fault) => {
+    await faults.run(fault);
+  });
+  const acts = Promise.all(scenario.workload.map((act, nth) => repeat(scene, act, new Random(seed + nth))));
+  // Looked at below: until then what it fails with waits.
+  acts.catch(() => undefined);
+  await Promise.all([...faulty, stage.pause(endsMs - openedMs)]);
+  await Promise.race([acts, stage.pause(ATTEMPTS_PAST_END_MS)]);
+  const toMs = stage.elapsedMs();
+  say(`${book.all.length} instructions sent; waiting until all is final, then judging`);
+  const nodes = seats.flatMap((_, at) => (faults.lost.has(at) ? [] : [at]));
+  const verdicts = await new Audit(stage, book, watch, nodes).judge(seed);
+  watch.stop();
+  const span = { fromMs: openedMs, toMs };
+  const figures = figuresOf(book, stage.cast, watch.blocks, span);
+  const expectations = scenario.expect.map((each) => judge(each, figures));
+  return {
+    format: 'causeway-run/1',
+    scenario: { name: scenario.name, title: scenario.title, about: scenario.about, source: scenario.source ?? null },
+    world: stage.world,
+    seed,
+    lastedMs: toMs - openedMs,
+    seats: seats.map(({ name, player, place }, at) => ({
+      name,
+      party: player.party,
+      place,
+      height: watch.heights[at] as number,
+    })),
+    timeline: faults.happened.map((each) => ({
+      ...each,
+      fromMs: each.fromMs - openedMs,
+      untilMs: each.untilMs === null ? null : each.untilMs - openedMs,
+    })),
+    series: seriesOf(book, watch.blocks, span),
+    figures,
+    verdicts,
+    expectations,
+    published: (scenario.published ?? []).map((each) => ({ ...each, ours: figures[each.figure] ?? null })),
+    failed: [
+      ...verdicts.flatMap(({ check, violations }) => (violations.length > 0 ? [check] : [])),
+      ...expectations.flatMap(({ figure, holds }) => (holds ? [] : [figure])),
+    ],
+  };
+}
+
+function judge({ figure, least, most, why }: Scenario['expect'][number], figures: Figures): Expectation {
+  const got = figures[figure] ?? null;
+  const holds = got !== null && got >= (least ?? Number.NEGATIVE_INFINITY) && got <= (most ?? Number.POSITIVE_INFINITY);
+  return { figure, least: least ?? null, most: most ?? null, why, got, holds };
+}
+
+/** Once, or again and again, each time without waiting for what the last one came to. */
+async function repeat({ teller, ...scene }: Scene, act: Act, random: Random): Promise<void> {
+  const own = { ...scene, teller: teller.with(random) };
+  const { stage } = teller;
+  if (act.at !== undefined) {
+    await stage.pause(msOf(act.at));
+    return perform(own, act);
+  }
+  const [fromMs, untilMs, everyMs] = [act.from, act.until, act.every].map((time) => msOf(time ?? '0s')) as [
+    number,
+    number,
+    number,
+  ];
+  const startedMs = stage.elapsedMs();
+  const begun: Promise<void>[] = [];
+  for (let nextMs = fromMs; nextMs <= untilMs; nextMs += everyMs) {
+    await stage.pause(Math.max(0, startedMs + nextMs - stage.elapsedMs()));
+    begun.push(perform(own, act));
+  }
+  await Promise.all(begun);
+}

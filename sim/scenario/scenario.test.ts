@@ -1,0 +1,102 @@
+/** The library of scenarios in the virtual world: each holds, its sabotaged twin fails for the reason it names, and a seed is a run. */
+import { readFileSync } from 'node:fs';
+import t from 'tap';
+import { utf8 } from '../../protocol/codec.js';
+import { castOf } from './cast.js';
+import { libraryNames, loadScenario, runScenario, schemaText } from './command.js';
+import { parseScenario, type Scenario, sabotaged } from './file.js';
+import type { Run } from './play.js';
+
+const SEED = 1;
+const silent = (): void => undefined;
+
+function scenarioOf(name: string): Scenario {
+  const scenario = loadScenario(name);
+  if (typeof scenario === 'string') throw new Error(scenario);
+  return scenario;
+}
+
+async function played(scenario: Scenario, seed = SEED): Promise<Run> {
+  const run = await runScenario(scenario, 'virtual', seed, silent);
+  if (typeof run === 'string') throw new Error(run);
+  return run;
+}
+
+/** What of a run says why it failed. */
+const reasons = ({ verdicts, expectations, failed }: Run): object => ({
+  failed,
+  violations: verdicts.flatMap((each) => each.violations),
+  expectations: expectations.filter(({ holds }) => !holds),
+});
+
+for (const name of libraryNames()) {
+  t.test(name, async (t) => {
+    const scenario = scenarioOf(name);
+    t.equal(scenario.name, name, 'it is called as its file is');
+    const run = await played(scenario);
+    t.strictSame(run.failed, [], JSON.stringify(reasons(run)));
+    const twin = await played(sabotaged(scenario));
+    t.strictSame([...twin.failed].sort(), [...scenario.sabotage.breaks].sort(), JSON.stringify(reasons(twin)));
+  });
+}
+
+t.test('the same seed gives the same run, and another seed another', async (t) => {
+  const scenario = scenarioOf('gridlock');
+  const [first, again, other] = [await played(scenario), await played(scenario), await played(scenario, 2)];
+  t.strictSame(again, first);
+  t.notSame(other.series, first.series);
+});
+
+t.test('the schema beside the library is the one that files are read by', (t) => {
+  const file = new URL('./library/scenario.schema.json', import.meta.url);
+  t.strictSame(
+    JSON.parse(readFileSync(file, 'utf8')),
+    JSON.parse(schemaText()),
+    'npm run sim -- scenario-schema prints it',
+  );
+  t.end();
+});
+
+t.test('what is wrong with a file is told with its place', (t) => {
+  const scenario = scenarioOf('gridlock');
+  const rows: readonly (readonly [string, object, string])[] = [
+    ['no format', { ...scenario, format: 'other' }, '/format'],
+    ['an unknown member', { ...scenario, colour: 'red' }, '/colour'],
+    ['no unit', { ...scenario, lasts: '20' }, '/lasts'],
+    ['no such act', { ...scenario, workload: [{ act: 'steal', at: '1s' }] }, '/workload/0'],
+    ['no such fault', { ...scenario, faults: [{ fault: 'flood', at: '1s' }] }, '/faults/0'],
+    ['no sabotage', { ...scenario, sabotage: undefined }, '/sabotage'],
+  ];
+  for (const [what, file, pointer] of rows) {
+    const read = parseScenario(utf8(JSON.stringify(file)));
+    t.match(read, { ok: false }, what);
+    t.ok(!read.ok && read.pointer.startsWith(pointer), `${what}: ${JSON.stringify(read)}`);
+  }
+  t.match(parseScenario(utf8('{')), { ok: false, code: 'malformed_json' });
+  t.end();
+});
+
+t.test('what a file names must be there', (t) => {
+  const scenario = scenarioOf('gridlock');
+  const [issue] = scenario.workload.filter(({ act }) => act === 'issue');
+  const rows: readonly (readonly [string, Partial<Scenario>, string])[] = [
+    ['a jurisdiction nobody knows', { jurisdictions: [{ code: 'XX', banks: 1 }] }, '/jurisdictions/0/code'],
+    ['one twice', { jurisdictions: [...scenario.jurisdictions, { code: 'HK', banks: 1 }] }, '/jurisdictions/4/code'],
+    ['no validator', { jurisdictions: [{ code: 'HK', banks: 1, validator: false }] }, '/jurisdictions'],
+    [
+      'more nodes than banks',
+      { jurisdictions: [{ code: 'HK', banks: 1, bankNodes: 2 }] },
+      '/jurisdictions/0/bankNodes',
+    ],
+    ['an asset', { opening: [{ asset: 'XAU', to: '*', amount: '1' }] }, '/opening/0/asset'],
+    ['a bank', { opening: [{ asset: 'HKD', to: 'HK-9', amount: '1' }] }, '/opening/0/to'],
+    ['an issuer', { assets: [{ asset: 'GOLD', class: 'commodity', issuer: 'HK-9', decimals: 0 }] }, '/assets/0/issuer'],
+    ['a party of an act', { workload: [{ ...issue, to: 'CN-7' } as Scenario['workload'][number]] }, '/workload/0/to'],
+    ['a time', { workload: [{ ...issue, at: undefined } as unknown as Scenario['workload'][number]] }, '/workload/0'],
+    ['a node', { faults: [{ fault: 'kill', at: '1s', nodes: 'HK-1' }] }, '/faults/0/nodes'],
+    ['a side', { faults: [{ fault: 'partition', at: '1s', between: 'HK|SA' }] }, '/faults/0/between'],
+  ];
+  for (const [what, changed, pointer] of rows)
+    t.match(castOf({ ...scenario, ...changed }), { ok: false, code: 'unknown_name', pointer }, what);
+  t.end();
+});

@@ -1,0 +1,217 @@
+/** A scenario in the virtual world: production's replicas and API over virtual time, decided by the seed alone. */
+import type { ApiResult } from '../../node/api/handlers.js';
+import { utf8 } from '../../protocol/codec.js';
+import type { Genesis } from '../../protocol/genesis.js';
+import { assert, type PeerKey, type ValidatorIndex } from '../../protocol/types.js';
+import type { Liar } from '../byzantine/liar.js';
+import { newLiar } from '../byzantine/lies.js';
+import { cheapFact } from '../checkers/signatures.js';
+import { Checkers } from '../checkers.js';
+import { simKey } from '../crypto.js';
+import { SIM_TIMING, SimNode } from '../node.js';
+import { Random } from '../random.js';
+import { hexKey } from '../workload/parties.js';
+import { CALM, type NetworkFaults, World } from '../world.js';
+import type { Cast, Player } from './cast.js';
+import type { Fault, Scenario } from './file.js';
+import { genesisOf } from './genesis.js';
+import type { Answer, NodeApi, SigningKey, Stage, Worse } from './stage.js';
+
+/** Keys with numbers below this are the nodes': vote key 2i and network key 2i + 1 of the i-th. */
+const FIRST_PARTY_KEY = 400;
+/** Links while nothing is wrong, on top of what the distance takes. */
+const LINKS: Readonly<Record<Scenario['profile'], NetworkFaults>> = {
+  lan: { latencyMs: [0, 1], lostPerMille: 0, duplicatedPerMille: 0 },
+  wan: CALM,
+  poor: { latencyMs: [5, 60], lostPerMille: 20, duplicatedPerMille: 5, reorderedPerMille: 5 },
+};
+
+export class VirtualStage implements Stage {
+  readonly world = 'virtual';
+  readonly faults: ReadonlySet<Fault['fault']> = new Set([
+    'partition',
+    'kill',
+    'lose',
+    'restart',
+    'slow',
+    'clock',
+    'censor',
+  ]);
+  readonly isValid = cheapFact;
+  readonly cast: Cast;
+  readonly genesis: Genesis;
+  readonly nodes: readonly NodeApi[];
+  readonly #world: World;
+  readonly #checkers: Checkers;
+  readonly #nodes: readonly SimNode[];
+  readonly #liars = new Map<number, Liar>();
+  readonly #lost = new Set<number>();
+  readonly #startedMs: number;
+
+  constructor(scenario: Scenario, cast: Cast, seed: number) {
+    this.cast = cast;
+    // Nodes of one city are as near as nodes can be; the distance is the map's.
+    this.#world = new World(seed, { usual: LINKS[scenario.profile] });
+    this.#startedMs = this.#world.nowMs;
+    this.genesis = genesisOf(scenario, cast, this.#world.nowMs - 1_000, {
+      authority: (player) => this.signerOf(player).jwk,
+      seat: (at) => ({ voteKey: hexKey(2 * at), networkKey: hexKey(2 * at + 1) }),
+    });
+    const liars = new Set(
+      (scenario.faults ?? []).flatMap((fault) => (fault.fault === 'censor' ? cast.nodesOf(fault.nodes) : [])),
+    );
+    this.#checkers = new Checkers({
+      genesis: this.genesis,
+      signatures: cheapFact,
+      honest: (node) => !liars.has(node) && !this.#lost.has(node),
+      liars: liars.size,
+    });
+    this.#nodes = cast.seats.map((_, at) => this.#node(at, liars.has(at)));
+    this.nodes = this.#nodes.map(apiOf);
+  }
+
+  #node(at: number, isLiar: boolean): SimNode {
+    const { player, place } = this.cast.seats[at] as Cast['seats'][number];
+    const isValidator = at < this.genesis.validators.validators.length;
+    const identity = {
+      self: at,
+      party: player.party as SimNode['identity']['party'],
+      voteKeys: isValidator ? [hexKey(2 * at)] : [],
+      networkKey: hexKey(2 * at + 1) as PeerKey,
+    };
+    if (!isLiar) return new SimNode(this.#world, this.genesis, identity, this.#checkers, { place });
+    const liar = newLiar({
+      network: this.genesis.network,
+      seat: () => {
+        const members = this.#nodes[at]?.running?.replica.members;
+        return members === undefined || members.self === null ? null : { set: members.set, self: members.self };
+      },
+      deltaMs: SIM_TIMING.deltaMs,
+      random: new Random(this.#world.seed ^ at),
+      met: (name) => this.#world.met(name),
+    });
+    this.#liars.set(at, liar);
+    return new SimNode(this.#world, this.genesis, identity, this.#checkers, {
+      place,
+      wrap: (ports) => liar.wrap(ports),
+    });
+  }
+
+  nowMs(): number {
+    return this.#world.nowMs;
+  }
+  elapsedMs(): number {
+    return this.#world.nowMs - this.#startedMs;
+  }
+  pause(ms: number): Promise<void> {
+    return this.#world.pause(ms);
+  }
+  async during<T>(work: Promise<T>): Promise<T> {
+    let isDone = false;
+    const end = (): void => {
+      isDone = true;
+    };
+    work.then(end, end);
+    await this.#world.run(Number.MAX_SAFE_INTEGER, () => isDone);
+    return work;
+  }
+
+  async start(nodes: readonly number[]): Promise<void> {
+    for (const node of this.#of(nodes)) if (!node.isUp) node.boot();
+    while (this.#of(nodes).some(({ running, isUp }) => isUp && running === null)) await this.pause(1);
+  }
+  signerOf({ party }: Player): SigningKey {
+    const all = [...this.cast.authorities, ...this.cast.banks];
+    return keyOf(FIRST_PARTY_KEY + all.findIndex((player) => player.party === party));
+  }
+  nodeKeyOf(seat: number): SigningKey {
+    return keyOf(2 * seat + 1);
+  }
+
+  async kill(nodes: readonly number[], isForGood = false): Promise<void> {
+    for (const node of this.#of(nodes)) node.crash('power');
+    // A node that never comes back owes nothing any more.
+    if (isForGood) for (const at of nodes) this.#lost.add(at);
+  }
+  async stop(at: number): Promise<void> {
+    const [node] = this.#of([at]) as [SimNode];
+    await node.shutdown();
+    while (node.isUp) await this.pause(1);
+  }
+  cut(groups: readonly (readonly number[])[]): () => void {
+    const pairs = groups.flatMap((group, i) =>
+      groups.flatMap((other, j) => (i === j ? [] : group.flatMap((a) => other.map((b) => this.#pair(a, b))))),
+    );
+    for (const pair of pairs) this.#world.cut.add(pair);
+    return () => {
+      for (const pair of pairs) this.#world.cut.delete(pair);
+    };
+  }
+
+  worsen(nodes: readonly number[], worse: Worse): () => void {
+    const all = this.#nodes.map((_, at) => at);
+    const pairs = all.flatMap((a) =>
+      all.flatMap((b) => (a !== b && (nodes.includes(a) || nodes.includes(b)) ? [this.#pair(a, b)] : [])),
+    );
+    const { kilobytesPerSecond } = worse;
+    for (const pair of pairs) {
+      this.#world.worse.set(pair, worse);
+      if (kilobytesPerSecond !== null) this.#world.slow.set(pair, kilobytesPerSecond * 1_024);
+    }
+    return () => {
+      for (const pair of pairs) {
+        this.#world.worse.delete(pair);
+        this.#world.slow.delete(pair);
+      }
+    };
+  }
+
+  setClock(nodes: readonly number[], aheadMs: number): void {
+    for (const { time } of this.#of(nodes)) time.jump(aheadMs - time.offsetMs);
+  }
+
+  censor(nodes: readonly number[], victim: number | null): void {
+    for (const at of nodes) {
+      const liar = this.#liars.get(at);
+      assert(liar !== undefined, 'who censors was known from the start');
+      if (victim !== null) liar.choice('victim/0', () => victim as ValidatorIndex);
+      liar.tell('censoring_leader', victim !== null);
+    }
+  }
+
+  async findings(): Promise<readonly string[]> {
+    const remaining = this.#nodes.filter(({ self }) => !this.#lost.has(self));
+    await this.#checkers.atEnd(remaining);
+    return this.#checkers.violations;
+  }
+  async close(): Promise<void> {}
+
+  #of(nodes: readonly number[]): readonly SimNode[] {
+    return nodes.map((at) => this.#nodes[at] as SimNode);
+  }
+  #pair(from: number, to: number): string {
+    const [a, b] = this.#of([from, to]) as [SimNode, SimNode];
+    return `${a.key}>${b.key}`;
+  }
+}
+
+function keyOf(index: number): SigningKey {
+  const { signer, jwk } = simKey(index);
+  return { ...signer, jwk };
+}
+
+function apiOf(node: SimNode): NodeApi {
+  return {
+    submit: async (jws) => told(await node.handle('submitInstruction', { body: utf8(JSON.stringify(jws)) })),
+    status: async () => told(await node.handle('getStatus')),
+    block: async (height) => told(await node.handle('getBlock', { params: { height: `${height}` } })),
+    balances: async (bic) => told(await node.handle('getBalances', { params: { bic } })),
+    receipt: async (digest) => told(await node.handle('getReceipt', { params: { digest } })),
+    queue: async (bic) => told(await node.handle('getQueue', { params: { bic } })),
+  };
+}
+
+function told<T>(answer: ApiResult<T> | null): Answer<T> {
+  if (answer === null) return { ok: false, code: 'unreachable' };
+  return answer.ok ? { ok: true, value: answer.value } : { ok: false, code: answer.problem.code };
+}
