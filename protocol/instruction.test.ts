@@ -348,7 +348,11 @@ const DAY = { date: '2025-11-24', open: '2025-11-24T00:30:00Z', close: '2025-11-
 const calendar = (days: readonly Partial<typeof DAY>[]) =>
   general({ ...common, kind: 'calendar', asset: 'HKD', zone: 'UTC', days: days.map((day) => ({ ...DAY, ...day })) });
 
+const solver = { ...common, kind: 'participant', action: 'solver', party: 'BKKBTHBKXXX', solver: true };
+
 const rows: readonly Row[] = [
+  ['malformed_payload', '/solver', 'neither true nor false', general({ ...solver, solver: 'yes' })],
+  ['malformed_payload', '/colour', 'an unknown member behind true or false', general({ ...solver, colour: 1 })],
   ['malformed_payload', '/change/validators', 'a set of nobody', governing()],
   [
     'malformed_payload',

@@ -82,6 +82,9 @@ function ofScalar(shape: Shape, value: Json, pointer: string): Mismatch | null {
     const fits = typeof value === 'number' && Number.isInteger(value) && value >= minimum && value <= maximum;
     return fits ? null : wrong(pointer, `a whole number from ${minimum} to ${maximum}`, value);
   }
+  if (type === 'number') return typeof value === 'number' ? null : wrong(pointer, 'a number', value);
+  if (type === 'boolean') return typeof value === 'boolean' ? null : wrong(pointer, 'true or false', value);
+  if (type === undefined) return null;
   const expected =
     description ??
     (maxLength === Infinity ? `text like ${pattern}` : `text like ${pattern}, at most ${maxLength} characters`);
