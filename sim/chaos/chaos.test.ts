@@ -4,9 +4,9 @@ import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
+import { Direction, LinkProxy, PERFECT, type Quality } from '../border/linkproxy.js';
 import { Random } from '../random.js';
 import { History, type Rule, type SeenBlock } from './history.js';
-import { Direction, LinkProxy, PERFECT, type Quality } from './linkproxy.js';
 import { FAULT_KINDS, OF_THE_NODE, planFaults, type ScheduleOptions } from './schedule.js';
 
 const OPTIONS: ScheduleOptions = {
@@ -93,7 +93,7 @@ async function echoBehindProxy(t: Test, isKnown = true) {
   const proxy = new LinkProxy({
     host: '127.0.0.1',
     port: 0,
-    routeOf: () => (isKnown ? { host: '127.0.0.1', port, there, back } : null),
+    routeOf: () => (isKnown ? { from: 1, host: '127.0.0.1', port, there, back } : null),
   });
   const listens = await proxy.start();
   const dial = (): Socket => connect({ host: '127.0.0.1', port: listens, allowHalfOpen: true });
@@ -160,12 +160,12 @@ t.test('a reset reaches both ends; who is not known is reset at once', async (t)
   await once(socket, 'data');
   const ends = Promise.all([once(socket, 'error'), once(served[0] as Socket, 'error')]);
   t.equal(
-    proxy.reset((address) => address === '10.0.0.1'),
+    proxy.reset((from) => from === 2),
     0,
     'others go on',
   );
   t.equal(
-    proxy.reset((address) => address === '127.0.0.1'),
+    proxy.reset((from) => from === 1),
     1,
   );
   const codes = (await ends).map(([error]) => (error as NodeJS.ErrnoException).code);

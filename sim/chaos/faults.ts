@@ -3,12 +3,12 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EXITS } from '../../node/main/exits.js';
 import { unreachable } from '../../protocol/types.js';
+import { PERFECT, type Quality } from '../border/linkproxy.js';
+import type { Links, Way } from '../border/links.js';
 import type { LocalNetwork, Member } from '../network/network.js';
 import { describe, type Exit } from '../network/processes.js';
 import type { History } from './history.js';
 import { fillDisk, freeDisk, type Lab } from './lab.js';
-import { PERFECT, type Quality } from './linkproxy.js';
-import type { Links, Way } from './links.js';
 import { FAULT_KINDS, type Fault, type FaultKind, OF_THE_NODE, type Planned } from './schedule.js';
 
 /** Of every link while nothing is wrong. */

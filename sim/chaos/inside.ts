@@ -5,13 +5,13 @@ import { keySigner } from '../../node/api/signing.js';
 import { percentile } from '../bench/measure.js';
 import type { BenchBank } from '../bench/traffic.js';
 import { type BenchWorld, openWorld } from '../bench/world.js';
+import { Links } from '../border/links.js';
 import { startBankNodes } from '../network/acts.js';
 import { LocalNetwork, type Member } from '../network/network.js';
 import { type Audited, audit } from './audit.js';
 import { Faults } from './faults.js';
 import { History, RULES, type Rule } from './history.js';
 import { Lab, mountSmallDisk } from './lab.js';
-import { Links } from './links.js';
 import { Load } from './load.js';
 import type { Orders } from './orders.js';
 import { FAULT_KINDS, type FaultKind, type Planned, planFaults } from './schedule.js';
@@ -49,7 +49,13 @@ interface Chaos {
 
 async function build(): Promise<Chaos> {
   const lab = await Lab.open(orders.folder, NODES);
-  const links = await Links.open({ endpoints: lab.endpoints(), seed: orders.seed });
+  const links = await Links.open({
+    nodes: NODES,
+    gates: lab.gates(),
+    seed: orders.seed,
+    control: { host: '127.0.0.1', port: 0 },
+    stays: false,
+  });
   let faults: Faults | null = null;
   const network = await LocalNetwork.open(
     join(orders.folder, 'network'),

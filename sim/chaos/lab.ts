@@ -6,8 +6,8 @@
 import { spawn } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Gate } from '../border/links.js';
 import type { Layout } from '../network/network.js';
-import type { Endpoint } from './links.js';
 
 const HTTP_PORT = 8080;
 const P2P_PORT = 7000;
@@ -129,8 +129,17 @@ export class Lab {
     };
   }
 
-  endpoints(): Endpoint[] {
-    return Array.from({ length: this.#nodes }, (_, node) => ({ host: host(node), port: P2P_PORT, alias: alias(node) }));
+  /** Where the links' proxies stand: each comes in by its own address, and goes on under its alias. */
+  gates(): Gate[] {
+    const nodes = Array.from({ length: this.#nodes }, (_, node) => node);
+    const callers = nodes.map((from) => ({ address: host(from), from, localAddress: alias(from) }));
+    return nodes.map((to) => ({
+      host: alias(to),
+      port: P2P_PORT,
+      to,
+      target: { host: host(to), port: P2P_PORT },
+      callers,
+    }));
   }
 
   #clockSettings(node: number): Record<string, string> {

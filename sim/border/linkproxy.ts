@@ -171,6 +171,8 @@ class Pipe {
 
 /** Where a connection goes on, and over which directions. */
 export interface Route {
+  /** The node that comes, by its place. */
+  readonly from: number;
   readonly host: string;
   readonly port: number;
   /** The address that it comes from, as the receiver sees it. */
@@ -197,7 +199,7 @@ function reset(socket: Socket): void {
 export class LinkProxy {
   readonly #options: LinkProxyOptions;
   readonly #server: Server;
-  readonly #connections = new Set<{ readonly remoteAddress: string; readonly sockets: readonly [Socket, Socket] }>();
+  readonly #connections = new Set<{ readonly from: number; readonly sockets: readonly [Socket, Socket] }>();
 
   constructor(options: LinkProxyOptions) {
     this.#options = options;
@@ -219,21 +221,20 @@ export class LinkProxy {
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
-  /** Resets the connections that came from such addresses; gives how many. */
-  reset(isMeant: (remoteAddress: string) => boolean): number {
-    const meant = [...this.#connections].filter(({ remoteAddress }) => isMeant(remoteAddress));
+  /** Resets the connections that came from such nodes; gives how many. */
+  reset(isMeant: (from: number) => boolean): number {
+    const meant = [...this.#connections].filter(({ from }) => isMeant(from));
     for (const { sockets } of meant) for (const socket of sockets) reset(socket);
     return meant.length;
   }
 
   #accept(near: Socket): void {
-    const remoteAddress = near.remoteAddress ?? '';
-    const route = this.#options.routeOf(remoteAddress);
+    const route = this.#options.routeOf(near.remoteAddress ?? '');
     if (route === null) {
       near.resetAndDestroy();
       return;
     }
-    const { host, port, localAddress, there, back } = route;
+    const { from, host, port, localAddress, there, back } = route;
     const far = connect({
       host,
       port,
@@ -241,7 +242,7 @@ export class LinkProxy {
       allowHalfOpen: true,
       ...(localAddress === undefined ? {} : { localAddress }),
     });
-    const connection = { remoteAddress, sockets: [near, far] as const };
+    const connection = { from, sockets: [near, far] as const };
     this.#connections.add(connection);
     there.open(near, far);
     back.open(far, near);
