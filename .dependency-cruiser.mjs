@@ -109,6 +109,7 @@ const rooms = [
       '^node/api/(handlers|client|signing)',
       '^node/metrics/none\\.ts$',
       '^node/cli/centralbanks\\.ts$',
+      ...inNode('config'),
       ...OUTSIDE,
     ],
   }),

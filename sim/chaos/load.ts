@@ -1,10 +1,8 @@
 /** Banks under way while the network breaks: they pay, propose, consent, ask and repeat themselves, each over HTTP. */
-import { createPrivateKey, sign } from 'node:crypto';
 import { type Client, createClient } from '../../node/api/client.js';
 import {
   buildInstruction,
   type InstructionSigner,
-  keySigner,
   type PayloadFields,
   signInstruction,
 } from '../../node/api/signing.js';
@@ -12,6 +10,7 @@ import { fromBase64url } from '../../protocol/base64url.js';
 import { instructionDigest, type JwsJson } from '../../protocol/instruction.js';
 import { assert } from '../../protocol/types.js';
 import type { BenchBank } from '../bench/traffic.js';
+import { nativeSigner } from '../nativesigner.js';
 import type { Member } from '../network/network.js';
 import { Random } from '../random.js';
 import type { History, Leg, SeenBlock } from './history.js';
@@ -240,16 +239,6 @@ export class Load {
       height += 1;
     }
   }
-}
-
-/** RFC 8410: what stands before an Ed25519 seed in PKCS #8. */
-const PKCS8_HEAD = Buffer.from('302e020100300506032b657004220420', 'hex');
-
-/** As the SDK's own signer, in native code: the load shares the machine's cores with what it loads. */
-function nativeSigner(seed: Uint8Array): InstructionSigner {
-  const { kid, alg } = keySigner('Ed25519', seed);
-  const key = createPrivateKey({ key: Buffer.concat([PKCS8_HEAD, seed]), format: 'der', type: 'pkcs8' });
-  return { kid, alg, sign: async (bytes) => new Uint8Array(sign(null, bytes, key)) };
 }
 
 /** Amounts of both currencies have two decimals. */

@@ -1,12 +1,16 @@
 /** `npm run sim -- scenario`: a scenario of the library or of a file, on a world of choice, with its verdict and report. */
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { basename } from 'node:path';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import Table from 'cli-table3';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { castOf } from './cast.js';
+import { type Cast, castOf } from './cast.js';
 import { parseScenario, type Scenario, ScenarioSchema, sabotaged, type WorldName } from './file.js';
+import { NetworkFolder } from './files.js';
 import { play, type Run, type Say } from './play.js';
+import { openProcesses } from './processes.js';
+import { RealStage } from './real.js';
 import type { Stage } from './stage.js';
 import { VirtualStage } from './virtual.js';
 
@@ -57,13 +61,26 @@ export async function runScenario(scenario: Scenario, world: WorldName, seed: nu
     return `The scenario ${scenario.name} does not hold together (${cast.code}): ${cast.detail}, at ${cast.pointer}.`;
   if (scenario.worlds?.includes(world) === false)
     return `The scenario ${scenario.name} happens in ${scenario.worlds.join(' or ')} alone.`;
-  const stage: Stage = new VirtualStage(scenario, cast.cast, seed);
+  const stage = await stageOf(scenario, cast.cast, world, seed);
   const missing = scenario.faults?.find(({ fault }) => !stage.faults.has(fault));
   if (missing !== undefined) return `The fault ${missing.fault} cannot be done in the world ${world}.`;
   try {
     return await play(scenario, stage, seed, say);
   } finally {
     await stage.close();
+  }
+}
+
+async function stageOf(scenario: Scenario, cast: Cast, world: WorldName, seed: number): Promise<Stage> {
+  switch (world) {
+    case 'virtual':
+      return new VirtualStage(scenario, cast, seed);
+    case 'processes': {
+      const folder = new NetworkFolder(mkdtempSync(join(tmpdir(), 'causeway-scenario-')), scenario, cast, Date.now());
+      return new RealStage(scenario, cast, folder, await openProcesses(cast, folder, seed));
+    }
+    default:
+      throw new Error(`${world} is not there yet`);
   }
 }
 

@@ -15,7 +15,13 @@ interface Keys {
   readonly seat: (at: number) => { readonly voteKey: string; readonly networkKey: string };
 }
 
-export function genesisOf({ title }: Scenario, cast: Cast, createdMs: number, keys: Keys): Genesis {
+export interface MadeGenesis {
+  /** As it is written for nodes. */
+  readonly file: GenesisFile;
+  readonly genesis: Genesis;
+}
+
+export function makeGenesis({ title }: Scenario, cast: Cast, createdMs: number, keys: Keys): MadeGenesis {
   const file: GenesisFile = {
     format: 'causeway-genesis/1',
     name: title,
@@ -35,5 +41,5 @@ export function genesisOf({ title }: Scenario, cast: Cast, createdMs: number, ke
   };
   const parsed = parseGenesis(canonicalBytes(file));
   assert(parsed.ok, `a scenario's genesis is good: ${JSON.stringify(parsed.ok ? '' : parsed)}`);
-  return parsed.genesis;
+  return { file, genesis: parsed.genesis };
 }

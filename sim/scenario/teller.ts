@@ -56,9 +56,9 @@ export class Teller {
   get stage(): Stage {
     return this.#stage;
   }
-  /** RFC 3339, so many milliseconds from now. */
+  /** RFC 3339, so many milliseconds from now, whole ones. */
   inMs(ms: number): string {
-    return formatTime(this.#stage.nowMs() + ms);
+    return formatTime(this.#stage.nowMs() + Math.round(ms));
   }
   /** No bank tries again from then on. */
   close(atMs: number): void {

@@ -14,7 +14,7 @@ import { hexKey } from '../workload/parties.js';
 import { CALM, type NetworkFaults, World } from '../world.js';
 import type { Cast, Player } from './cast.js';
 import type { Fault, Scenario } from './file.js';
-import { genesisOf } from './genesis.js';
+import { makeGenesis } from './genesis.js';
 import type { Answer, NodeApi, SigningKey, Stage, Worse } from './stage.js';
 
 /** Keys with numbers below this are the nodes': vote key 2i and network key 2i + 1 of the i-th. */
@@ -53,10 +53,10 @@ export class VirtualStage implements Stage {
     // Nodes of one city are as near as nodes can be; the distance is the map's.
     this.#world = new World(seed, { usual: LINKS[scenario.profile] });
     this.#startedMs = this.#world.nowMs;
-    this.genesis = genesisOf(scenario, cast, this.#world.nowMs - 1_000, {
+    ({ genesis: this.genesis } = makeGenesis(scenario, cast, this.#world.nowMs - 1_000, {
       authority: (player) => this.signerOf(player).jwk,
       seat: (at) => ({ voteKey: hexKey(2 * at), networkKey: hexKey(2 * at + 1) }),
-    });
+    }));
     const liars = new Set(
       (scenario.faults ?? []).flatMap((fault) => (fault.fault === 'censor' ? cast.nodesOf(fault.nodes) : [])),
     );

@@ -1,0 +1,100 @@
+/** Nodes as processes of this machine, on its loopback; each link between two of them goes by a gate of its own. */
+import { join } from 'node:path';
+import { freePorts } from '../../node/main/freeports.js';
+import { type Gate, Links } from '../border/links.js';
+import { describe, NodeProcess } from '../network/processes.js';
+import type { Cast } from './cast.js';
+import type { NetworkFolder, Site } from './files.js';
+import type { Machines } from './real.js';
+
+const HOST = '127.0.0.1';
+
+/** Every node dials every validator. */
+export const dialledBy = ({ seats }: Cast, from: number): readonly number[] =>
+  seats.flatMap(({ isValidator }, to) => (isValidator && to !== from ? [to] : []));
+
+/** Opens the links and writes the folder; no node runs yet. */
+export async function openProcesses(cast: Cast, folder: NetworkFolder, seed: number): Promise<Machines> {
+  const places = cast.seats.map((_, at) => at);
+  const ports = await freePorts(2 * places.length);
+  const httpPort = (at: number): number => ports[2 * at] as number;
+  const p2pPort = (at: number): number => ports[2 * at + 1] as number;
+  const gates = places.flatMap((from) =>
+    dialledBy(cast, from).map(
+      (to): Gate => ({
+        host: HOST,
+        port: 0,
+        to,
+        target: { host: HOST, port: p2pPort(to) },
+        callers: [{ address: null, from }],
+      }),
+    ),
+  );
+  const links = await Links.open({ nodes: places.length, gates, seed, control: { host: HOST, port: 0 }, stays: false });
+  folder.write((at): Site => {
+    const peers = gates.flatMap(({ to, callers: [caller] }, gate): [number, string][] =>
+      caller?.from === at ? [[to, `/ip4/${HOST}/tcp/${links.ports[gate]}`]] : [],
+    );
+    return {
+      http: { host: HOST, port: httpPort(at) },
+      listen: `/ip4/${HOST}/tcp/${p2pPort(at)}`,
+      genesis: '../genesis.json',
+      data: 'data',
+      mark: 'mark',
+      peers: new Map(peers),
+    };
+  });
+  return new Processes(cast, folder, links, httpPort);
+}
+
+class Processes implements Machines {
+  readonly world = 'processes';
+  readonly hasClocks = false;
+  readonly deaths: string[] = [];
+  readonly links: Links;
+  readonly #cast: Cast;
+  readonly #folder: NetworkFolder;
+  readonly #httpPort: (at: number) => number;
+  readonly #running = new Map<number, NodeProcess>();
+
+  constructor(cast: Cast, folder: NetworkFolder, links: Links, httpPort: (at: number) => number) {
+    this.links = links;
+    this.#cast = cast;
+    this.#folder = folder;
+    this.#httpPort = httpPort;
+  }
+
+  urlOf(at: number): string {
+    return `http://${HOST}:${this.#httpPort(at)}`;
+  }
+
+  async start(at: number): Promise<void> {
+    if (this.#running.has(at)) return;
+    const node = new NodeProcess(join(this.#folder.folderOf(at), 'node.toml'), {});
+    this.#running.set(at, node);
+    void this.#watch(at, node);
+    await node.started;
+  }
+
+  async #watch(at: number, node: NodeProcess): Promise<void> {
+    const exit = await node.exited;
+    if (this.#running.get(at) === node) this.#running.delete(at);
+    if (!node.isTold)
+      this.deaths.push([`${this.#cast.seats[at]?.name}: ${describe(exit)}`, ...node.lastLines()].join(' | '));
+  }
+
+  async stop(at: number): Promise<void> {
+    await this.#running.get(at)?.stop();
+  }
+  async kill(at: number): Promise<void> {
+    await this.#running.get(at)?.kill();
+  }
+  setClock(): void {
+    throw new Error('processes of one machine have its clock');
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#running.values()].map((node) => node.stop()));
+    await this.links.close();
+  }
+}
