@@ -1,5 +1,6 @@
 /** `npm run sim`: the virtual world, what it finds, and whether it would find what it should. */
 import { Command } from 'commander';
+import { clusterCommands } from './cluster/command.js';
 import { fuzzCommand } from './fuzz/command.js';
 import { speedCommand } from './fuzz/speed.js';
 import { liquidityCommand } from './liquidity/command.js';
@@ -19,6 +20,7 @@ speedCommand(program);
 modelCommand(program);
 liquidityCommand(program);
 scenarioCommand(program);
+clusterCommands(program);
 for (const command of [program, ...program.commands]) {
   command.exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : USAGE_STATUS));
 }

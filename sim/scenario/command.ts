@@ -1,18 +1,13 @@
 /** `npm run sim -- scenario`: a scenario of the library or of a file, on a world of choice, with its verdict and report. */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import Table from 'cli-table3';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { type Cast, castOf } from './cast.js';
+import { castOf } from './cast.js';
 import { parseScenario, type Scenario, ScenarioSchema, sabotaged, type WorldName } from './file.js';
-import { NetworkFolder } from './files.js';
 import { play, type Run, type Say } from './play.js';
-import { openProcesses } from './processes.js';
-import { RealStage } from './real.js';
-import type { Stage } from './stage.js';
-import { VirtualStage } from './virtual.js';
+import { openStage, type StageOptions } from './stages.js';
 
 const SEED_MAX = 2 ** 31 - 1;
 /** The files stand beside the sources, wherever this is run from. */
@@ -22,10 +17,12 @@ const LIBRARY = fileURLToPath(
 const SUFFIX = '.json';
 const SCHEMA = 'scenario.schema.json';
 const USAGE_STATUS = 2;
+export const IMAGE = 'causeway:local';
 
 interface Options {
   readonly world: WorldName;
   readonly seed: number;
+  readonly image: string;
   readonly sabotaged: boolean;
   readonly out?: string;
   readonly json: boolean;
@@ -54,33 +51,21 @@ export function loadScenario(name: string): Scenario | string {
     : `${path} is no scenario (${parsed.code}): ${parsed.detail}, at ${parsed.pointer || '/'}.`;
 }
 
-/** Has a scenario carried out; a sentence says why it cannot be. */
-export async function runScenario(scenario: Scenario, world: WorldName, seed: number, say: Say): Promise<Run | string> {
+/** Has a scenario carried out on a stage made for it; a sentence says why it cannot be. */
+export async function runScenario(scenario: Scenario, options: StageOptions, say: Say): Promise<Run | string> {
+  const { world, seed } = options;
   const cast = castOf(scenario);
   if (!cast.ok)
     return `The scenario ${scenario.name} does not hold together (${cast.code}): ${cast.detail}, at ${cast.pointer}.`;
   if (scenario.worlds?.includes(world) === false)
     return `The scenario ${scenario.name} happens in ${scenario.worlds.join(' or ')} alone.`;
-  const stage = await stageOf(scenario, cast.cast, world, seed);
-  const missing = scenario.faults?.find(({ fault }) => !stage.faults.has(fault));
-  if (missing !== undefined) return `The fault ${missing.fault} cannot be done in the world ${world}.`;
+  const { stage, remove } = await openStage(scenario, cast.cast, options, say);
   try {
+    const missing = scenario.faults?.find(({ fault }) => !stage.faults.has(fault));
+    if (missing !== undefined) return `The fault ${missing.fault} cannot be done in the world ${world}.`;
     return await play(scenario, stage, seed, say);
   } finally {
-    await stage.close();
-  }
-}
-
-async function stageOf(scenario: Scenario, cast: Cast, world: WorldName, seed: number): Promise<Stage> {
-  switch (world) {
-    case 'virtual':
-      return new VirtualStage(scenario, cast, seed);
-    case 'processes': {
-      const folder = new NetworkFolder(mkdtempSync(join(tmpdir(), 'causeway-scenario-')), scenario, cast, Date.now());
-      return new RealStage(scenario, cast, folder, await openProcesses(cast, folder, seed));
-    }
-    default:
-      throw new Error(`${world} is not there yet`);
+    await remove();
   }
 }
 
@@ -95,6 +80,7 @@ export function scenarioCommand(program: Command): void {
         .default('virtual'),
     )
     .option('--seed <number>', 'decides the virtual world, and what banks draw', readSeed, 1)
+    .option('--image <image>', 'of containers; built if it is not there', IMAGE)
     .option('--sabotaged', 'its spoiled twin, which must fail', false)
     .option('--out <file>', 'write the report there, one HTML file')
     .option('--json', 'the run as one line of JSON', false)
@@ -119,11 +105,17 @@ async function carryOut(name: string | undefined, options: Options): Promise<num
   if (typeof loaded === 'string') return refuse(loaded);
   const scenario = options.sabotaged ? sabotaged(loaded) : loaded;
   const say: Say = (line) => console.error(line);
-  const run = await runScenario(scenario, options.world, options.seed, say);
+  const run = await runScenario(scenario, options, say);
   if (typeof run === 'string') return refuse(run);
-  if (options.out !== undefined) writeFileSync(options.out, JSON.stringify(run));
-  console.log(options.json ? JSON.stringify(run) : verdictText(run));
+  const text = tellRun(run, options.out);
+  console.log(options.json ? JSON.stringify(run) : text);
   return run.failed.length === 0 ? 0 : 1;
+}
+
+/** Writes the report where that is asked for; gives what people read in the terminal. */
+export function tellRun(run: Run, out: string | undefined): string {
+  if (out !== undefined) writeFileSync(out, JSON.stringify(run));
+  return verdictText(run);
 }
 
 function refuse(sentence: string): number {

@@ -1,16 +1,16 @@
-/** The folder of a network of real nodes: its genesis, and for each node what `causeway node start` reads. */
-import { randomBytes } from 'node:crypto';
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+/** The folder of a network of real nodes: its genesis, keys of all, and for each node what `causeway node start` reads. */
+import { createPrivateKey, randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { renderConfig } from '../../node/config.js';
 import { fromBase64url } from '../../protocol/base64url.js';
 import { toHex } from '../../protocol/codec.js';
-import { encodeGenesis, type Genesis } from '../../protocol/genesis.js';
+import { encodeGenesis, type Genesis, parseGenesis } from '../../protocol/genesis.js';
 import { assert } from '../../protocol/types.js';
 import { keyObjectOf, nativeSigner } from '../nativesigner.js';
-import type { Cast } from './cast.js';
+import type { Cast, Seat } from './cast.js';
 import type { Scenario } from './file.js';
-import { type MadeGenesis, makeGenesis } from './genesis.js';
+import { makeGenesis } from './genesis.js';
 import type { SigningKey } from './stage.js';
 
 /** Where a node listens and keeps its data, as it sees that itself. */
@@ -25,82 +25,85 @@ export interface Site {
   readonly peers: ReadonlyMap<number, string>;
 }
 
-export interface Keys {
-  readonly vote: SigningKey;
-  readonly network: SigningKey;
-}
+const GENESIS = 'genesis.json';
 
-/** Keys of everybody: of nodes in files that they read, of banks in memory. */
 export class NetworkFolder {
   readonly dir: string;
   readonly genesis: Genesis;
   readonly #cast: Cast;
-  readonly #made: MadeGenesis;
-  readonly #players = new Map<string, SigningKey>();
-  readonly #nodes: readonly { readonly vote: Uint8Array; readonly network: Uint8Array }[];
+  readonly #keys = new Map<string, SigningKey>();
 
-  constructor(dir: string, scenario: Scenario, cast: Cast, nowMs: number) {
+  /** The network that stands in the folder, or a new one. */
+  constructor(dir: string, scenario: Pick<Scenario, 'title'>, cast: Cast, nowMs: number) {
     this.dir = dir;
     this.#cast = cast;
-    this.#nodes = cast.seats.map(() => ({ vote: randomBytes(32), network: randomBytes(32) }));
-    this.#made = makeGenesis(scenario, cast, nowMs, {
-      authority: ({ party }) => this.signerOf(party).jwk,
-      seat: (at) => {
-        const { vote, network } = this.#keysOf(at);
-        return { voteKey: rawHex(nativeSigner(vote)), networkKey: rawHex(nativeSigner(network)) };
-      },
-    });
-    this.genesis = this.#made.genesis;
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    const path = join(dir, GENESIS);
+    if (!existsSync(path)) writeFileSync(path, encodeGenesis(this.#newGenesis(scenario, nowMs)));
+    const parsed = parseGenesis(readFileSync(path));
+    assert(parsed.ok, 'a genesis file that was written here');
+    this.genesis = parsed.genesis;
   }
 
+  #newGenesis(scenario: Pick<Scenario, 'title'>, nowMs: number): ReturnType<typeof makeGenesis>['file'] {
+    const { file } = makeGenesis(scenario, this.#cast, nowMs, {
+      authority: ({ party }) => this.signerOf(party).jwk,
+      seat: (at) => ({ voteKey: rawHex(this.#nodeKey(at, 'vote')), networkKey: rawHex(this.nodeKeyOf(at)) }),
+    });
+    return file;
+  }
+
+  /** A player's key, which a tester may sign with too: it lies under `players`. */
   signerOf(party: string): SigningKey {
-    const known = this.#players.get(party) ?? nativeSigner(randomBytes(32));
-    this.#players.set(party, known);
-    return known;
+    return this.#keyIn(join(this.dir, 'players', `${party}.pem`));
   }
   nodeKeyOf(at: number): SigningKey {
-    return nativeSigner(this.#keysOf(at).network);
+    return this.#nodeKey(at, 'network');
   }
   folderOf(at: number): string {
-    return join(this.dir, (this.#cast.seats[at] as Cast['seats'][number]).name.toLowerCase());
+    return join(this.dir, 'nodes', (this.#cast.seats[at] as Seat).name.toLowerCase());
   }
 
-  /** Writes all files; `siteOf` says where each node is. */
+  /** Writes what each node reads; `siteOf` says where it is. */
   write(siteOf: (at: number) => Site): void {
-    mkdirSync(this.dir, { recursive: true, mode: 0o700 });
-    writeFileSync(join(this.dir, 'genesis.json'), encodeGenesis(this.#made.file));
-    for (const [at, seat] of this.#cast.seats.entries()) {
+    for (const [at, { isValidator, player }] of this.#cast.seats.entries()) {
       const folder = this.folderOf(at);
-      for (const each of ['keys', 'data', 'mark']) mkdirSync(join(folder, each), { recursive: true, mode: 0o700 });
-      const { vote, network } = this.#keysOf(at);
-      this.#writeKey(folder, 'network', network);
-      if (seat.isValidator) this.#writeKey(folder, 'vote', vote);
-      const { peers, ...site } = siteOf(at);
+      for (const each of ['data', 'mark']) mkdirSync(join(folder, each), { recursive: true, mode: 0o700 });
+      this.nodeKeyOf(at);
+      const { peers, listen, ...site } = siteOf(at);
       const text = renderConfig({
-        party: seat.player.party,
-        genesis: site.genesis,
-        data: site.data,
-        mark: site.mark,
-        keys: { network: 'keys/network.pem', ...(seat.isValidator && { vote: 'keys/vote.pem' }) },
-        http: site.http,
-        p2p: { listen: site.listen },
-        peers: [...peers].map(([other, address]) => ({ party: this.#partyOf(other), address })),
+        party: player.party,
+        ...site,
+        keys: { network: 'keys/network.pem', ...(isValidator && { vote: 'keys/vote.pem' }) },
+        p2p: { listen },
+        peers: [...peers].map(([other, address]) => ({
+          party: (this.#cast.seats[other] as Seat).player.party,
+          address,
+        })),
       });
       writeFileSync(join(folder, 'node.toml'), text);
     }
   }
 
-  #writeKey(folder: string, name: string, seed: Uint8Array): void {
-    const pem = keyObjectOf(seed).export({ format: 'pem', type: 'pkcs8' });
-    writeFileSync(join(folder, 'keys', `${name}.pem`), pem, { mode: 0o600 });
+  #nodeKey(at: number, name: 'vote' | 'network'): SigningKey {
+    return this.#keyIn(join(this.folderOf(at), 'keys', `${name}.pem`));
   }
-  #partyOf(at: number): string {
-    return (this.#cast.seats[at] as Cast['seats'][number]).player.party;
-  }
-  #keysOf(at: number): { readonly vote: Uint8Array; readonly network: Uint8Array } {
-    const keys = this.#nodes[at];
-    assert(keys !== undefined, 'a node of the cast');
-    return keys;
+
+  /** The key in a file, which is made if it is not there. */
+  #keyIn(path: string): SigningKey {
+    const known = this.#keys.get(path);
+    if (known !== undefined) return known;
+    if (!existsSync(path)) {
+      mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+      const pem = keyObjectOf(randomBytes(32)).export({ format: 'pem', type: 'pkcs8' });
+      writeFileSync(path, pem, { mode: 0o600, flag: 'wx' });
+    }
+    const { d = '' } = createPrivateKey(readFileSync(path)).export({ format: 'jwk' });
+    const seed = fromBase64url(d);
+    assert(seed?.length === 32, 'a key file holds a seed of 32 bytes');
+    const key = nativeSigner(seed);
+    this.#keys.set(path, key);
+    return key;
   }
 }
 

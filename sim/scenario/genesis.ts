@@ -21,7 +21,12 @@ export interface MadeGenesis {
   readonly genesis: Genesis;
 }
 
-export function makeGenesis({ title }: Scenario, cast: Cast, createdMs: number, keys: Keys): MadeGenesis {
+export function makeGenesis(
+  { title }: Pick<Scenario, 'title'>,
+  cast: Cast,
+  createdMs: number,
+  keys: Keys,
+): MadeGenesis {
   const file: GenesisFile = {
     format: 'causeway-genesis/1',
     name: title,

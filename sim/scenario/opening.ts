@@ -10,7 +10,12 @@ const CAP_MAJOR = 10n ** 15n;
 const SEEN_MS_MAX = 60_000;
 const NAME = 'opening';
 
-export async function openNetwork(scenario: Scenario, stage: Stage, teller: Teller, watch: Watch): Promise<void> {
+export async function openNetwork(
+  money: Scenario['opening'],
+  stage: Stage,
+  teller: Teller,
+  watch: Watch,
+): Promise<void> {
   const { cast } = stage;
   const places = cast.seats.map((_, at) => at);
   const validators = places.filter((at) => cast.seats[at]?.isValidator === true);
@@ -28,7 +33,7 @@ export async function openNetwork(scenario: Scenario, stage: Stage, teller: Tell
     }),
   );
   await Promise.all(
-    scenario.opening.map(({ asset, to, amount }) => {
+    money.map(({ asset, to, amount }) => {
       const { issuer } = cast.asset(asset);
       const legs = cast.all(to).map(({ party }) => ({ from: issuer.party, to: party, asset, amount }));
       return teller.must({ name: NAME, fields: { kind: 'settle', mode: 'gross', legs }, by: [issuer] });

@@ -60,7 +60,7 @@ async function playOn(scenario: Scenario, stage: Stage, seed: number, say: Say):
   const watch = new Watch(stage, book);
   const { seats } = stage.cast;
   say(`${seats.length} nodes start: ${seats.map(({ name }) => name).join(', ')}`);
-  await openNetwork(scenario, stage, teller, watch);
+  await openNetwork(scenario.opening, stage, teller, watch);
   const openedMs = stage.elapsedMs();
   const endsMs = openedMs + msOf(scenario.lasts);
   say(`open at height ${watch.height}; ${scenario.lasts} of business begin`);

@@ -38,7 +38,7 @@ export async function openProcesses(cast: Cast, folder: NetworkFolder, seed: num
     return {
       http: { host: HOST, port: httpPort(at) },
       listen: `/ip4/${HOST}/tcp/${p2pPort(at)}`,
-      genesis: '../genesis.json',
+      genesis: '../../genesis.json',
       data: 'data',
       mark: 'mark',
       peers: new Map(peers),

@@ -1,5 +1,4 @@
 /** A scenario on real nodes, whatever machines they run on: their API over HTTP, and the links between them by a proxy. */
-import { rmSync } from 'node:fs';
 import { type Client, type ClientResult, createClient } from '../../node/api/client.js';
 import type { Genesis } from '../../protocol/genesis.js';
 import { PERFECT, type Quality } from '../border/linkproxy.js';
@@ -29,6 +28,12 @@ export interface Machines {
   close(): Promise<void>;
 }
 
+type Sides = readonly (readonly number[])[];
+interface Slowed {
+  readonly nodes: readonly number[];
+  readonly worse: Worse;
+}
+
 /** A bank gives up on an answer sooner than the SDK would: it asks again. */
 const ANSWER_MS_MAX = 3_000;
 /** Of links while nothing is wrong, on top of what the distance takes. What is lost is sent again by TCP, later. */
@@ -50,12 +55,19 @@ export class RealStage implements Stage {
   readonly #folder: NetworkFolder;
   readonly #profile: Scenario['profile'];
   readonly #openedMs = performance.now();
-  readonly #cuts = new Set<readonly (readonly number[])[]>();
-  readonly #worse = new Set<{ readonly nodes: readonly number[]; readonly worse: Worse }>();
+  readonly #cuts: Set<Sides>;
+  readonly #worse: Set<Slowed>;
   /** Orders to the links that were not obeyed. */
   readonly #failures: string[] = [];
 
-  constructor(scenario: Scenario, cast: Cast, folder: NetworkFolder, machines: Machines) {
+  /** `broken` is what is wrong with the links from the start. */
+  constructor(
+    profile: Scenario['profile'],
+    cast: Cast,
+    folder: NetworkFolder,
+    machines: Machines,
+    broken: { readonly cuts: readonly Sides[]; readonly worse: readonly Slowed[] } = { cuts: [], worse: [] },
+  ) {
     this.world = machines.world;
     this.cast = cast;
     this.genesis = folder.genesis;
@@ -72,7 +84,9 @@ export class RealStage implements Stage {
     ]);
     this.#machines = machines;
     this.#folder = folder;
-    this.#profile = scenario.profile;
+    this.#profile = profile;
+    this.#cuts = new Set(broken.cuts);
+    this.#worse = new Set(broken.worse);
   }
 
   nowMs(): number {
@@ -89,7 +103,7 @@ export class RealStage implements Stage {
   }
 
   async start(nodes: readonly number[]): Promise<void> {
-    await this.#setLinks();
+    await this.relink();
     await Promise.all(nodes.map((at) => this.#machines.start(at)));
   }
   signerOf({ party }: Player): SigningKey {
@@ -134,14 +148,14 @@ export class RealStage implements Stage {
   }
   async close(): Promise<void> {
     await this.#machines.close();
-    rmSync(this.#folder.dir, { recursive: true, force: true });
   }
 
   #relink(): void {
-    this.#setLinks().catch((error: unknown) => this.#failures.push(`links: ${(error as Error).message}`));
+    this.relink().catch((error: unknown) => this.#failures.push(`links: ${(error as Error).message}`));
   }
 
-  async #setLinks(): Promise<void> {
+  /** Gives every link what it is to have by now. */
+  async relink(): Promise<void> {
     const all = this.cast.seats.map((_, at) => at);
     for (const from of all) {
       for (const to of all) {

@@ -17,7 +17,7 @@ function scenarioOf(name: string): Scenario {
 }
 
 async function played(scenario: Scenario, seed = SEED): Promise<Run> {
-  const run = await runScenario(scenario, 'virtual', seed, silent);
+  const run = await runScenario(scenario, { world: 'virtual', seed, image: '' }, silent);
   if (typeof run === 'string') throw new Error(run);
   return run;
 }

@@ -20,6 +20,9 @@ const PASSING: ReadonlySet<string> = new Set([
   'not_yet_valid',
 ]);
 
+/** Codes of what is there, by this instruction or by one before it. */
+const DONE: ReadonlySet<string> = new Set(['applied', 'settled', 'party_exists', 'key_taken']);
+
 export interface Order {
   /** The act that it belongs to, by its name in the scenario. */
   readonly name: string;
@@ -106,10 +109,10 @@ export class Teller {
     }
   }
 
-  /** As `send`, for what must take effect: the opening of a run. */
+  /** As `send`, for what must have taken effect, now or before: the opening of a run. */
   async must(order: Order): Promise<Sent> {
     const sent = await (await this.send(order)).ended();
-    if (sent.refused === null && (sent.code === 'applied' || sent.code === 'settled')) return sent;
+    if (sent.refused === null && sent.code !== null && DONE.has(sent.code)) return sent;
     throw new Error(`${order.name}: ${sent.kind} came to ${sent.refused ?? sent.code}`);
   }
 }

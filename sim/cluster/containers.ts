@@ -1,0 +1,229 @@
+/**
+ * Nodes as containers: each jurisdiction has a network of its own, and what passes from one node to another goes through
+ * the border, a container in all of these networks with a gate for each pair. Nodes run as the image has them: not as
+ * root, on a root file system that cannot be written to, without capabilities.
+ */
+import { chmodSync, chownSync, readdirSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { freePorts } from '../../node/main/freeports.js';
+import { type Gate, LINK_PROGRAM, Links, type LinksData, type Opened } from '../border/links.js';
+import type { Cast, Seat } from '../scenario/cast.js';
+import type { NetworkFolder, Site } from '../scenario/files.js';
+import { dialledBy } from '../scenario/processes.js';
+import type { Machines } from '../scenario/real.js';
+import { docker } from './engine.js';
+
+/** Inside a container every node has an address, and so the ports, of its own. */
+const [HTTP_PORT, P2P_PORT, CONTROL_PORT, FIRST_GATE_PORT] = [8080, 7000, 9000, 20_000];
+const BORDER = 'border';
+/** The user of the image. */
+const IMAGE_USER = 1000;
+const READY_MS_MAX = 60_000;
+const STEP_MS = 100;
+const STOP_SECONDS = 30;
+
+/** What a cluster of containers is known by, so that it can be found again. */
+export interface ClusterNames {
+  /** Before the names of all its containers and networks. */
+  readonly project: string;
+  readonly image: string;
+}
+
+export interface ClusterPorts {
+  readonly control: number;
+  /** By place, on this machine's loopback. */
+  readonly http: readonly number[];
+}
+
+const nameOf = ({ name }: Seat): string => name.toLowerCase();
+const networkOf = ({ project }: ClusterNames, jurisdiction: string): string =>
+  `${project}-${jurisdiction.toLowerCase()}`;
+const containerOf = ({ project }: ClusterNames, name: string): string => `${project}-${name}`;
+
+/** The gates of the border, in order. */
+function gatesOf(cast: Cast): readonly Gate[] {
+  const pairs = cast.seats.flatMap((_, from) => dialledBy(cast, from).map((to) => ({ from, to })));
+  return pairs.map(({ from, to }, at) => ({
+    host: '0.0.0.0',
+    port: FIRST_GATE_PORT + at,
+    to,
+    target: { host: `node-${nameOf(cast.seats[to] as Seat)}`, port: P2P_PORT },
+    callers: [{ address: null, from }],
+  }));
+}
+
+/** Makes networks, border and nodes; no node runs yet. Writes the folder that the nodes read. */
+export async function createCluster(
+  names: ClusterNames,
+  cast: Cast,
+  folder: NetworkFolder,
+  seed: number,
+): Promise<ClusterPorts> {
+  const gates = gatesOf(cast);
+  const [control, ...http] = (await freePorts(1 + cast.seats.length)) as [number, ...number[]];
+  folder.write((at): Site => siteOf(gates, at));
+  ownedByImageUser(folder.dir);
+  const jurisdictions = [...new Set(cast.seats.map(({ player }) => player.jurisdiction))];
+  for (const jurisdiction of jurisdictions)
+    await docker(['network', 'create', '--label', labelOf(names), networkOf(names, jurisdiction)]);
+  const data: LinksData = {
+    nodes: cast.seats.length,
+    gates,
+    seed,
+    control: { host: '0.0.0.0', port: CONTROL_PORT },
+    stays: true,
+  };
+  const dist = dirname(dirname(dirname(LINK_PROGRAM)));
+  const [first, ...others] = jurisdictions as [string, ...string[]];
+  await docker([
+    ...create(names, BORDER, networkOf(names, first), BORDER),
+    ...['--publish', `127.0.0.1:${control}:${CONTROL_PORT}`, '--volume', `${dist}:/app/dist:ro`, '--no-healthcheck'],
+    ...['--entrypoint', 'node', names.image, 'dist/sim/border/linkprocess.js', JSON.stringify(data)],
+  ]);
+  for (const jurisdiction of others)
+    await docker(['network', 'connect', '--alias', BORDER, networkOf(names, jurisdiction), containerOf(names, BORDER)]);
+  await docker(['start', containerOf(names, BORDER)]);
+  for (const [at, seat] of cast.seats.entries()) await createNode(names, folder, seat, at, http[at] as number);
+  return { control, http };
+}
+
+function siteOf(gates: readonly Gate[], at: number): Site {
+  const peers = gates.flatMap(({ to, port, callers: [caller] }): [number, string][] =>
+    caller?.from === at ? [[to, `/dns4/${BORDER}/tcp/${port}`]] : [],
+  );
+  return {
+    http: { host: '0.0.0.0', port: HTTP_PORT },
+    listen: `/ip4/0.0.0.0/tcp/${P2P_PORT}`,
+    genesis: '/network/genesis.json',
+    data: '/data',
+    mark: '/mark',
+    peers: new Map(peers),
+  };
+}
+
+const labelOf = ({ project }: ClusterNames): string => `causeway.sim=${project}`;
+
+const create = (names: ClusterNames, name: string, network: string, alias: string): string[] => [
+  ...['create', '--name', containerOf(names, name), '--label', labelOf(names), '--network', network],
+  ...['--network-alias', alias, '--read-only', '--tmpfs', '/tmp', '--cap-drop', 'ALL'],
+  ...['--security-opt', 'no-new-privileges', '--user', userOf()],
+];
+
+async function createNode(
+  names: ClusterNames,
+  folder: NetworkFolder,
+  seat: Seat,
+  at: number,
+  port: number,
+): Promise<void> {
+  const own = folder.folderOf(at);
+  await docker([
+    ...create(names, nameOf(seat), networkOf(names, seat.player.jurisdiction), `node-${nameOf(seat)}`),
+    ...['--publish', `127.0.0.1:${port}:${HTTP_PORT}`],
+    ...[
+      '--volume',
+      `${own}:/network/own:ro`,
+      '--volume',
+      `${join(folder.dir, 'genesis.json')}:/network/genesis.json:ro`,
+    ],
+    ...['--volume', `${join(own, 'data')}:/data`, '--volume', `${join(own, 'mark')}:/mark`],
+    ...[names.image, 'node', 'start', '--config', '/network/own/node.toml'],
+  ]);
+}
+
+const isRoot = (): boolean => process.getuid?.() === 0;
+/** Who made the files reads them; but nothing runs as root. */
+const userOf = (): string => (isRoot() ? `${IMAGE_USER}:${IMAGE_USER}` : `${process.getuid?.()}:${process.getgid?.()}`);
+
+/** The nodes' files, but not the keys of the players beside them. */
+function ownedByImageUser(dir: string): void {
+  if (!isRoot()) return;
+  const visit = (path: string): void => {
+    chownSync(path, IMAGE_USER, IMAGE_USER);
+    if (statSync(path).isDirectory()) for (const name of readdirSync(path)) visit(join(path, name));
+  };
+  for (const name of ['genesis.json', 'nodes']) visit(join(dir, name));
+  chmodSync(dir, 0o711);
+}
+
+/** The machines of a cluster that stands. */
+export async function openCluster(names: ClusterNames, cast: Cast, ports: ClusterPorts): Promise<Machines> {
+  const { ports: gates } = await bordersFirstLine(names);
+  const links = await Links.attach({ host: '127.0.0.1', port: ports.control }, gates);
+  return new Containers(names, cast, links, ports);
+}
+
+/** Once its gates are open the border says so. */
+async function bordersFirstLine(names: ClusterNames): Promise<Opened> {
+  for (const untilMs = performance.now() + READY_MS_MAX; performance.now() < untilMs; ) {
+    const [line] = (await docker(['logs', containerOf(names, BORDER)])).split('\n');
+    if (line !== undefined && line.startsWith('{')) return JSON.parse(line) as Opened;
+    await new Promise((resolve) => void setTimeout(resolve, STEP_MS));
+  }
+  throw new Error('The border between the jurisdictions did not open.');
+}
+
+class Containers implements Machines {
+  readonly world = 'containers';
+  readonly hasClocks = false;
+  readonly deaths: string[] = [];
+  readonly links: Links;
+  readonly #names: ClusterNames;
+  readonly #cast: Cast;
+  readonly #ports: ClusterPorts;
+
+  constructor(names: ClusterNames, cast: Cast, links: Links, ports: ClusterPorts) {
+    this.links = links;
+    this.#names = names;
+    this.#cast = cast;
+    this.#ports = ports;
+  }
+
+  urlOf(at: number): string {
+    return `http://127.0.0.1:${this.#ports.http[at]}`;
+  }
+
+  async start(at: number): Promise<void> {
+    const name = this.#name(at);
+    await docker(['start', name]);
+    for (const untilMs = performance.now() + READY_MS_MAX; performance.now() < untilMs; ) {
+      if (await isServing(this.urlOf(at))) return;
+      await new Promise((resolve) => void setTimeout(resolve, STEP_MS));
+    }
+    throw new Error(`${name} does not serve. ${await docker(['logs', '--tail', '5', name])}`);
+  }
+  async stop(at: number): Promise<void> {
+    await docker(['stop', '--time', `${STOP_SECONDS}`, this.#name(at)]);
+  }
+  async kill(at: number): Promise<void> {
+    await docker(['kill', this.#name(at)]);
+  }
+  setClock(): void {
+    throw new Error('containers of one machine have its clock');
+  }
+  async close(): Promise<void> {
+    await this.links.close();
+  }
+
+  #name(at: number): string {
+    return containerOf(this.#names, nameOf(this.#cast.seats[at] as Seat));
+  }
+}
+
+async function isServing(url: string): Promise<boolean> {
+  try {
+    return (await fetch(`${url}/healthz`, { signal: AbortSignal.timeout(2_000) })).ok;
+  } catch {
+    return false;
+  }
+}
+
+/** Removes all that has the cluster's label: containers, then networks. Gives how many containers there were. */
+export async function removeCluster(names: ClusterNames): Promise<number> {
+  const filter = ['--filter', `label=${labelOf(names)}`];
+  const containers = (await docker(['ps', '--all', '--quiet', ...filter])).split('\n').filter((id) => id !== '');
+  if (containers.length > 0) await docker(['rm', '--force', '--volumes', ...containers]);
+  const networks = (await docker(['network', 'ls', '--quiet', ...filter])).split('\n').filter((id) => id !== '');
+  if (networks.length > 0) await docker(['network', 'rm', ...networks]);
+  return containers.length;
+}

@@ -1,0 +1,58 @@
+/** The container engine, by its command: what it says, or why it cannot. */
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+export class EngineError extends Error {}
+
+/** Runs `docker` to its end and gives what it printed; rejects with the end of what it complained of. */
+export function docker(args: readonly string[], onLine: (line: string) => void = () => undefined): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn('docker', args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const [out, wrong]: [Buffer[], Buffer[]] = [[], []];
+    const keep =
+      (into: Buffer[]) =>
+      (chunk: Buffer): void => {
+        into.push(chunk);
+        for (const line of chunk.toString().split('\n')) if (line.trim() !== '') onLine(line.trim());
+      };
+    child.stdout.on('data', keep(out));
+    child.stderr.on('data', keep(wrong));
+    child.once('error', () => reject(new EngineError('There is no docker command on this machine.')));
+    child.once('close', (status) => {
+      if (status === 0) resolve(Buffer.concat(out).toString().trim());
+      else
+        reject(new EngineError(`docker ${args.slice(0, 3).join(' ')} …: ${lastOf(Buffer.concat(wrong).toString())}`));
+    });
+  });
+}
+
+const lastOf = (text: string): string => text.trim().split('\n').slice(-3).join(' ');
+
+/** Why no container can run here, or null. */
+export async function reasonWithoutEngine(): Promise<string | null> {
+  try {
+    await docker(['version', '--format', '{{.Server.Version}}']);
+    return null;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+async function hasImage(image: string): Promise<boolean> {
+  try {
+    await docker(['image', 'inspect', '--format', '{{.Id}}', image]);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const ROOT = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '../..' : '../../..', import.meta.url));
+
+/** Builds the image of this project if it is not there. `CAUSEWAY_BASE` names another base than the Dockerfile does. */
+export async function ensureImage(image: string, onLine: (line: string) => void): Promise<void> {
+  if (await hasImage(image)) return;
+  const { CAUSEWAY_BASE: base } = process.env;
+  const args = base === undefined ? [] : ['--build-arg', `BASE=${base}`];
+  await docker(['build', '--network', 'host', ...args, '--tag', image, ROOT], onLine);
+}
