@@ -448,7 +448,7 @@ export class Service implements NodeService {
   }
 
   statusView(): StatusView {
-    const { genesis, party, version } = this.#parts;
+    const { genesis, party, version, clock } = this.#parts;
     const replica = this.#replica;
     const { members, core, chain, halted, evidence } = replica;
     const { header, root } = chain.final;
@@ -456,7 +456,7 @@ export class Service implements NodeService {
     const peers = replica.peers().filter(({ connected }) => connected).length;
     const connected = members.self === null ? peers > 0 : peers + 1 >= members.quorum;
     const ready = halted === null && !replica.isFarBehind && connected;
-    const { network, name } = genesis;
+    const { network, name, test } = genesis;
     const { height, time, epoch } = header;
     return {
       network,
@@ -465,6 +465,9 @@ export class Service implements NodeService {
       version,
       height,
       time,
+      // A clock may be behind the network's.
+      now: Math.max(clock.now(), time) as TimestampMs,
+      test,
       epoch,
       view: core.view,
       resultRoot: root,
