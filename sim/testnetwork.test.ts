@@ -216,3 +216,22 @@ t.test(
     t.strictSame(await network.violations(), []);
   },
 );
+
+for (const [seed, timeScale] of [
+  [6, 20],
+  [7, 1_000],
+  [8, TIME_SCALE],
+] as const) {
+  t.test(`banks at their business, with a crash, at ${timeScale} times the speed of clocks`, async (t) => {
+    const stage = new Stage(seed, {}, { timeScale });
+    await stage.open();
+    await stage.until(() => false, 8);
+    stage.node(1).crash('power');
+    await stage.until(() => false, 4);
+    await stage.node(1).start();
+    await stage.until(() => false, 8);
+    t.ok(await stage.settle(), 'settled');
+    await stage.checkers.atEnd(stage.nodes);
+    t.strictSame(stage.checkers.violations, []);
+  });
+}
