@@ -119,6 +119,10 @@ t.test('a test network says so wherever it is asked, and its time runs as fast a
     readonly time: string;
   };
   t.match(settled, { code: 'settled' }, 'twelve hours on, which are two and a half seconds');
+  const out = join(dir, 'receipt.json');
+  t.match(await ask('receipt', digest, '--out', out), { status: 0 });
+  const verified = await causeway(['verify', out, '--genesis', join(dir, 'genesis.json')]);
+  t.match(verified, { status: 0, stdout: /a test network: what settles on it is no money/ });
   const { now, test } = parsed(await ask('status')).said as { readonly now: string; readonly test: object };
   t.match(test, { timeScale: 17_280 });
   t.ok(Date.parse(now) > Date.parse(settled.time));
