@@ -1,12 +1,12 @@
-/** The command line without a network: what it makes, what it says of wrong use, and with which status it ends. */
-import { spawn, spawnSync } from 'node:child_process';
+/** The command line without a network, but for the smallest of a test: what it makes, what it says of wrong use, and with which status it ends. */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { parseGenesis } from '../protocol/genesis.js';
 import { isLei } from '../protocol/values.js';
 import { CENTRAL_BANKS } from './cli/centralbanks.js';
@@ -73,6 +73,65 @@ t.test('network create makes a network that its parts read, once', async (t) => 
     CENTRAL_BANKS.every(({ lei }) => isLei(lei)),
     'the check digits of the LEIs hold',
   );
+});
+
+/** A node that serves, as `node start` says; ended with the test at the latest. */
+async function started(
+  t: Test,
+  ...args: readonly string[]
+): Promise<{ readonly child: ChildProcess; readonly url: string }> {
+  const child = spawn(process.execPath, [at('../dist/node/cli.js'), 'node', 'start', ...args], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  t.teardown(() => child.kill('SIGKILL'));
+  const url = await new Promise<string>((resolve) =>
+    child.stdout.on('data', (chunk: Buffer) => {
+      const [, found] = /serves (http:\S+)/.exec(chunk.toString()) ?? [];
+      if (found !== undefined) resolve(found);
+    }),
+  );
+  return { child, url };
+}
+
+t.test('a test network says so wherever it is asked, and its time runs as fast as its genesis has it', async (t) => {
+  const dir = inFolder('test-net');
+  const create = ['network', 'create', '--dir', dir, '--validators', 'HK,TH'];
+  const made = await causeway([...create, '--test-time-scale', '17280', '--json']);
+  t.match(parsed(made), { status: 0, said: { created: true, test: { timeScale: 17_280 } } });
+  const genesis = parseGenesis(readFileSync(join(dir, 'genesis.json')));
+  t.match(genesis, { ok: true, genesis: { test: { timeScale: 17_280 } } });
+  t.match(await causeway(create), { status: 1, stderr: /exists: .+ a test network of time scale 17280/ });
+  t.match(await causeway([...create, '--test-time-scale', '2']), { status: 1, stderr: /exists/ });
+  const onRecord = await causeway(['network', 'create', '--dir', net, '--test-time-scale', '17280']);
+  t.match(onRecord, { status: 1, stderr: /exists: .+ a network of record/ });
+
+  const nodes = await Promise.all(['hk', 'th'].map((code) => started(t, '--config', join(dir, code, 'node.toml'))));
+  const { url } = nodes[0] as (typeof nodes)[number];
+  const ask = (...args: readonly string[]) => causeway([...args, '--node', url, '--json']);
+  const key = ['--key', join(dir, 'hk', 'keys', 'authority.pem')];
+  const money = ['--asset', 'HKD', '--name', 'Hong Kong dollar', '--cap', '100.00', '--jurisdiction', 'HK'];
+  t.match(parsed(await ask('asset', 'define', ...money, ...key)), { status: 0, said: { code: 'applied' } });
+  const leg = ['--from', 'HKMAHKHHXXX', '--to', 'BOTHTHBKXXX', '--asset', 'HKD', '--amount', '1.00'];
+  const paid = parsed(await ask('pay', ...leg, ...key, '--not-before', '12h', '--settle-by', '9d'));
+  t.match(paid, { status: 3, said: { code: 'scheduled' } });
+  const { digest } = paid.said as { readonly digest: string };
+  const settled = (await (await fetch(`${url}/v1/instructions/${digest}?wait=final`)).json()) as {
+    readonly time: string;
+  };
+  t.match(settled, { code: 'settled' }, 'twelve hours on, which are two and a half seconds');
+  const out = join(dir, 'receipt.json');
+  t.match(await ask('receipt', digest, '--out', out), { status: 0 });
+  const verified = await causeway(['verify', out, '--genesis', join(dir, 'genesis.json')]);
+  t.match(verified, { status: 0, stdout: /a test network: what settles on it is no money/ });
+  const { now, test } = parsed(await ask('status')).said as { readonly now: string; readonly test: object };
+  t.match(test, { timeScale: 17_280 });
+  t.ok(Date.parse(now) > Date.parse(settled.time));
+  const status = await causeway(['status', '--node', url]);
+  t.match(status.stdout, /a test network: its time runs 17280 times as fast as clocks, and is 20/);
+  t.match(await (await fetch(`${url}/metrics`)).text(), /causeway_time_scale 17280/);
+  const ends = nodes.map(({ child }) => new Promise((resolve) => child.on('close', resolve)));
+  for (const { child } of nodes) child.kill('SIGTERM');
+  t.same(await Promise.all(ends), [0, 0]);
 });
 
 t.test("node create makes a participant's or a standby's folder that its parts read, once", async (t) => {
@@ -212,6 +271,8 @@ t.test('each wrong use has a status, a code and a sentence', async (t) => {
     [['pvp', ...key, '--leg', 'HSBCHKHHXXX:HKD:1'], 'usage', /FROM:TO:ASSET:AMOUNT/],
     [['network', 'create', '--dir', inFolder('x'), '--validators', 'HK,XX'], 'usage', /XX is not one of HK/],
     [['network', 'create', '--dir', inFolder('x'), '--validators', 'HK,HK'], 'usage', /once/],
+    [['network', 'create', '--dir', inFolder('x'), '--test-time-scale', '0'], 'usage', /from 1 to 100000/],
+    [['network', 'create', '--dir', inFolder('x'), '--test-time-scale', '1.5'], 'usage', /whole number/],
     [['network', 'create', '--dir', folder], 'refused', /not_empty: .+ no whole network/],
     [['network', 'create', '--dir', net, '--validators', 'HK'], 'refused', /exists: .+ other validators/],
     [['status', ...nobody], 'unreachable', /unreachable: .+did not answer/],

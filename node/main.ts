@@ -1,5 +1,6 @@
 /** The composition root: every part of a node is made here, given what it uses, and ended in the opposite order. */
 import { SYNC_BLOCKS_MAX } from '../protocol/limits.js';
+import { timeScaleOf } from '../protocol/networktime.js';
 import { createServer, ListenError } from './api/server.js';
 import { createClock } from './clock.js';
 import type { Config } from './config.js';
@@ -16,6 +17,7 @@ import { createMetrics } from './metrics/prometheus.js';
 import { createBus, type Libp2pBus } from './net/libp2p.js';
 import type { Log } from './ports.js';
 import { checked } from './replica/checked.js';
+import { networkClock } from './replica/networkclock.js';
 import { Service } from './replica/service.js';
 import { Succession } from './replica/succession.js';
 import { openStore, StoreError } from './store/level.js';
@@ -70,7 +72,7 @@ async function compose(
   const { party, consensus, http } = config;
   const identity = identify(config);
   const { genesis, own, addresses, voteSeeds, networkSeed } = identity;
-  const clock = createClock();
+  const clock = networkClock(createClock(), genesis);
   const metrics = createMetrics();
 
   const verifier = createVerifier({ threads: config.verifierThreads });
@@ -130,7 +132,11 @@ async function compose(
   closers.push(() => server.stop());
   const url = await server.start();
   const listening = bus.listening();
-  log.info({ url, listening, network: genesis.network, height }, 'the node has started');
+  const { network, test } = genesis;
+  metrics.gauge('time_scale', timeScaleOf(genesis));
+  if (test !== null)
+    log.warn(test, 'this is a test network: its time is not that of clocks, and what settles on it is no money');
+  log.info({ url, listening, network, test, height }, 'the node has started');
   return { url, listening };
 }
 

@@ -17,7 +17,10 @@ import type {
 } from '../protocol/types.js';
 
 export interface Clock {
-  /** Wall-clock time, which may be set. Never used to order anything: only for block times, skew and what payloads say. */
+  /**
+   * The network's time by this machine's wall clock, which may be set (protocol/networktime.ts). Never used to order anything:
+   * only for block times, skew and what payloads say.
+   */
   now(): TimestampMs;
   /**
    * Milliseconds that go forward only, whatever the wall clock is set to, and count from 1970 as it stood when the process
@@ -166,6 +169,7 @@ export type GaugeName =
   | 'peers'
   | 'lane_unordered_batches'
   | 'unfinalized_blocks'
+  | 'time_scale'
   | 'verifier_queue';
 export type HistogramName = 'finality' | 'block_apply' | 'store_sync';
 
@@ -444,7 +448,12 @@ export interface StatusView {
   readonly party: string;
   readonly version: string;
   readonly height: number;
+  /** Of the last final block. */
   readonly time: TimestampMs;
+  /** The network's time by this node: what instructions are dated by. */
+  readonly now: TimestampMs;
+  /** That this is a test network, whose time runs faster; null for a network of record. */
+  readonly test: { readonly timeScale: number } | null;
   readonly epoch: number;
   readonly view: number;
   readonly resultRoot: string;

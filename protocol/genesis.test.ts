@@ -86,6 +86,20 @@ t.test('a genesis file gives its network, its first validators and its authoriti
   t.end();
 });
 
+t.test('a test network says so in its genesis, and has another id than any network of record', (t) => {
+  const read = parseGenesis(encodeGenesis(changed({ test: { timeScale: 17_280 } })));
+  if (!read.ok) throw new Error(read.detail);
+  const { network, test, parameters } = read.genesis;
+  t.equal(network, 'ece1aa639406650e6777ee2df88b89a6bdc95d07966f7de75ed43fa673434bf5', 'golden network id');
+  t.strictSame(test, { timeScale: 17_280 });
+  t.equal(parameters.skewMs, 2000 * 17_280, 'clocks that disagree do so by as much more network time');
+  const plain = parseGenesis(encodeGenesis(changed({ test: { timeScale: 1 } })));
+  t.match(plain, { genesis: { test: { timeScale: 1 }, parameters: { skewMs: 2000 } } }, 'a test may run at true speed');
+  t.not(plain.ok && plain.genesis.network, '838ff686d0b34608b10277197e8f16a8d07aa0ca74e01e17ad26cd0e50ef81ee');
+  t.match(parseGenesis(encodeGenesis(file)), { genesis: { test: null } });
+  t.end();
+});
+
 t.test('a file is refused with a code, a sentence and the place', (t) => {
   // Of the twelve Ed25519 cases: order 8, and order 8 times the prime.
   const smallOrder = 'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa';
@@ -102,6 +116,14 @@ t.test('a file is refused with a code, a sentence and the place', (t) => {
     ['a name with half a character', 'malformed', '/name', { name: 'a\ud800b' }],
     ['a skew of nothing', 'malformed', '/parameters/skewMs', { 'parameters.skewMs': 0 }],
     ['a skew of a day', 'malformed', '/parameters/skewMs', { 'parameters.skewMs': 86_400_000 }],
+    ['a test of nothing', 'malformed', '/test/timeScale', { test: {} }],
+    ['a test that is none', 'malformed', '/test', { test: null }],
+    ['time that stands still', 'malformed', '/test/timeScale', { test: { timeScale: 0 } }],
+    ['time that runs back', 'malformed', '/test/timeScale', { test: { timeScale: -1 } }],
+    ['time of a fraction', 'malformed', '/test/timeScale', { test: { timeScale: 1.5 } }],
+    ['time that runs too fast', 'malformed', '/test/timeScale', { test: { timeScale: 100_001 } }],
+    ['an unknown member of a test', 'malformed', '/test/offsetMs', { test: { timeScale: 2, offsetMs: 5 } }],
+    ['a scale of time without a test', 'malformed', '/parameters/timeScale', { 'parameters.timeScale': 2 }],
     ['no authorities', 'malformed', '/authorities', { authorities: [] }],
     ['no validators', 'malformed', '/validators', { validators: [] }],
     ['101 validators', 'malformed', '/validators', { validators: Array.from({ length: 101 }, () => validator) }],

@@ -7,14 +7,13 @@ import { networkId, validatorSet } from './block.js';
 import { canonicalize } from './canonical.js';
 import { fromHex, toHex, utf8 } from './codec.js';
 import { judgeKey, publicKeyOf } from './crypto.js';
-import { GENESIS_BYTES_MAX, KEYS_PER_PARTY_MAX, VALIDATORS_MAX } from './limits.js';
+import { GENESIS_BYTES_MAX, KEYS_PER_PARTY_MAX, SKEW_MS_MAX, TIME_SCALE_MAX, VALIDATORS_MAX } from './limits.js';
 import { BicText, JwkSchema, LeiText, TimeText } from './payload.js';
 import { parseShape } from './shape.js';
 import type { Bic, Epoch, Jurisdiction, NetworkId, TimestampMs, Validator, ValidatorSet } from './types.js';
 import { isLei, parseTime } from './values.js';
 
 export const AUTHORITIES_MAX = 250;
-const SKEW_MS_MAX = 60_000;
 
 const strict = { additionalProperties: false } as const;
 // No control characters, which a terminal would obey, and no lone surrogates, which have no UTF-8.
@@ -55,10 +54,22 @@ export const GenesisSchema = Type.Object(
         skewMs: Type.Integer({
           minimum: 1,
           maximum: SKEW_MS_MAX,
-          description: 'how far ahead of a voter a block may be timed',
+          description: 'how far ahead of a voter a block may be timed, by the clocks of machines',
         }),
       },
       strict,
+    ),
+    test: Type.Optional(
+      Type.Object(
+        {
+          timeScale: Type.Integer({
+            minimum: 1,
+            maximum: TIME_SCALE_MAX,
+            description: 'how many times faster than clocks the time of this network runs',
+          }),
+        },
+        strict,
+      ),
     ),
     authorities: Type.Array(AuthoritySchema, { minItems: 1, maxItems: AUTHORITIES_MAX }),
     validators: Type.Array(Type.Object({ party: BicText, voteKey: KeyText, networkKey: KeyText }, strict), {
@@ -80,7 +91,10 @@ export interface Genesis {
   readonly network: NetworkId;
   readonly name: string;
   readonly created: TimestampMs;
+  /** In network time, as all else that is compared with a block's: on a test network the file's, multiplied. */
   readonly parameters: { readonly skewMs: number };
+  /** That this is a test network, and how much faster its time runs; null for a network of record. */
+  readonly test: { readonly timeScale: number } | null;
   readonly authorities: readonly Authority[];
   /** The set of epoch 0. */
   readonly validators: ValidatorSet;
@@ -127,7 +141,8 @@ export function parseGenesis(bytes: Uint8Array): { readonly ok: true; readonly g
     network: networkId(utf8(canonicalize(file))),
     name: file.name,
     created,
-    parameters: { skewMs: file.parameters.skewMs },
+    parameters: { skewMs: file.parameters.skewMs * (file.test?.timeScale ?? 1) },
+    test: file.test ?? null,
     authorities: file.authorities as unknown as readonly Authority[],
     validators: validatorSet(0 as Epoch, file.validators as unknown as readonly Validator[]),
   };

@@ -14,6 +14,15 @@ export const AMOUNT_MINOR_MAX = (1n << 96n) - 1n;
 export const ISSUED_AHEAD_MS_MAX = 1_000;
 /** `expires - issued` at most. */
 export const VALIDITY_MS_MAX = 24 * 60 * 60 * 1000;
+/**
+ * How many times faster than clocks a test network's time may run. At 86,400 a day passes in a second, and that is how long
+ * an instruction lives at most: the network has to be faster than that.
+ */
+export const TIME_SCALE_MAX = 100_000;
+/** The beginning of the year 9999, where scaled time ends: times have four digits for a year, and blocks go on after it. */
+export const NETWORK_TIME_MS_MAX = 253_370_764_800_000;
+/** How far ahead of a voter's clock a block may be timed at most, by the machine's time. */
+export const SKEW_MS_MAX = 60_000;
 export const INSTRUCTION_JSON_BYTES_MAX = 64 * 1024;
 /** An instruction as it travels in a lane. */
 export const ITEM_BYTES_MAX =
@@ -107,6 +116,10 @@ export const HANDOVERS_MAX = 10_000;
 assert(
   VALIDITY_MS_MAX + CONSENT_PAST_EXPIRES_MS_MAX < LOCK_WITHIN_MS_MAX,
   'a lock may stand once its consents are there',
+);
+assert(
+  NETWORK_TIME_MS_MAX + SKEW_MS_MAX * TIME_SCALE_MAX + CALENDAR_AHEAD_MS_MAX <= Number.MAX_SAFE_INTEGER,
+  'no sum of times is rounded',
 );
 assert(QUEUE_MOVEMENTS_ASSURED >= 2 * LEGS_MAX, 'a largest settlement has room in any queue');
 assert(

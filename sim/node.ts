@@ -9,11 +9,13 @@ import { hashPairsNative } from '../node/main/hasher.js';
 import { noMetrics } from '../node/metrics/none.js';
 import type { Log, Operation, Ports, WhatIfRunner } from '../node/ports.js';
 import { Corrupt, checked } from '../node/replica/checked.js';
+import { networkClock } from '../node/replica/networkclock.js';
 import type { Replica } from '../node/replica/replica.js';
 import { Service } from '../node/replica/service.js';
 import { type NodeConfig, type Opened, Succession } from '../node/replica/succession.js';
 import type { Genesis } from '../protocol/genesis.js';
 import { SYNC_BLOCKS_MAX } from '../protocol/limits.js';
+import { networkTime, timeScaleOf } from '../protocol/networktime.js';
 import type { RestartFile } from '../protocol/restart.js';
 import { assert, type Bic, type Hash, type PeerKey, type ValidatorIndex } from '../protocol/types.js';
 import type { Checkers } from './checkers.js';
@@ -60,6 +62,8 @@ export interface SimNodeOptions {
   readonly snapshotBlocks?: number;
   readonly retention?: NodeConfig['retention'];
   readonly answerBlocks?: number;
+  /** By how much its clock is off at first, at most, either way: by half the skew if absent, of the machine's time. */
+  readonly clockOffMsMax?: number;
   /** Tells apart nodes of one key. */
   readonly name?: string;
   /** The ports that its replica gets in place of the honest ones: a liar's. Asked for with each start of the process. */
@@ -123,7 +127,7 @@ export class SimNode {
     const random = new Random(world.seed ^ (0x4e4f_0000 + this.self));
     this.disk = options.disk ?? new SimDisk(new Random(random.between(0, 0x7fff_ffff)));
     this.markDisk = options.markDisk ?? new SimDisk(new Random(random.between(0, 0x7fff_ffff)));
-    const offMs = Math.floor(genesis.parameters.skewMs / 2);
+    const { clockOffMsMax: offMs = Math.floor(genesis.parameters.skewMs / timeScaleOf(genesis) / 2) } = options;
     this.time = new MachineTime(world, random.between(-offMs, offMs), random.between(-DRIFT_PPM, DRIFT_PPM));
   }
 
@@ -133,6 +137,10 @@ export class SimNode {
   /** Its network key. */
   get key(): PeerKey {
     return this.identity.networkKey;
+  }
+  /** The network's time by its clock. */
+  get nowMs(): number {
+    return networkTime(this.#genesis, Math.floor(this.time.shownMs));
   }
   get isUp(): boolean {
     return this.#process !== null;
@@ -173,7 +181,7 @@ export class SimNode {
       return life.async('verifier', work);
     };
     return {
-      clock: simClock(world, this.time, life),
+      clock: networkClock(simClock(world, this.time, life), this.#genesis),
       bus: world.bus(networkKey, this.#place(), life, this.#options.name),
       store: checked(store),
       mark: checked(mark),

@@ -1,8 +1,9 @@
 /** A network of the virtual world for tests that follow a script: four validators, nodes that join, and payments. */
 import { toHex } from '../protocol/codec.js';
-import type { Genesis } from '../protocol/genesis.js';
+import type { Genesis, GenesisFile } from '../protocol/genesis.js';
 import type { JwsJson } from '../protocol/instruction.js';
 import { voteKeyStatement } from '../protocol/jws.js';
+import { networkTime } from '../protocol/networktime.js';
 import { assert, type Bic, type PeerKey } from '../protocol/types.js';
 import { cheapFact } from './checkers/signatures.js';
 import { Checkers } from './checkers.js';
@@ -29,18 +30,25 @@ export class Stage {
   readonly #options: SimNodeOptions;
   #sent = 0;
 
-  constructor(seed: number, options: SimNodeOptions = {}) {
+  constructor(seed: number, options: SimNodeOptions = {}, test?: GenesisFile['test']) {
     this.#options = options;
     this.world = new World(seed);
-    this.genesis = simGenesis(this.world.nowMs - 1000);
+    this.genesis = simGenesis(this.world.nowMs - 1000, 4, test);
     this.checkers = new Checkers({ genesis: this.genesis, signatures: cheapFact });
     this.nodes = this.genesis.validators.validators.map(({ party, voteKey, networkKey }, self) => {
       const identity = { self, party, voteKeys: [voteKey, hexKey(spareKeyOf(self))], networkKey };
       return new SimNode(this.world, this.genesis, identity, this.checkers, options);
     });
-    this.desk = new Desk(this.world, this.genesis, jurisdictionsOf(4));
+    const { world, genesis } = this;
+    const around = {
+      random: world.random,
+      get nowMs(): number {
+        return networkTime(genesis, world.nowMs);
+      },
+    };
+    this.desk = new Desk(around, genesis, jurisdictionsOf(4));
     // Other profiles revoke the node keys of who has left the set, which may then not even follow.
-    this.workload = new Workload(this.world, this.genesis, 'full');
+    this.workload = new Workload(around, genesis, 'full');
   }
 
   /** The i-th node beyond the genesis set. */
@@ -85,7 +93,8 @@ export class Stage {
     for (const node of this.nodes) await node.start();
     for (const stage of await this.workload.opening()) {
       for (const jws of stage) this.submit(this.nodes[0] as SimNode, jws);
-      await this.world.run(this.world.nowMs + 3000);
+      // All three are signed by now, and what is signed for a test network does not live for long.
+      await this.world.run(this.world.nowMs + (this.genesis.test === null ? 3000 : 1000));
     }
   }
 

@@ -18,13 +18,14 @@ export { readJws } from './workload/desk.js';
 export type Profile = 'light' | 'full' | 'hostile';
 
 /** A network of so many central banks, each of which runs a validator; keys 2i and 2i + 1 are the vote and network key of the i-th. */
-export function simGenesis(createdMs: number, validators = 4): Genesis {
+export function simGenesis(createdMs: number, validators = 4, test?: GenesisFile['test']): Genesis {
   const jurisdictions = jurisdictionsOf(validators);
   const file: GenesisFile = {
     format: 'causeway-genesis/1',
     name: 'simulated',
     created: new Date(createdMs).toISOString(),
     parameters: { skewMs: 2000 },
+    ...(test !== undefined && { test }),
     authorities: jurisdictions.map(({ code, authority }) => {
       const { keys, threshold } = startOf(authority);
       const jwks = Array.from({ length: keys }, (_, slot) => partyKey(authority, slot).jwk);

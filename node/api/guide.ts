@@ -105,6 +105,9 @@ and the key's 32 bytes; the signature is given as hex.
 \`\`\`js
 ${EXAMPLE_PROGRAM}\`\`\`
 
+On a test network \`test\` in \`/v1/status\` is not null: its time runs \`timeScale\` times as fast as clocks, and \`now\` is what it is.
+All dates there are in that time, so date by \`now\`, not by a clock, and mind that ${VALIDITY_MS_MAX / 3_600_000} hours of it are soon over. What settles there is no money.
+
 ## When a settlement settles
 In mode \`gross\` at once, when every debited party has consented, or never. In mode \`queue\` when it is time and the funds are
 there: from \`notBefore\` (by default at once) to \`settleBy\`, or on a \`valueDate\` that is a business day of every currency. What

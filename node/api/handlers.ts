@@ -128,7 +128,7 @@ export function createHandlers({ service, metrics, document, waitersMax = WAITER
 
     async getStatus() {
       const view = service.statusView();
-      return { ok: true, value: { ...view, time: formatTime(view.time) } };
+      return { ok: true, value: { ...view, time: formatTime(view.time), now: formatTime(view.now) } };
     },
     getHealth: async () => ({ ok: true, value: { status: 'ok' } }),
     async getReady() {

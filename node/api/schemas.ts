@@ -3,6 +3,7 @@
  * Answers may gain members in later versions, so readers ignore those they do not know; what is asked is strict.
  */
 import { type Static, Type } from 'typebox';
+import { TIME_SCALE_MAX } from '../../protocol/limits.js';
 import { AssetText, BicText, JwkSchema, LeiText, PrioritySchema } from '../../protocol/payload.js';
 
 const HashText = Type.String({ pattern: '^[0-9a-f]{64}$', description: '64 lower-case hex digits' });
@@ -392,7 +393,15 @@ export const SCHEMAS = {
     party: BicText,
     version: Type.String(),
     height: HeightNumber,
-    time: InstantText,
+    time: Type.String({ ...InstantText, description: 'of the last final block' }),
+    now: Type.String({
+      ...InstantText,
+      description: "the network's time by this node: date instructions by it on a test network",
+    }),
+    test: Type.Union([Type.Object({ timeScale: Type.Integer({ minimum: 1, maximum: TIME_SCALE_MAX }) }), Type.Null()], {
+      description:
+        'whether this is a test network, and how many times faster than clocks its time runs; null for a network of record',
+    }),
     epoch: IndexNumber,
     view: IndexNumber,
     resultRoot: HashText,

@@ -27,6 +27,8 @@ const STATUS: StatusView = {
   version: '0.1.0',
   height: 7,
   time: TIME,
+  now: TIME,
+  test: null,
   epoch: 0,
   view: 9,
   resultRoot: HASH,

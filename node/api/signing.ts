@@ -4,6 +4,7 @@ import { canonicalBytes } from '../../protocol/canonical.js';
 import { jwkOf, type KeyAlg, publicKeyOfSecret, signEd25519, signEs256, thumbprint } from '../../protocol/crypto.js';
 import { instructionDigest, type JwsJson } from '../../protocol/instruction.js';
 import { type JwsAlg, type JwsType, possessionStatement, protectedTextOf, signingInput } from '../../protocol/jws.js';
+import { VALIDITY_MS_MAX } from '../../protocol/limits.js';
 import type { Jwk, NewKey, Payload } from '../../protocol/payload.js';
 import { assert, type Bic, type InstructionDigest, type NetworkId, type Thumbprint } from '../../protocol/types.js';
 import { formatTime } from '../../protocol/values.js';
@@ -19,7 +20,7 @@ export interface InstructionSigner {
 
 type Given = 'id' | 'issued' | 'expires';
 type FieldsOf<P> = P extends unknown ? Omit<P, Given> & { readonly [K in Given]?: string } : never;
-/** A payload, of which `id` (a random UUID), `issued` (5 s ago) and `expires` (issued + validityMs) are filled in when absent. */
+/** A payload, of which `id` (a random UUID), `issued` (5 s ago by the clock of a machine) and `expires` (issued + validityMs) are filled in when absent. */
 export type PayloadFields = FieldsOf<Payload>;
 
 export interface BuiltInstruction {
@@ -32,13 +33,39 @@ export interface BuiltInstruction {
 const VALIDITY_MS = 10 * 60 * 1000;
 /** So that a node or leader whose clock is this far behind the client's neither refuses the payload nor makes it wait. */
 export const ISSUED_EARLIER_MS = 5_000;
+/** Where time is scaled, so much of what an instruction may live at most. */
+const ISSUED_EARLIER_MS_MAX = VALIDITY_MS_MAX / 8;
 
-/** The canonical bytes of a payload and their digest. `nowMs` is the client's clock; nothing is checked that the node checks. */
+/** By what time a payload is dated: by default the client's own clock, which is right on every network of record. */
+export interface Dating {
+  readonly nowMs?: number;
+  /** How many times faster than clocks the network's time runs: 1 but on a test network. */
+  readonly timeScale?: number;
+  /** 10 minutes of the machine's time if absent, as far as instructions may live so long. */
+  readonly validityMs?: number;
+}
+
+/** What a node's status says of its network's time. A node of an earlier version says nothing of it. */
+export interface NetworkTimeAnswer {
+  readonly now?: string;
+  readonly test?: { readonly timeScale: number } | null;
+}
+
+/** How a network wants payloads dated: where its status says that it is a test network, by the network's own time. */
+export const datingOf = ({
+  now,
+  test = null,
+}: NetworkTimeAnswer): { readonly nowMs: number; readonly timeScale: number } =>
+  test === null || now === undefined
+    ? { nowMs: Date.now(), timeScale: 1 }
+    : { nowMs: Date.parse(now), timeScale: test.timeScale };
+
+/** The canonical bytes of a payload and their digest. Nothing is checked that the node checks. */
 export function buildInstruction(
   fields: PayloadFields,
-  { nowMs = Date.now(), validityMs = VALIDITY_MS }: { readonly nowMs?: number; readonly validityMs?: number } = {},
+  { nowMs = Date.now(), timeScale = 1, validityMs = Math.min(VALIDITY_MS * timeScale, VALIDITY_MS_MAX) }: Dating = {},
 ): BuiltInstruction {
-  const issuedMs = nowMs - ISSUED_EARLIER_MS;
+  const issuedMs = nowMs - Math.min(ISSUED_EARLIER_MS * timeScale, ISSUED_EARLIER_MS_MAX);
   const payload: Payload = {
     ...fields,
     id: fields.id ?? globalThis.crypto.randomUUID(),

@@ -54,16 +54,28 @@ export function readInstant(text: string): string {
   throw new InvalidArgumentError('It must be a time in UTC, as 2026-01-05T09:30:00Z.');
 }
 
-/** A moment as RFC 3339 in UTC, or from now: `90s`, `10m`, `2h`, `1d`. */
-export function readMoment(text: string): string {
+/** A span as `90s`, `10m`, `2h`, `1d`, in milliseconds; null for any other text. */
+function spanMs(text: string): number | null {
   const span = /^([1-9][0-9]{0,6})([smhd])$/.exec(text);
-  if (span !== null && Number(span[1]) * (UNIT_MS[span[2] as string] as number) < FAR_MS)
-    return formatTime(Date.now() + Number(span[1]) * (UNIT_MS[span[2] as string] as number));
-  if (parseTime(text) !== null) return text;
+  return span === null ? null : Number(span[1]) * (UNIT_MS[span[2] as string] as number);
+}
+
+/** A moment as RFC 3339 in UTC, or from now: `90s`, `10m`, `2h`, `1d`. What now is the network says: `withMoments` fills it in. */
+export function readMoment(text: string): string {
+  if ((spanMs(text) ?? FAR_MS) < FAR_MS || parseTime(text) !== null) return text;
   throw new InvalidArgumentError(
     'It must be a time in UTC, as 2026-01-05T09:30:00Z, or one from now, as 90s, 10m, 2h or 1d.',
   );
 }
+
+const MOMENTS: ReadonlySet<string> = new Set(['notBefore', 'cancelUntil', 'cutoff', 'settleBy', 'lockUntil']);
+
+/** What an instruction asks, its moments from now as times. */
+export const withMoments = <T extends object>(asked: T, nowMs: number): T =>
+  JSON.parse(JSON.stringify(asked), (name, value: unknown) => {
+    const span = MOMENTS.has(name) && typeof value === 'string' ? spanMs(value) : null;
+    return span === null ? value : formatTime(nowMs + span);
+  }) as T;
 
 export interface LegText {
   readonly from: string;

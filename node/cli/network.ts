@@ -5,6 +5,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { fromBase64url } from '../../protocol/base64url.js';
 import { toHex } from '../../protocol/codec.js';
 import { encodeGenesis, type GenesisFile, parseGenesis } from '../../protocol/genesis.js';
+import { TIME_SCALE_MAX } from '../../protocol/limits.js';
 import type { Jwk } from '../../protocol/payload.js';
 import { assert } from '../../protocol/types.js';
 import { formatTime } from '../../protocol/values.js';
@@ -29,6 +30,8 @@ interface CreateOptions {
   readonly validators: readonly CentralBank[];
   readonly basePort?: number;
   readonly layout: 'local' | 'compose';
+  /** Makes a test network, whose time runs so many times faster. */
+  readonly testTimeScale?: number;
 }
 
 interface Member {
@@ -71,6 +74,11 @@ export function networkCommands(program: Command, run: Runner): void {
         .default('local')
         .conflicts('basePort'),
     )
+    .option(
+      '--test-time-scale <factor>',
+      'make a test network, whose time runs so many times as fast as clocks: 17280 for a day in 5 s',
+      readWhole(1, TIME_SCALE_MAX),
+    )
     .addHelpText(
       'after',
       '\nExample:\n  causeway network create --dir ./net --validators HK,CN,TH,AE\n  causeway node start --config ./net/hk/node.toml',
@@ -93,7 +101,7 @@ function readValidators(text: string): readonly CentralBank[] {
 /** Makes a network, or leaves alone the one that stands in the folder already; nothing is ever overwritten. */
 async function createNetwork(options: CreateOptions): Promise<Outcome> {
   const dir = resolve(options.dir);
-  if (existsSync(join(dir, GENESIS))) return standing(dir, options.validators);
+  if (existsSync(join(dir, GENESIS))) return standing(dir, options);
   const found = existsSync(dir) ? readdirSync(dir) : [];
   if (found.length > 0) {
     return failed(
@@ -107,26 +115,30 @@ async function createNetwork(options: CreateOptions): Promise<Outcome> {
     if (!members.ok) return members.outcome;
     const places = await placesOf(options);
     for (const [at, member] of members.value.entries()) writeConfig(member, places, at, members.value);
-    return writeGenesis(dir, options.name, members.value, places);
+    return writeGenesis(dir, options, members.value, places);
   } catch (error) {
     return failed('file', 'unwritable', `${dir} cannot be written: ${(error as Error).message}.`);
   }
 }
 
-function standing(dir: string, asked: readonly CentralBank[]): Outcome {
+function standing(dir: string, asked: Pick<CreateOptions, 'validators' | 'testTimeScale'>): Outcome {
   const parsed = parseGenesis(readFileSync(join(dir, GENESIS)));
   if (!parsed.ok) return failed('refused', parsed.code, `${join(dir, GENESIS)} is no genesis file: ${parsed.detail}.`);
-  const { network, name, validators } = parsed.genesis;
+  const { network, name, test, validators } = parsed.genesis;
   const parties = validators.validators.map(({ party }): string => party);
-  if (parties.join() !== asked.map(({ party }) => party).join()) {
+  if (parties.join() !== asked.validators.map(({ party }) => party).join()) {
     return failed(
       'refused',
       'exists',
       `${dir} holds a network of other validators already: ${parties.join(', ')}. Name another folder.`,
     );
   }
+  if (test?.timeScale !== asked.testTimeScale) {
+    const found = test === null ? 'a network of record' : `a test network of time scale ${test.timeScale}`;
+    return failed('refused', 'exists', `${dir} holds ${found} already. Name another folder.`);
+  }
   return done(
-    { created: false, dir, network, name, validators: parties },
+    { created: false, dir, network, name, test, validators: parties },
     `The network ${name} stands in ${dir} already; nothing was changed.`,
   );
 }
@@ -197,12 +209,18 @@ function writeConfig({ bank, folder }: Member, places: readonly Place[], at: num
 }
 
 /** Last of all: a folder with a genesis file is a whole network. */
-function writeGenesis(dir: string, name: string, members: readonly Member[], places: readonly Place[]): Outcome {
+function writeGenesis(
+  dir: string,
+  { name, testTimeScale }: Pick<CreateOptions, 'name' | 'testTimeScale'>,
+  members: readonly Member[],
+  places: readonly Place[],
+): Outcome {
   const file: GenesisFile = {
     format: 'causeway-genesis/1',
     name,
     created: formatTime(Date.now()),
     parameters: { skewMs: SKEW_MS },
+    ...(testTimeScale !== undefined && { test: { timeScale: testTimeScale } }),
     authorities: members.map(({ bank: { party, name: bankName, lei, jurisdiction }, keys }) => ({
       party,
       name: bankName,
@@ -222,7 +240,7 @@ function writeGenesis(dir: string, name: string, members: readonly Member[], pla
   if (!parsed.ok)
     return failed('refused', parsed.code, `The genesis file would be refused at ${parsed.pointer}: ${parsed.detail}.`);
   writeFileSync(join(dir, GENESIS), bytes, { flag: 'wx' });
-  const { network } = parsed.genesis;
+  const { network, test } = parsed.genesis;
   const validators = members.map(({ bank, folder }, at) => {
     const { http, listen } = places[at] as Place;
     return {
@@ -234,10 +252,13 @@ function writeGenesis(dir: string, name: string, members: readonly Member[], pla
   });
   const lines = [
     `The network ${name} stands in ${dir}.`,
+    ...(testTimeScale === undefined
+      ? []
+      : [`It is a test network: its time runs ${testTimeScale} times as fast as clocks.`]),
     `Its id is ${network}.`,
     ...validators.map(({ party, config }) => `${party}: causeway node start --config ${config}`),
   ];
-  return done({ created: true, dir, network, name, genesis: join(dir, GENESIS), validators }, lines.join('\n'));
+  return done({ created: true, dir, network, name, test, genesis: join(dir, GENESIS), validators }, lines.join('\n'));
 }
 
 function rawKey(jwk: Jwk): string {

@@ -42,14 +42,19 @@ async function status(digest: string | undefined, { node }: NodeOptions): Promis
   const [answer, set] = await Promise.all([client.getStatus(), client.getValidators()]);
   if (!answer.ok) return refusedBy(answer.problem);
   if (!set.ok) return refusedBy(set.problem);
-  const { name, party, version, epoch, height, time, view, ready, halted, network } = answer.value;
+  const { name, party, version, epoch, height, time, view, ready, halted, network, test, now } = answer.value;
   const table = new Table({ head: ['#', 'validator', 'connected'], style: { head: [], border: [] } });
   for (const { index, party: bic, self, connected } of set.value.validators) {
     table.push([index, bic, self ? 'this node' : connected ? 'yes' : 'no']);
   }
   const state = halted === null ? (ready ? 'ready' : 'not ready') : `halted: ${halted}`;
   const head = `${party} of ${name} (version ${version}) is ${state}\nepoch ${epoch}, height ${height}, view ${view}, time ${time}\nnetwork ${network}`;
-  const text = [head, ...standingLines(answer.value), table.toString()].join('\n');
+  // A node of an earlier version says nothing of it.
+  const tested =
+    (test ?? null) === null
+      ? []
+      : [`a test network: its time runs ${test?.timeScale} times as fast as clocks, and is ${now}`];
+  const text = [head, ...tested, ...standingLines(answer.value), table.toString()].join('\n');
   return done({ ...answer.value, set: set.value.validators }, text);
 }
 

@@ -1,5 +1,6 @@
 /** The commands of what has a second part: swaps, repos, a central bank's credit for the day; and what changes a repo. */
 import type { Command } from 'commander';
+import { DAY_MS, formatTime } from '../../protocol/values.js';
 import type { Client } from '../api/client.js';
 import {
   differenceOf,
@@ -166,11 +167,13 @@ async function credit({ asset, amount, ...options }: CreditOptions): Promise<Out
   const { from, to } = options.collateral;
   if (to !== issuer.value)
     return failed('usage', 'usage', `The collateral goes to ${issuer.value}, the issuer of ${asset}, not to ${to}.`);
+  const { nowMs, timeScale } = desk.value.dating;
+  const drawnWithinMs = Math.min(DRAWN_WITHIN_MS * timeScale, DAY_MS / 4);
   const isDated = (options.settleBy ?? options.valueDate) !== undefined;
   const cash = { from: to, to: from, asset, amount };
-  return repo({ ...options, cash, ...(isDated ? {} : { settleBy: readMoment(DRAWN_WITHIN) }) });
+  return repo({ ...options, cash, ...(isDated ? {} : { settleBy: formatTime(nowMs + drawnWithinMs) }) });
 }
-const DRAWN_WITHIN = '10m';
+const DRAWN_WITHIN_MS = 10 * 60 * 1_000;
 
 interface ChangeOptions extends SigningOptions {
   readonly collateral: LegText;

@@ -2,9 +2,9 @@
 import type { Command } from 'commander';
 import { isEffective, type ResultCode } from '../../ledger/codes.js';
 import { type Client, createClient } from '../api/client.js';
-import { buildInstruction, type PayloadFields, signInstruction } from '../api/signing.js';
+import { buildInstruction, datingOf, type PayloadFields, signInstruction } from '../api/signing.js';
 import { type BankKey, loadBankKey } from '../keys/files.js';
-import { gather, readWhole, withNode } from './arguments.js';
+import { gather, readWhole, withMoments, withNode } from './arguments.js';
 import { done, ended, failed, type Outcome, refusedBy, type Step, went } from './outcome.js';
 
 export interface SigningOptions {
@@ -29,6 +29,8 @@ export const withSigning = (command: Command): Command =>
 export interface Desk {
   readonly client: Client;
   readonly network: string;
+  /** The network's time when the desk was opened, and how many times faster than clocks that runs. */
+  readonly dating: ReturnType<typeof datingOf>;
   readonly keys: readonly BankKey[];
   /** The parties of `keys`, in their order; undefined for a key that nobody registered. */
   readonly parties: readonly (string | undefined)[];
@@ -47,7 +49,9 @@ export async function openDesk({ node, key }: SigningOptions): Promise<Step<Desk
   if (!registered.ok) return ended(refusedBy(registered.problem));
   const { participants } = registered.value;
   const partyOf = (kid: string) => participants.find((party) => party.keys.some((each) => each.kid === kid))?.party;
-  return went({ client, network: status.value.network, keys, parties: keys.map(({ kid }) => partyOf(kid)) });
+  const dating = datingOf(status.value);
+  const { network } = status.value;
+  return went({ client, network, dating, keys, parties: keys.map(({ kid }) => partyOf(kid)) });
 }
 
 /** Whose the first key is: who acts, when no option says so. */
@@ -79,7 +83,7 @@ export const submitAs = (desk: Desk, initiator: string, asked: Asked, options: S
 
 /** Signs with every key of the desk and submits; with `wait` the outcome is the ledger's, else that the node has it. */
 async function submit(desk: Desk, fields: PayloadFields, { wait, timeout }: SigningOptions): Promise<Outcome> {
-  const built = buildInstruction(fields);
+  const built = buildInstruction(withMoments(fields, desk.dating.nowMs), desk.dating);
   const { digest, payload } = built;
   const submitted = await desk.client.submit(await signInstruction(built, desk.keys));
   if (!submitted.ok) return refusedBy(submitted.problem);

@@ -43,7 +43,8 @@ async function sweep({ from, to, asset, keep, ...options }: SweepOptions): Promi
   if (!desk.ok) return desk.outcome;
   const amount = await freeIn(desk.value, from, asset, keep);
   if (!amount.ok) return amount.outcome;
-  const settleBy = formatTime(Date.now() + WAIT_MS);
+  const { nowMs, timeScale } = desk.value.dating;
+  const settleBy = formatTime(nowMs + WAIT_MS * timeScale);
   const legs = [{ from, to, asset, amount: amount.value }];
   return submitAs(desk.value, from, { kind: 'settle', mode: 'queue', priority: 'normal', settleBy, legs }, options);
 }

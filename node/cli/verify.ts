@@ -43,7 +43,7 @@ async function verify(
   if (typeof genesisBytes === 'string') return failed('file', 'unreadable', genesisBytes);
   const genesis = parseGenesis(genesisBytes);
   if (!genesis.ok) return doesNotHold(genesis.code, `The genesis file is refused: ${genesis.detail}.`);
-  const { network, name, validators, authorities } = genesis.genesis;
+  const { network, name, test, validators, authorities } = genesis.genesis;
   const vouched: Restart[] = [];
   for (const restartPath of restartPaths) {
     const bytes = readFile(restartPath);
@@ -71,6 +71,7 @@ async function verify(
     `digest ${digest}`,
     `certified by ${parties.length} of ${set.validators.length} validators: ${parties.join(', ')}`,
     `network ${name}, ${network}`,
+    ...(test === null ? [] : ['a test network: what settles on it is no money']),
   ].join('\n');
   const said = { digest, kind, initiator, id, code, height, time };
   return done(
@@ -85,6 +86,7 @@ async function verify(
       resultRoot: root,
       blocksAfter,
       network,
+      test,
     },
     text,
   );

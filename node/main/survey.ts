@@ -8,6 +8,7 @@ import { failureOf } from '../main.js';
 import { noMetrics } from '../metrics/none.js';
 import type { Store } from '../ports.js';
 import { checked } from '../replica/checked.js';
+import { networkClock } from '../replica/networkclock.js';
 import { putSurveyed, type Surveyed, takeSurvey } from '../replica/survey.js';
 import { openStore } from '../store/level.js';
 import { hashPairsNative } from './hasher.js';
@@ -23,7 +24,8 @@ export function surveyFolder(config: Config, others: readonly Survey[]): Promise
     const { genesis } = identify(config);
     const verifier = createVerifier({ threads: config.verifierThreads });
     try {
-      const parts = { store, verifier, genesis, others, clock: createClock(), metrics: noMetrics };
+      const clock = networkClock(createClock(), genesis);
+      const parts = { store, verifier, genesis, others, clock, metrics: noMetrics };
       return await takeSurvey({ ...parts, hasher: hashPairsNative });
     } finally {
       await verifier.close();

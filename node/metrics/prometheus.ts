@@ -26,6 +26,7 @@ const GAUGES: Record<GaugeName, string> = {
   peers: 'Validators this node is connected to.',
   lane_unordered_batches: 'Batches of all lanes held here and not yet ordered.',
   unfinalized_blocks: 'Notarized blocks that are not final yet.',
+  time_scale: "How many seconds of network time pass in one of the machine's: 1, except on a test network.",
   verifier_queue: 'Signature checks waiting for a thread.',
 };
 

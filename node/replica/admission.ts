@@ -38,6 +38,8 @@ const EARLY_PER_PARTY_MAX = EARLY_MAX / 4;
 
 interface Deps extends Pick<Ports, 'clock' | 'verifier' | 'metrics'> {
   readonly network: NetworkId;
+  /** How many milliseconds of network time pass in one of the machine's. */
+  readonly timeScale: number;
   readonly state: () => State;
   readonly finalTime: () => TimestampMs;
   /** Why the node takes nothing now, or null. */
@@ -144,7 +146,7 @@ export class Admission {
     const { payload, digest, signatures } = instruction;
     const { finalTime, state: stateNow } = this.#deps;
     if (this.#hasExpired(instruction)) return refused('expired', `The payload expired at ${payload.expires}.`);
-    if (instruction.issuedMs > this.#time() + ISSUED_AHEAD_MS_MAX) {
+    if (instruction.issuedMs > this.#time() + ISSUED_AHEAD_MS_MAX * this.#deps.timeScale) {
       const here = formatTime(this.#time());
       return refused('not_yet_valid', `The payload is issued for ${payload.issued}; here it is ${here}.`);
     }
@@ -260,7 +262,7 @@ export class Admission {
     return this.#waiting.length + this.#early.length;
   }
 
-  /** The wall time from which on something may go into a batch: past when it may now, infinite when nothing waits. */
+  /** The time from which on something may go into a batch: past when it may now, infinite when nothing waits. */
   dueTimeMs(): number {
     this.#ripen();
     if (this.#waiting.length > 0) return Number.NEGATIVE_INFINITY;

@@ -39,7 +39,7 @@ interface Deps extends Pick<Ports, 'clock' | 'log' | 'metrics'> {
   readonly lanes: Lanes;
   readonly voteLog: VoteLog;
   readonly marks: ReadonlyMap<Hash, Mark>;
-  /** An idle network makes an empty block this often. */
+  /** An idle network makes an empty block this often, in network time. */
   readonly heartbeatMs: number;
   /** The ballot is signed and written, and then comes back as a vote. */
   readonly cast: (ballot: Ballot) => void;
@@ -190,7 +190,7 @@ export class Agreement {
   }
 
   /**
-   * The wall time from which on a leader has something to do on the head: order batches that a quorum holds, run what is due,
+   * The time from which on a leader has something to do on the head: order batches that a quorum holds, run what is due,
    * or make an idle network's rare heartbeat. Infinite for who never leads, and when the epoch ends with the head.
    */
   workTimeMs(): number {

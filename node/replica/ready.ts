@@ -5,6 +5,7 @@ import { fromHex, utf8 } from '../../protocol/codec.js';
 import { hashOf } from '../../protocol/hash.js';
 import { ed25519Thumbprint, type Instruction, parseInstruction } from '../../protocol/instruction.js';
 import { protectedTextOf, signingInput } from '../../protocol/jws.js';
+import { VALIDITY_MS_MAX } from '../../protocol/limits.js';
 import {
   assert,
   type Bic,
@@ -19,11 +20,12 @@ import { formatTime } from '../../protocol/values.js';
 import type { Ports, Signer } from '../ports.js';
 import type { Chain } from './chain.js';
 
-/** How long a statement is valid; when half of that has passed and it is not counted, it is made again. */
+/** How long a statement is valid, by the machine's time; when half of that has passed and it is not counted, it is made again. */
 const READY_VALIDITY_MS = 60_000;
 
 interface Deps extends Pick<Ports, 'clock' | 'signer'> {
   readonly network: NetworkId;
+  readonly timeScale: number;
   /** This node's network key. */
   readonly own: PeerKey;
   /** By the vote keys that this node may vote with. */
@@ -44,16 +46,17 @@ export class Readiness {
 
   /** When this node is to vote in the next epoch and is up to date, it says so on the ledger, until that is counted. */
   async say(): Promise<void> {
-    const { network, own, marks, chain, clock, signer, isFarBehind, submit } = this.#deps;
+    const { network, timeScale, own, marks, chain, clock, signer, isFarBehind, submit } = this.#deps;
     const { state, header } = chain.final;
     const change = state.openChange();
     const place = change?.members.findIndex(({ networkKey }) => networkKey === own) ?? -1;
     const member = change?.members[place];
     if (!change?.approved || member === undefined || change.ready.includes(place as ValidatorIndex)) return;
     if (!marks.has(member.voteKey) || isFarBehind()) return;
-    if (clock.elapsed() - this.#saidAtMs < READY_VALIDITY_MS / 2) return;
+    const validityMs = Math.min(READY_VALIDITY_MS * timeScale, VALIDITY_MS_MAX);
+    if (clock.elapsed() - this.#saidAtMs < validityMs / timeScale / 2) return;
     this.#saidAtMs = clock.elapsed();
-    const said = { network, party: member.party, own, change: change.digest, issued: header.time };
+    const said = { network, party: member.party, own, change: change.digest, issued: header.time, validityMs };
     await submit(await readyInstruction(said, signer));
   }
 }
@@ -66,16 +69,18 @@ async function readyInstruction(
     own,
     change,
     issued,
+    validityMs,
   }: {
     readonly network: NetworkId;
     readonly party: Bic;
     readonly own: PeerKey;
     readonly change: InstructionDigest;
     readonly issued: TimestampMs;
+    readonly validityMs: number;
   },
   signer: Pick<Signer, 'network'>,
 ): Promise<Instruction> {
-  const times = { issued: formatTime(issued), expires: formatTime(issued + READY_VALIDITY_MS) };
+  const times = { issued: formatTime(issued), expires: formatTime(issued + validityMs) };
   const id = uuidOf(hashOf(utf8(`${change} ${own} ${issued}`)));
   const payload = { network, initiator: party, id, ...times, kind: 'ready', change };
   const text = toBase64url(canonicalBytes(payload));

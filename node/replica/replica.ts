@@ -5,6 +5,7 @@
  */
 import { isOpen } from '../../ledger/codes.js';
 import { type Core, deadline, ownVotes } from '../../protocol/bft/core.js';
+import { machineDelayMs } from '../../protocol/networktime.js';
 import {
   type Hash,
   type LanePoint,
@@ -51,7 +52,10 @@ export interface ReplicaConfig {
   readonly incarnation: number | null;
   /** This node's network key. One that the set does not have follows without a vote or a lane. */
   readonly own: PeerKey;
+  /** In network time. */
   readonly skewMs: number;
+  /** How many milliseconds of network time pass in one of the machine's. */
+  readonly timeScale: number;
   /** Δ: more than a message and its processing take when the network is well. */
   readonly deltaMs: number;
   readonly deltaMaxMs: number;
@@ -114,7 +118,7 @@ export class Replica {
   #allowed: readonly unknown[] | null = null;
 
   constructor(config: ReplicaConfig, ports: Ports, recovered: Recovered, told: Told) {
-    const { own, network, deltaMs, skewMs, marks } = config;
+    const { own, network, deltaMs, skewMs, timeScale, marks } = config;
     const { pointer, header, state, set, log, opening } = recovered;
     const members = new Members(set, own, marks.keys());
     const { self } = members;
@@ -169,6 +173,7 @@ export class Replica {
     this.admission = new Admission({
       ...ports,
       network,
+      timeScale,
       state: () => this.chain.final.state,
       finalTime: () => this.chain.final.header.time,
       closed: () => this.#closedBecause(),
@@ -178,7 +183,7 @@ export class Replica {
       wake,
     });
     const submit = this.admission.submit.bind(this.admission);
-    this.#readiness = new Readiness({ ...parts, marks, submit, isFarBehind: () => this.isFarBehind });
+    this.#readiness = new Readiness({ ...parts, timeScale, marks, submit, isFarBehind: () => this.isFarBehind });
     this.#inbox = new Inbox({
       ...parts,
       keyOf,
@@ -193,7 +198,7 @@ export class Replica {
   }
 
   #createAgreement({ pointer, certificate, log }: Recovered): Agreement {
-    const { deltaMs, deltaMaxMs, marks, heartbeatMs } = this.config;
+    const { deltaMs, deltaMaxMs, marks, heartbeatMs, timeScale } = this.config;
     const { members, chain, lanes } = this;
     const { view, block, root } = pointer;
     return new Agreement(
@@ -204,7 +209,7 @@ export class Replica {
         lanes,
         voteLog: this.#log,
         marks,
-        heartbeatMs,
+        heartbeatMs: heartbeatMs * timeScale,
         cast: (ballot) => this.#decisions.cast(ballot),
         write: (operation) => this.#decisions.write(operation),
         say: (to, message) => this.#decisions.say(to, 'consensus', message),
@@ -497,10 +502,10 @@ export class Replica {
     return Math.max(this.#elapsedAtMs(this.admission.dueTimeMs()), this.#own?.dueMs() ?? 0);
   }
 
-  /** When the wall time comes, on the time that is never set. */
-  #elapsedAtMs(wallMs: number): number {
+  /** When the network's time comes to this, on the time that is never set. */
+  #elapsedAtMs(timeMs: number): number {
     const { clock } = this.#ports;
-    return clock.elapsed() + wallMs - clock.now();
+    return clock.elapsed() + machineDelayMs(this.config.timeScale, timeMs - clock.now());
   }
 
   #arm(): void {

@@ -450,7 +450,7 @@ export class Service implements NodeService {
   }
 
   statusView(): StatusView {
-    const { genesis, party, version } = this.#parts;
+    const { genesis, party, version, clock } = this.#parts;
     const replica = this.#replica;
     const { members, core, chain, halted, evidence } = replica;
     const { header, root } = chain.final;
@@ -458,7 +458,7 @@ export class Service implements NodeService {
     const peers = replica.peers().filter(({ connected }) => connected).length;
     const connected = members.self === null ? peers > 0 : peers + 1 >= members.quorum;
     const ready = halted === null && !replica.isFarBehind && connected;
-    const { network, name } = genesis;
+    const { network, name, test } = genesis;
     const { height, time, epoch } = header;
     return {
       network,
@@ -467,6 +467,9 @@ export class Service implements NodeService {
       version,
       height,
       time,
+      // A clock may be behind the network's.
+      now: Math.max(clock.now(), time) as TimestampMs,
+      test,
       epoch,
       view: core.view,
       resultRoot: root,

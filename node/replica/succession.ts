@@ -13,6 +13,7 @@ import {
 import type { Genesis } from '../../protocol/genesis.js';
 import { openingId } from '../../protocol/handover.js';
 import { decodeItem, type Instruction } from '../../protocol/instruction.js';
+import { machineDelayMs, timeScaleOf } from '../../protocol/networktime.js';
 import type { RestartFile } from '../../protocol/restart.js';
 import { assert, type Epoch, type Hash, type LanePoint, type ValidatorIndex, type View } from '../../protocol/types.js';
 import type { Operation, Ports } from '../ports.js';
@@ -45,7 +46,10 @@ import { getSurveyed, putSurveyed } from './survey.js';
 import { Upkeep, type UpkeepConfig } from './upkeep.js';
 
 /** What a node is told of itself; what it may sign with is found out from its marks. */
-export type NodeConfig = Omit<ReplicaConfig, 'marks' | 'laneMark' | 'incarnation' | 'network' | 'skewMs' | 'goal'> &
+export type NodeConfig = Omit<
+  ReplicaConfig,
+  'marks' | 'laneMark' | 'incarnation' | 'network' | 'skewMs' | 'timeScale' | 'goal'
+> &
   Pick<UpkeepConfig, 'hasher' | 'snapshotBlocks' | 'retention'> & {
     readonly genesis: Genesis;
     /** What the authorities have signed after more than f were lost; it is passed over once its epoch has begun here. */
@@ -187,6 +191,7 @@ export class Succession {
         ...this.#config,
         network: genesis.network,
         skewMs: genesis.parameters.skewMs,
+        timeScale: timeScaleOf(genesis),
         marks: goal !== null || isSurveyed ? new Map() : this.#marks,
         laneMark: this.#laneMark,
         goal,
@@ -369,7 +374,8 @@ const SECONDS_MAX = 2 ** 31;
  * cut that takes up the new incarnation passes over the old one.
  */
 async function beginIncarnation({ genesis, own }: NodeConfig, { store, clock }: Ports, lane: Mark): Promise<void> {
-  const seconds = Math.floor((clock.now() - genesis.created) / 1000);
+  // Of the machine: network time, where it is scaled, would use up 32 bits in days.
+  const seconds = Math.floor(machineDelayMs(timeScaleOf(genesis), clock.now() - genesis.created) / 1000);
   const next = Math.max(storedIncarnation(store), lane.incarnation) + 1;
   const incarnation = seconds < SECONDS_MAX ? Math.max(next, seconds) : next;
   const left = await ownUnordered(store, genesis, own);

@@ -23,7 +23,7 @@ export class Clients {
   async submit(node: SimNode, jws: JwsJson): Promise<boolean> {
     const instruction = readJws(jws);
     const { digest, issuedMs, expiresMs, payload } = instruction;
-    const isEarly = issuedMs > Math.max(node.time.shownMs, node.running?.replica.chain.final.header.time ?? 0);
+    const isEarly = issuedMs > Math.max(node.nowMs, node.running?.replica.chain.final.header.time ?? 0);
     const answer = await node.handle('submitInstruction', { body: utf8(JSON.stringify(jws)) });
     if (answer?.ok !== true || !this.#honest(node.self)) return false;
     if (node.running?.replica.members.self === null) this.#world.met('participant_accepted');

@@ -16,8 +16,8 @@ export class Rules {
   }
 
   /** The furthest that the clock of an honest node has shown. */
-  tick(honest: readonly SimNode[]): void {
-    for (const { time } of honest) this.#clocksMs = Math.max(this.#clocksMs, time.shownMs);
+  tick(honest: readonly Pick<SimNode, 'nowMs'>[]): void {
+    for (const { nowMs } of honest) this.#clocksMs = Math.max(this.#clocksMs, nowMs);
   }
 
   /** Its view's leader made it, time goes on, nothing is ordered early, and no quorum of honest clocks was that far behind. */

@@ -5,6 +5,7 @@ import { isEffective, type ResultCode } from '../../ledger/codes.js';
 import type { Client, ClientResult } from '../../node/api/client.js';
 import {
   buildInstruction,
+  datingOf,
   type InstructionSigner,
   type PayloadFields,
   proveKey,
@@ -52,8 +53,8 @@ interface Ended {
 
 /** Submits to a node and waits there until it is final, whatever comes of it. */
 async function send(client: Client, asked: Asked, signers: readonly InstructionSigner[]): Promise<Ended> {
-  const { network } = need(await client.getStatus());
-  const built = buildInstruction({ ...asked, network });
+  const answer = need(await client.getStatus());
+  const built = buildInstruction({ ...asked, network: answer.network }, datingOf(answer));
   const jws = await signInstruction(built, signers);
   const sentMs = performance.now();
   const { digest } = need(await client.submit(jws));

@@ -12,6 +12,7 @@ import type { Genesis } from '../../protocol/genesis.js';
 import { type Instruction, type JwsJson, listLeaf, parseInstruction } from '../../protocol/instruction.js';
 import { listStatement, protectedTextOf, signingInput } from '../../protocol/jws.js';
 import { merklePath, merkleRoot } from '../../protocol/merkle.js';
+import { timeScaleOf } from '../../protocol/networktime.js';
 import type { NewKey } from '../../protocol/payload.js';
 import { assert } from '../../protocol/types.js';
 import { formatTime } from '../../protocol/values.js';
@@ -22,6 +23,7 @@ import { type Jurisdiction, laterKey, newcomersOf, partyKey, startOf } from './p
 /** What a workload takes from its world. */
 export interface Surroundings {
   readonly random: Random;
+  /** The network's time. */
   readonly nowMs: number;
   /** Whether signatures are made with the keys' secrets. */
   readonly realSignatures?: boolean;
@@ -161,6 +163,7 @@ export class Desk {
   build(fields: object, validityMs?: number): ReturnType<typeof buildInstruction> {
     return buildInstruction({ network: this.network, id: this.random.uuid(), ...fields } as unknown as PayloadFields, {
       nowMs: this.nowMs + this.clockAheadMs,
+      timeScale: timeScaleOf(this.genesis),
       ...(validityMs !== undefined && { validityMs }),
     });
   }
