@@ -11,10 +11,13 @@ COPY node/prepare.mjs node/
 RUN node node/prepare.mjs --install-only
 COPY . .
 RUN node node/prepare.mjs
-# The tool's time and serial number would make each build another, and so would the times of files.
-RUN npm sbom --omit=dev --sbom-format=cyclonedx >/tmp/sbom.json && node deploy/image/sbom.mjs /tmp/sbom.json sbom.json
-RUN npm prune --omit=dev --ignore-scripts --no-progress && rm -rf dist/sim \
-  && node deploy/image/prune.mjs node_modules dist && mkdir -p empty/data empty/mark empty/network && find . -exec touch --no-dereference --date=@0 {} +
+RUN npm prune --omit=dev --ignore-scripts --no-progress && rm -rf dist/sim
+# Told of development dependencies, npm leaves out of the bill what these share with the rest. What the tool says of its
+# time would make each build another, and so would the times of files.
+RUN npm pkg delete devDependencies scripts && npm sbom --sbom-format=cyclonedx >/tmp/sbom.json \
+  && node deploy/image/sbom.mjs /tmp/sbom.json sbom.json
+RUN node deploy/image/prune.mjs node_modules dist && mkdir -p empty/data empty/mark empty/network \
+  && find . -exec touch --no-dereference --date=@0 {} +
 
 FROM scratch AS sbom
 COPY --from=build /build/sbom.json /
@@ -22,9 +25,9 @@ COPY --from=build /build/sbom.json /
 # The base without what installs packages, pages and programs that would give rights: nothing is added to a running node.
 FROM ${BASE} AS runtime
 RUN rm -rf /usr/local/lib/node_modules /usr/local/include /usr/local/share /opt/yarn* /usr/local/bin/npm /usr/local/bin/npx \
-  /usr/local/bin/corepack /usr/local/bin/yarn /usr/local/bin/yarnpkg /usr/local/bin/pnpm /usr/share/doc /usr/share/man \
-  /usr/share/info /usr/share/locale /var/cache/* /var/lib/apt/lists /var/log/* /root/.npm \
-  && find / -xdev -type f -perm /6000 -exec chmod a-s {} +
+  /usr/local/bin/corepack /usr/local/bin/yarn /usr/local/bin/yarnpkg /usr/local/bin/pnpm /usr/share/man /usr/share/info \
+  /usr/share/locale /var/cache/* /var/lib/apt/lists /var/log/* /root/.npm \
+  && find /usr/share/doc -type f ! -name copyright -delete && find / -xdev -type f -perm /6000 -exec chmod a-s {} +
 
 FROM scratch
 COPY --from=runtime / /
