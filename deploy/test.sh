@@ -128,6 +128,16 @@ reaches() {
   ' "$1"
 }
 
+# As Kubernetes hands keys over: files of root's that the node's group may read. One that all can read is refused.
+takes_handed_keys() {
+  local as_root=(docker run --rm --user 0:0 --volume "$CAUSEWAY_NETWORK:/network" --entrypoint sh "$image" -c)
+  local show=(docker run --rm --read-only --volume "$CAUSEWAY_NETWORK:/network:ro" "$image" keys show /network/handed.pem)
+  "${as_root[@]}" 'cp /network/hk/keys/network.pem /network/handed.pem && chown 0:1000 /network/handed.pem && chmod 440 /network/handed.pem'
+  "${show[@]}" >/dev/null || fail 'a key that root gave to the group of the node is refused'
+  "${as_root[@]}" 'chmod 444 /network/handed.pem'
+  if "${show[@]}" >/dev/null 2>&1; then fail 'a key that all can read is taken'; fi
+}
+
 # What Prometheus would read, by its own tool.
 check_rules() {
   local promtool=promtool
@@ -141,6 +151,7 @@ check_rules() {
     promtool=$work/prometheus/usr/bin/promtool
   fi
   "$promtool" check config deploy/compose/monitoring/prometheus.yaml >&2
+  "$promtool" test rules deploy/compose/monitoring/alerts.test.yaml >&2
 }
 
 # The overlays as kustomize renders them; without it, their test renders them by hand.
@@ -184,6 +195,7 @@ docker run --rm --volume "$CAUSEWAY_NETWORK:/network:ro" --user 0:0 --entrypoint
   | tar --no-same-owner -C "$copy" -x
 deploy/pvp.sh "$copy" http://127.0.0.1:8101 http://127.0.0.1:8103
 
+takes_handed_keys
 wait_ready "$hsbc"
 container=$("${compose[@]}" ps --quiet hsbc)
 reaches hk "$container" || fail "hsbc does not reach its central bank's validator"
