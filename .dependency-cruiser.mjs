@@ -57,7 +57,7 @@ const rooms = [
   }),
   ...['store', 'net', 'keys', 'metrics', 'iso20022', 'log', 'clock'].flatMap(adapter),
   ...room('node/config', inNode('config'), {
-    may: [...inNode('config'), PORTS, PROTOCOL, ...OUTSIDE],
+    may: [...inNode('config'), '^node/keys/mode\\.ts$', PORTS, PROTOCOL, ...OUTSIDE],
   }),
   ...room('node/api', '^node/api/', {
     may: ['^node/api/', PORTS, PROTOCOL, '^ledger/codes\\.ts$', ...OUTSIDE],

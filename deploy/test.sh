@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Builds the image, runs the four validators of compose.yaml from it, settles a PvP between two banks on them, restarts
-# one and looks whether it comes back with its ledger; then takes everything down. Installs and starts a container
-# engine where there is none and root may; exits 77 and says so where none can be had.
+# Builds the image and looks at what is in it; runs the four jurisdictions of deploy/compose from it, settles a PvP between
+# two banks on them, pays from a bank's own node, stops a validator and starts it again; then takes everything down. Renders
+# the Kubernetes files and checks the rules of Prometheus where the tools for it can be had. Installs and starts a
+# container engine where there is none and root may; exits 77 and says so where none can be had.
 # Usage: deploy/test.sh
 set -euo pipefail
 
@@ -10,15 +11,24 @@ cd -- "$root"
 project=causeway-test-$$
 image=causeway:$project
 local_base=causeway-base:local
-ports=(8101 8102 8103 8104)
+validators=(8101 8102 8103 8104)
+hsbc=8105
+# Built where there is a Go; later ones want one that is hardly anywhere yet.
+kustomize=sigs.k8s.io/kustomize/kustomize/v5@v5.7.1
 ready_seconds=90
 work=$(mktemp -d)
 engine_started=
 compose=()
+causeway=(node dist/node/cli.js)
 
 skip() {
   echo "SKIPPED: $*" >&2
   exit 77
+}
+
+fail() {
+  echo "$*" >&2
+  exit 1
 }
 
 finish() {
@@ -26,6 +36,8 @@ finish() {
   set +e
   if ((${#compose[@]} > 0)); then
     if ((status != 0 && status != 77)); then "${compose[@]}" logs --tail 40 2>&1 | tail -n 200; fi
+    # Files there are not of this user.
+    if [[ -d $work/network ]]; then "${compose[@]}" run --rm --entrypoint sh setup -c 'rm -rf /network/*' >/dev/null 2>&1; fi
     "${compose[@]}" down --volumes --timeout 20 >"$work/down.log" 2>&1
     docker image rm "$image" >/dev/null 2>&1
   fi
@@ -64,7 +76,7 @@ ensure_compose() {
   else
     skip 'no docker compose'
   fi
-  compose+=(--project-name "$project" --file deploy/compose.yaml)
+  compose+=(--project-name "$project" --file deploy/compose/compose.yaml)
 }
 
 ensure_base() {
@@ -98,8 +110,65 @@ wait_ready() {
   return 1
 }
 
-height_of() {
-  node dist/node/cli.js status --node "http://127.0.0.1:$1" --json | node -p 'JSON.parse(require("fs").readFileSync(0)).height'
+# member_of PORT MEMBER   Of what the node there says of itself.
+member_of() {
+  "${causeway[@]}" status --node "http://127.0.0.1:$1" --json | node -p "JSON.parse(require('fs').readFileSync(0)).$2"
+}
+
+curl_text() {
+  node -e 'fetch(process.argv[1]).then((r) => r.text()).then((text) => process.stdout.write(text))' "$1"
+}
+
+# reaches HOST CONTAINER   Whether a container gets a connection to another one's port for nodes.
+reaches() {
+  docker exec "$2" node -e '
+    const socket = require("net").connect({ host: process.argv[1], port: 7000, timeout: 3000 });
+    for (const event of ["error", "timeout"]) socket.on(event, () => process.exit(1));
+    socket.on("connect", () => process.exit(0));
+  ' "$1"
+}
+
+# As Kubernetes hands keys over: files of root's that the node's group may read. One that all can read is refused.
+takes_handed_keys() {
+  local as_root=(docker run --rm --user 0:0 --volume "$CAUSEWAY_NETWORK:/network" --entrypoint sh "$image" -c)
+  local show=(docker run --rm --read-only --volume "$CAUSEWAY_NETWORK:/network:ro" "$image" keys show /network/handed.pem)
+  "${as_root[@]}" 'cp /network/hk/keys/network.pem /network/handed.pem && chown 0:1000 /network/handed.pem && chmod 440 /network/handed.pem'
+  "${show[@]}" >/dev/null || fail 'a key that root gave to the group of the node is refused'
+  "${as_root[@]}" 'chmod 444 /network/handed.pem'
+  if "${show[@]}" >/dev/null 2>&1; then fail 'a key that all can read is taken'; fi
+}
+
+# What Prometheus would read, by its own tool.
+check_rules() {
+  local promtool=promtool
+  if ! have promtool; then
+    # Taken out of the package, since installing it would start a server.
+    { (cd "$work" && apt-get download prometheus) && dpkg-deb -x "$work"/prometheus_*.deb "$work/prometheus"; } \
+      >"$work/apt.log" 2>&1 || {
+      echo 'no promtool: the configuration of Prometheus was not checked by it' >&2
+      return
+    }
+    promtool=$work/prometheus/usr/bin/promtool
+  fi
+  "$promtool" check config deploy/compose/monitoring/prometheus.yaml >&2
+  "$promtool" test rules deploy/compose/monitoring/alerts.test.yaml >&2
+}
+
+# The overlays as kustomize renders them; without it, their test renders them by hand.
+check_manifests() {
+  if ! have kustomize; then
+    if ! { have go && GOPATH=$work/go GOFLAGS=-modcacherw GOBIN=$work/bin timeout 300 go install "$kustomize"; } \
+      >"$work/go.log" 2>&1; then
+      echo 'no kustomize: the Kubernetes files were not rendered by it' >&2
+      return
+    fi
+    export KUSTOMIZE=$work/bin/kustomize
+  fi
+  npx tap run --disable-coverage --reporter=tap sim/kubernetes.test.ts >"$work/manifests.tap" 2>&1 || {
+    grep -A 20 'not ok' "$work/manifests.tap" >&2
+    fail 'the Kubernetes files are not in order'
+  }
+  echo "Kubernetes files rendered by kustomize: $(grep '^# {' "$work/manifests.tap")" >&2
 }
 
 ensure_engine
@@ -112,21 +181,43 @@ docker build --network host --build-arg "BASE=$base" --tag "$image" . >"$work/bu
   tail -n 40 "$work/build.log" >&2
   exit 1
 }
-export CAUSEWAY_IMAGE=$image CAUSEWAY_BASE=$base
+deploy/image/test.sh "$image"
+export CAUSEWAY_IMAGE=$image CAUSEWAY_BASE=$base CAUSEWAY_NETWORK=$work/network
+mkdir "$CAUSEWAY_NETWORK"
+"${compose[@]}" run --rm setup
 "${compose[@]}" up --detach --no-build
-for port in "${ports[@]}"; do wait_ready "$port"; done
+for port in "${validators[@]}"; do wait_ready "$port"; done
 
-# The central banks' keys, which lie in the shared volume of this trial network alone.
-mkdir -m 700 "$work/network"
-docker run --rm --volume "${project}_network:/network:ro" --entrypoint tar "$image" -C /network -c . | tar -C "$work/network" -x
-deploy/pvp.sh "$work/network" http://127.0.0.1:8101 http://127.0.0.1:8103
+# The central banks' keys, which lie in one folder of this trial network alone. Another user than root cannot read them.
+copy=$work/copy
+mkdir -m 700 "$copy"
+docker run --rm --volume "$CAUSEWAY_NETWORK:/network:ro" --user 0:0 --entrypoint tar "$image" -C /network -c . \
+  | tar --no-same-owner -C "$copy" -x
+deploy/pvp.sh "$copy" http://127.0.0.1:8101 http://127.0.0.1:8103
 
-before=$(height_of 8102)
-"${compose[@]}" restart --timeout 20 cn
+takes_handed_keys
+wait_ready "$hsbc"
+container=$("${compose[@]}" ps --quiet hsbc)
+reaches hk "$container" || fail "hsbc does not reach its central bank's validator"
+for other in cn th ae bkkb; do
+  if reaches "$other" "$container"; then fail "hsbc reaches $other, which stands in another jurisdiction"; fi
+done
+"${causeway[@]}" pay --node "http://127.0.0.1:$hsbc" --key "$copy/banks/HSBCHKHHXXX.pem" \
+  --from HSBCHKHHXXX --to BKKBTHBKXXX --asset HKD --amount 125.00
+[[ $(member_of "$hsbc" peers) == 1 ]] || fail 'hsbc has other peers than the one'
+curl_text "http://127.0.0.1:$hsbc/metrics" | grep --quiet '^causeway_finality_seconds_count 1$' \
+  || fail 'hsbc has not measured the payment'
+
+before=$(member_of 8102 height)
+container=$("${compose[@]}" ps --quiet cn)
+"${compose[@]}" stop --timeout 20 cn
+status=$(docker inspect --format '{{.State.ExitCode}}' "$container")
+((status == 0)) || fail "cn ended with status $status when it was told to stop"
+"${compose[@]}" start cn
 wait_ready 8102
-after=$(height_of 8102)
-((after >= before)) || {
-  echo "cn came back at height $after, and had $before" >&2
-  exit 1
-}
-echo "cn came back at height $after, and had $before" >&2
+after=$(member_of 8102 height)
+((after >= before)) || fail "cn came back at height $after, and had $before"
+echo "cn stopped with status 0, came back at height $after, and had $before" >&2
+
+check_rules
+check_manifests

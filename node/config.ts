@@ -9,6 +9,7 @@ import { type Static, type TObject, type TProperties, Type } from 'typebox';
 import { Value } from 'typebox/value';
 import { VALIDATORS_MAX } from '../protocol/limits.js';
 import { type Bic, unreachable } from '../protocol/types.js';
+import { isTooOpen } from './keys/mode.js';
 
 const strict = <T extends TProperties>(properties: T): TObject<T> =>
   Type.Object(properties, { additionalProperties: false });
@@ -355,8 +356,7 @@ function fileErrors(path: string, { genesis, restart, keys, data, mark }: Config
     try {
       const stat = statSync(file);
       if (!stat.isFile()) errors.push(`${path}: ${member} names ${file}, which is no file; name the file itself.`);
-      // Windows has no such bits, and reports every file as open.
-      else if (secret && process.platform !== 'win32' && (stat.mode & 0o077) !== 0) {
+      else if (secret && isTooOpen(stat)) {
         errors.push(
           `${path}: ${member} names ${file}, which others than its owner may read; run \`chmod 600 ${file}\`.`,
         );

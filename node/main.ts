@@ -11,6 +11,7 @@ import { Failure } from './main/exits.js';
 import { hashPairsNative } from './main/hasher.js';
 import { checkPlace, identify } from './main/identity.js';
 import { readRestart } from './main/restartfile.js';
+import { scrape } from './main/scrape.js';
 import { readVersion } from './main/version.js';
 import { createWhatIfs } from './main/whatif.js';
 import { createMetrics } from './metrics/prometheus.js';
@@ -75,7 +76,7 @@ async function compose(
   const clock = networkClock(createClock(), genesis);
   const metrics = createMetrics();
 
-  const verifier = createVerifier({ threads: config.verifierThreads });
+  const verifier = createVerifier({ threads: config.verifierThreads, metrics });
   closers.push(() => verifier.close());
   const whatIf = createWhatIfs();
   closers.push(() => whatIf.close());
@@ -117,17 +118,24 @@ async function compose(
   if (!opened.ok) throw new Failure(opened.code, `${opened.detail} ${WHAT_TO_DO[opened.code]}`);
   const { succession } = opened;
   const { height } = succession.replica.chain.final.header;
-  const service: Service = new Service({ succession, store, genesis, clock, whatIf, party, version: readVersion() });
+  const service: Service = new Service({
+    succession,
+    store,
+    genesis,
+    clock,
+    whatIf,
+    metrics,
+    party,
+    version: readVersion(),
+  });
   closers.push(() => succession.stop());
   checkPlace(config, identity, succession.replica.members.set);
   // The replica listens before the bus brings anything.
   succession.start();
   await startBus(bus, config.p2p.listen);
 
-  const render = (): Promise<string> => {
-    metrics.gauge('verifier_queue', verifier.queueLength());
-    return metrics.render();
-  };
+  const folders = { data: config.data, mark: config.mark };
+  const render = (): Promise<string> => scrape({ metrics, verifier, succession, service, folders });
   const server = createServer({ service, metrics: { ...metrics, render }, log, host: http.host, port: http.port });
   closers.push(() => server.stop());
   const url = await server.start();

@@ -147,6 +147,8 @@ export interface Log {
 export interface Metrics {
   count(name: CounterName, by?: number): void;
   gauge(name: GaugeName, value: number): void;
+  /** Every value of a gauge with a label, by the label: what is not among them is there no more. */
+  gauges(name: LabelledGaugeName, values: ReadonlyMap<string, number>): void;
   observe(name: HistogramName, seconds: number): void;
 }
 export type CounterName =
@@ -170,7 +172,16 @@ export type GaugeName =
   | 'lane_unordered_batches'
   | 'unfinalized_blocks'
   | 'time_scale'
-  | 'verifier_queue';
+  | 'verifier_queue'
+  | 'epoch'
+  | 'validators'
+  | 'ready'
+  | 'votes'
+  | 'halted'
+  | 'queued_movements'
+  | 'bound_places'
+  | 'assets';
+export type LabelledGaugeName = 'circulating' | 'disk_free_bytes' | 'disk_size_bytes';
 export type HistogramName = 'finality' | 'block_apply' | 'store_sync';
 
 export interface Ports {

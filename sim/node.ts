@@ -231,7 +231,16 @@ export class SimNode {
     const { succession } = opened;
     const { party } = this.identity;
     const { store, clock } = ports;
-    const service = new Service({ succession, store, clock, whatIf: inPlace, genesis, party, version: 'sim' });
+    const service = new Service({
+      succession,
+      store,
+      clock,
+      whatIf: inPlace,
+      metrics: noMetrics,
+      genesis,
+      party,
+      version: 'sim',
+    });
     const metrics = { ...noMetrics, render: () => Promise.resolve('') };
     const handlers = createHandlers({ service, metrics, document: {} });
     this.running = {

@@ -69,7 +69,7 @@ export function networkCommands(program: Command, run: Runner): void {
       readWhole(1024, PORT_MAX),
     )
     .addOption(
-      new Option('--layout <layout>', 'for processes on this machine, or for deploy/compose.yaml')
+      new Option('--layout <layout>', 'for processes on this machine, or for deploy/compose')
         .choices(['local', 'compose'])
         .default('local')
         .conflicts('basePort'),

@@ -1,6 +1,7 @@
 /**
  * Key files: one private key each, PEM PKCS#8 (RFC 7468, RFC 8410), which OpenSSL and HSM tools read too.
- * Only their owner may read them; one that others can read is refused, since it may have been copied already.
+ * Only their owner may read them, or the group that root has given one to; one that others can read is refused, since it
+ * may have been copied already.
  */
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { closeSync, fstatSync, fsyncSync, openSync, readFileSync, writeFileSync } from 'node:fs';
@@ -9,6 +10,7 @@ import { toHex } from '../../protocol/codec.js';
 import { thumbprint } from '../../protocol/crypto.js';
 import type { Jwk } from '../../protocol/payload.js';
 import { assert, type Hash, type Thumbprint } from '../../protocol/types.js';
+import { isTooOpen } from './mode.js';
 
 export type KeyFileAlg = 'Ed25519' | 'ES256';
 export type KeyFileCode = 'exists' | 'missing' | 'too_open' | 'malformed' | 'unreadable' | 'unwritable';
@@ -31,7 +33,6 @@ export interface BankKey {
 }
 
 const OWNER_ONLY = 0o600;
-const OTHERS = 0o077;
 const PEM_BYTES_MAX = 4096;
 
 /**
@@ -116,9 +117,8 @@ function readOwnerOnly(path: string): string | KeyFileRefusal {
   try {
     const file = openSync(path, 'r');
     try {
-      const { mode, size } = fstatSync(file);
-      // Windows has no such modes: there, the folder's access list is the operator's.
-      if (process.platform !== 'win32' && (mode & OTHERS) !== 0) {
+      const { mode, uid, size } = fstatSync(file);
+      if (isTooOpen({ mode, uid })) {
         return refuse(
           'too_open',
           `${path} can be read by others (mode ${(mode & 0o777).toString(8)}): run \`chmod 600 ${path}\`, and replace the key if it may have been copied`,

@@ -25,6 +25,7 @@ import { fc } from '../../protocol/property.test-helper.js';
 import type { NetworkId } from '../../protocol/types.js';
 import type { SignatureCheck } from '../ports.js';
 import { createKeyFile, loadBankKey, loadSeed } from './files.js';
+import { isTooOpen } from './mode.js';
 import { createNativeCheck } from './native.js';
 import { createSigner, publicKeyOfSeed } from './signer.js';
 import { createVerifier } from './verifier.js';
@@ -378,4 +379,21 @@ t.test('a key that is to be registered must be of prime order, even where its si
     good.map(() => true),
     'keys of prime order may be',
   );
+});
+
+t.test('who else may read a key', (t) => {
+  const cases = [
+    [0o600, 1000, 1000, false, 'its owner alone'],
+    [0o400, 1000, 1000, false, 'and only to read'],
+    [0o640, 1000, 1000, true, 'a group, of its own file'],
+    [0o440, 0, 1000, false, 'a group that root has given it to'],
+    [0o640, 0, 1000, false, 'which root may write, and the group not'],
+    [0o660, 0, 1000, true, 'a group that may write'],
+    [0o444, 0, 1000, true, 'everybody'],
+    [0o440, 0, 0, true, 'a group, of the file of root that is itself root'],
+    [0o440, 1001, 1000, true, 'a group that somebody else has given it to'],
+    [0o100644, 1000, null, false, 'where there are no such bits'],
+  ] as const;
+  for (const [mode, uid, self, tooOpen, name] of cases) t.equal(isTooOpen({ mode, uid }, self), tooOpen, name);
+  t.end();
 });

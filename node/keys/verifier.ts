@@ -8,7 +8,7 @@
  */
 import type { Worker } from 'node:worker_threads';
 import { assert, type BatchDigest } from '../../protocol/types.js';
-import type { BatchCheck, SignatureCheck, Urgency, Verifier } from '../ports.js';
+import type { BatchCheck, Metrics, SignatureCheck, Urgency, Verifier } from '../ports.js';
 import { programBeside, startThread } from './thread.js';
 import { packBatch, packChecks, readBatchAnswer, wellFormed } from './wire.js';
 
@@ -72,12 +72,14 @@ export interface VerifierPool extends Verifier {
 export function createVerifier({
   threads,
   workerUrl = programBeside(import.meta.url, 'worker'),
+  metrics = { count: () => undefined },
 }: {
   readonly threads: number;
   readonly workerUrl?: URL;
+  readonly metrics?: Pick<Metrics, 'count'>;
 }): VerifierPool {
   assert(Number.isInteger(threads) && threads >= 1, 'a verifier has a thread');
-  return new Pool(threads, () => startThread(workerUrl));
+  return new Pool(threads, () => startThread(workerUrl), metrics);
 }
 
 class Pool implements VerifierPool {
@@ -92,8 +94,11 @@ class Pool implements VerifierPool {
 
   readonly #startWorker: () => Worker;
 
-  constructor(threadCount: number, start: () => Worker) {
+  readonly #metrics: Pick<Metrics, 'count'>;
+
+  constructor(threadCount: number, start: () => Worker, metrics: Pick<Metrics, 'count'>) {
     this.#startWorker = start;
+    this.#metrics = metrics;
     for (let i = 0; i < threadCount; i++) this.#threads.push(this.#start());
   }
 
@@ -227,6 +232,7 @@ class Pool implements VerifierPool {
       assert(parcel !== undefined, 'a thread answers what it was sent');
       thread.deaths = 0;
       this.#inFlight -= sizeOf(parcel);
+      this.#metrics.count('signatures_checked', sizeOf(parcel));
       settle(parcel, out);
       this.#pumpSoon();
     });

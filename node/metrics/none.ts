@@ -4,5 +4,6 @@ import type { Metrics } from '../ports.js';
 export const noMetrics: Metrics = {
   count: () => undefined,
   gauge: () => undefined,
+  gauges: () => undefined,
   observe: () => undefined,
 };

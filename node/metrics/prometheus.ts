@@ -1,6 +1,6 @@
 /** The metrics port as a Prometheus registry. Every name of `ports.ts` has its help here, or this does not compile. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { CounterName, GaugeName, HistogramName, Metrics } from '../ports.js';
+import type { CounterName, GaugeName, HistogramName, LabelledGaugeName, Metrics } from '../ports.js';
 
 const PREFIX = 'causeway_';
 
@@ -23,17 +23,32 @@ const COUNTERS: Record<CounterName, string> = {
 const GAUGES: Record<GaugeName, string> = {
   view: 'Current view of consensus.',
   height: 'Height of the last final block.',
-  peers: 'Validators this node is connected to.',
+  peers: 'Nodes this node is connected to.',
   lane_unordered_batches: 'Batches of all lanes held here and not yet ordered.',
   unfinalized_blocks: 'Notarized blocks that are not final yet.',
   time_scale: "How many seconds of network time pass in one of the machine's: 1, except on a test network.",
   verifier_queue: 'Signature checks waiting for a thread.',
+  epoch: 'Epoch of the last final block.',
+  validators: 'Validators of this epoch.',
+  ready: 'Whether this node takes instructions (1) or not (0).',
+  votes: 'Whether this node votes (1) or only follows (0).',
+  halted: 'Whether this node has stopped for good, by a contradiction that it found (1), or not (0).',
+  queued_movements: 'Movements of accounts that stand in the queue, two for each leg.',
+  bound_places: 'Places that bound settlements take, those that wait for their time included.',
+  assets: 'Assets on the ledger.',
+};
+
+/** The one label of each, whose values are few: a currency or a volume, never a party. */
+const LABELLED: Record<LabelledGaugeName, { readonly help: string; readonly label: string }> = {
+  circulating: { help: "Major units of an asset in hands other than its issuer's.", label: 'asset' },
+  disk_free_bytes: { help: 'Bytes left to this node on the disk of a folder of its own.', label: 'folder' },
+  disk_size_bytes: { help: 'Bytes of the disk of a folder of its own.', label: 'folder' },
 };
 
 /** Upper bounds of the buckets in seconds. */
 const HISTOGRAMS: Record<HistogramName, { readonly help: string; readonly buckets: number[] }> = {
   finality: {
-    help: 'Seconds from an instruction accepted here to its final block.',
+    help: 'Seconds from an instruction handed in here to the final block that orders it.',
     buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60],
   },
   block_apply: {
@@ -62,6 +77,10 @@ export function createMetrics(): PrometheusMetrics {
     (name, help) => new Counter({ name: `${name}_total`, help, registers: [registry] }),
   );
   const gauges = eachName(GAUGES, (name, help) => new Gauge({ name, help, registers: [registry] }));
+  const labelled = eachName(
+    LABELLED,
+    (name, { help, label }) => new Gauge({ name, help, labelNames: [label], registers: [registry] }),
+  );
   const histograms = eachName(
     HISTOGRAMS,
     (name, { help, buckets }) => new Histogram({ name: `${name}_seconds`, help, buckets, registers: [registry] }),
@@ -69,6 +88,10 @@ export function createMetrics(): PrometheusMetrics {
   return {
     count: (name, by = 1) => counters[name].inc(by),
     gauge: (name, value) => gauges[name].set(value),
+    gauges: (name, values) => {
+      labelled[name].reset();
+      for (const [value, measured] of values) labelled[name].set({ [LABELLED[name].label]: value }, measured);
+    },
     observe: (name, seconds) => histograms[name].observe(seconds),
     render: () => registry.metrics(),
     contentType: registry.contentType,

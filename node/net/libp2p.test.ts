@@ -91,6 +91,7 @@ class Events {
       this.notice();
     },
     gauge: () => undefined,
+    gauges: () => undefined,
     observe: () => undefined,
   };
 

@@ -1,6 +1,7 @@
 /** What is told of an instruction that is open: by the state, however much of the history around it is gone. */
 import t from 'tap';
 import { ALFA, BOTH, funded, GAMA, HKMA, HOUR, member } from '../../ledger/samples.test-helper.js';
+import { noMetrics } from '../metrics/none.js';
 import type { Clock } from '../ports.js';
 import { MemoryStore } from './memorystore.test-helper.js';
 import { putPlace } from './records.js';
@@ -31,6 +32,7 @@ t.test('an open settlement or change is pending, though its block is pruned and 
     store,
     clock: {} as Clock,
     whatIf: { run: () => Promise.reject(new Error('nobody asks')) },
+    metrics: noMetrics,
     genesis: {} as never,
     party: HKMA,
     version: '0',

@@ -30,6 +30,7 @@ import type {
   CalendarView,
   Clock,
   InstructionStatus,
+  Metrics,
   NodeService,
   Page,
   ParticipantView,
@@ -51,6 +52,7 @@ import { lockView, proposalsPage, queuePage } from './queueview.js';
 import { type BlockRecord, getBatch, getBlock, getHandOver, getPlace, getReceipts } from './records.js';
 import type { Replica } from './replica.js';
 import type { Succession } from './succession.js';
+import { Timings } from './timings.js';
 import { Turnover } from './turnover.js';
 import { WhatIfs } from './whatif.js';
 
@@ -62,6 +64,7 @@ interface Parts {
   readonly store: Store;
   readonly clock: Clock;
   readonly whatIf: WhatIfRunner;
+  readonly metrics: Pick<Metrics, 'observe'>;
   readonly genesis: Genesis;
   readonly party: string;
   readonly version: string;
@@ -72,11 +75,13 @@ export class Service implements NodeService {
   readonly #waiters = new Map<InstructionDigest, Set<() => void>>();
   readonly #turnover: Turnover;
   readonly #whatIfs: WhatIfs;
+  readonly #timings: Timings;
 
   constructor(parts: Parts) {
     this.#parts = parts;
     this.#turnover = new Turnover(this.#replica.chain.final.header);
     this.#whatIfs = new WhatIfs(parts.whatIf, parts.clock);
+    this.#timings = new Timings(parts);
   }
 
   get #replica(): Replica {
@@ -89,8 +94,12 @@ export class Service implements NodeService {
     for (const { digest, code } of executed.receipts) if (!isOpen(code)) this.#wake(digest);
     const told = new Set(executed.receipts.map(({ digest }) => digest));
     for (const { items } of executed.lanes.flat()) {
-      for (const item of items)
-        if (item !== null && !told.has(item.instruction.digest)) this.#wake(item.instruction.digest);
+      for (const item of items) {
+        if (item === null) continue;
+        const { digest } = item.instruction;
+        this.#timings.end(digest);
+        if (!told.has(digest)) this.#wake(digest);
+      }
     }
   }
 
@@ -100,8 +109,14 @@ export class Service implements NodeService {
     for (const wake of waiters ?? []) wake();
   }
 
-  submit(instruction: Instruction): Promise<Verdict> {
-    return this.#parts.succession.submit(instruction);
+  async submit(instruction: Instruction): Promise<Verdict> {
+    const { clock, succession } = this.#parts;
+    const startedMs = clock.elapsed();
+    const verdict = await succession.submit(instruction);
+    // What was ordered before, and comes once more, says nothing of the time that it took.
+    if (verdict.accepted && this.#replica.admission.isPending(instruction.digest))
+      this.#timings.begin(instruction.digest, startedMs);
+    return verdict;
   }
 
   async status(digest: InstructionDigest): Promise<InstructionStatus> {
