@@ -76,14 +76,14 @@ export class Links {
   /** By gate, the port that it has. */
   readonly ports: readonly number[];
   readonly #socket: Socket;
-  readonly #answers: AsyncIterator<string>;
+  readonly #answers: AsyncIterator<string, undefined>;
   readonly #process: ChildProcess | null;
   #lastAnswer: Promise<unknown> = Promise.resolve();
 
   private constructor(ports: readonly number[], socket: Socket, process: ChildProcess | null) {
     this.ports = ports;
     this.#socket = socket;
-    this.#answers = linesOf(socket)[Symbol.asyncIterator]();
+    this.#answers = linesOf(socket)[Symbol.asyncIterator]() as AsyncIterator<string, undefined>;
     this.#process = process;
   }
 
@@ -101,14 +101,14 @@ export class Links {
 
   /** Has the process obey; answers come in order. */
   ask(order: LinksOrder): Promise<Told> {
-    const answer = this.#lastAnswer.then(async () => {
+    const told = this.#lastAnswer.then(async () => {
       this.#socket.write(`${JSON.stringify(order)}\n`);
-      const { value, done } = await this.#answers.next();
-      if (done === true) throw new Error('The process that runs the links has ended.');
-      return JSON.parse(value as string) as Told;
+      const answer = await this.#answers.next();
+      if (answer.done === true) throw new Error('The process that runs the links has ended.');
+      return JSON.parse(answer.value) as Told;
     });
-    this.#lastAnswer = answer.catch(() => undefined);
-    return answer;
+    this.#lastAnswer = told.catch(() => undefined);
+    return told;
   }
 
   /** The process ends with whoever started it; one that runs elsewhere goes on. */
@@ -122,7 +122,7 @@ export class Links {
 }
 
 /** What it prints first. */
-export async function openedBy(output: Readable): Promise<Opened> {
+async function openedBy(output: Readable): Promise<Opened> {
   for await (const line of linesOf(output)) return JSON.parse(line) as Opened;
   throw new Error('The process that runs the links ended before it was ready.');
 }

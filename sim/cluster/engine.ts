@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
-export class EngineError extends Error {}
+class EngineError extends Error {}
 
 /** Runs `docker` to its end and gives what it printed; rejects with the end of what it complained of. */
 export function docker(args: readonly string[], onLine: (line: string) => void = () => undefined): Promise<string> {

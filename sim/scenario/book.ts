@@ -67,9 +67,6 @@ export class Sent {
     while (!done(this)) await new Promise<void>((resolve) => this.#listeners.push(resolve));
     return this;
   }
-  ended(): Promise<this> {
-    return this.until(({ isEnded }) => isEnded);
-  }
 }
 
 export class Book {

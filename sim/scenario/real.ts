@@ -2,7 +2,7 @@
 import { type Client, type ClientResult, createClient } from '../../node/api/client.js';
 import type { Genesis } from '../../protocol/genesis.js';
 import { PERFECT, type Quality } from '../border/linkproxy.js';
-import { type Links, type Way } from '../border/links.js';
+import type { Links, Way } from '../border/links.js';
 import { nativeFact } from '../crypto.js';
 import { latencyMs } from '../geography.js';
 import type { Cast, Player } from './cast.js';

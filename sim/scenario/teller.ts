@@ -8,6 +8,9 @@ import type { Cast, Player } from './cast.js';
 import type { SigningKey, Stage } from './stage.js';
 
 const RETRY_MS = 250;
+/** What opens a network takes no longer than this, or there is none. */
+const MUST_MS_MAX = 60_000;
+const MUST_STEP_MS = 10;
 /** Answers after which the same bytes may be taken elsewhere, or later. */
 const PASSING: ReadonlySet<string> = new Set([
   'unreachable',
@@ -111,8 +114,10 @@ export class Teller {
 
   /** As `send`, for what must have taken effect, now or before: the opening of a run. */
   async must(order: Order): Promise<Sent> {
-    const sent = await (await this.send(order)).ended();
+    const untilMs = this.#stage.elapsedMs() + MUST_MS_MAX;
+    const sent = await this.send(order);
+    while (!sent.isEnded && this.#stage.elapsedMs() < untilMs) await this.#stage.pause(MUST_STEP_MS);
     if (sent.refused === null && sent.code !== null && DONE.has(sent.code)) return sent;
-    throw new Error(`${order.name}: ${sent.kind} came to ${sent.refused ?? sent.code}`);
+    throw new Error(`${order.name}: ${sent.kind} came to ${sent.refused ?? sent.code ?? 'no end'}`);
   }
 }
