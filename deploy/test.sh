@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds the image and looks at what is in it; runs the four jurisdictions of deploy/compose from it, settles a PvP between
-# two banks on them, pays from a bank's own node, stops a validator and starts it again; then takes everything down. Renders
+# two banks on them, pays from a bank's own node, stops a validator and starts it again; plays a scenario on the simulator's
+# own cluster; then takes everything down. Renders
 # the Kubernetes files and checks the rules of Prometheus where the tools for it can be had. Installs and starts a
 # container engine where there is none and root may; exits 77 and says so where none can be had.
 # Usage: deploy/test.sh
@@ -17,6 +18,7 @@ hsbc=8105
 kustomize=sigs.k8s.io/kustomize/kustomize/v5@v5.7.1
 ready_seconds=90
 work=$(mktemp -d)
+cluster=$work/cluster
 engine_started=
 compose=()
 causeway=(node dist/node/cli.js)
@@ -41,6 +43,7 @@ finish() {
     "${compose[@]}" down --volumes --timeout 20 >"$work/down.log" 2>&1
     docker image rm "$image" >/dev/null 2>&1
   fi
+  if [[ -d $cluster ]]; then "${causeway[@]}" sim down --dir "$cluster" >"$work/sim-down.log" 2>&1; fi
   if [[ -n $engine_started ]]; then deploy/engine.sh stop "$engine_started"; fi
   rm -rf -- "$work"
   exit "$status"
@@ -171,6 +174,19 @@ check_manifests() {
   echo "Kubernetes files rendered by kustomize: $(grep '^# {' "$work/manifests.tap")" >&2
 }
 
+# Starts the simulator's cluster, plays a scenario on it, breaks it, mends it, plays again, and takes it down.
+plays_scenarios() {
+  "${causeway[@]}" sim up --image "$image" --dir "$cluster" --banks 2 --json >"$work/cluster.json"
+  "${causeway[@]}" sim exec gridlock --dir "$cluster" >"$work/gridlock.log" || fail "$(cat "$work/gridlock.log")"
+  "${causeway[@]}" sim partition 'HK|CN,TH,AE' --dir "$cluster"
+  "${causeway[@]}" sim kill AE --dir "$cluster"
+  "${causeway[@]}" sim heal --dir "$cluster"
+  "${causeway[@]}" sim exec gridlock --seed 2 --dir "$cluster" >"$work/gridlock.log" || fail "$(cat "$work/gridlock.log")"
+  tail -n 1 "$work/gridlock.log" >&2
+  "${causeway[@]}" sim down --dir "$cluster"
+  [[ -z $(docker ps --all --quiet --filter label=causeway.sim) ]] || fail 'a container of the cluster is left'
+}
+
 ensure_engine
 ensure_compose
 ensure_base
@@ -219,5 +235,7 @@ after=$(member_of 8102 height)
 ((after >= before)) || fail "cn came back at height $after, and had $before"
 echo "cn stopped with status 0, came back at height $after, and had $before" >&2
 
+"${compose[@]}" stop --timeout 20
+plays_scenarios
 check_rules
 check_manifests

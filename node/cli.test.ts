@@ -365,6 +365,7 @@ t.test('every command has help with an example, and the statuses stand under the
     'queue reprioritise',
     'liquidity',
     'offer',
+    'sim',
     'sweep',
     'party solver',
     'calendar set',

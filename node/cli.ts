@@ -13,6 +13,7 @@ import { repoCommands } from './cli/repo.js';
 import { restartCommands } from './cli/restart.js';
 import { run } from './cli/runner.js';
 import { settleCommands } from './cli/settle.js';
+import { simCommands } from './cli/sim.js';
 import { nodeCommands } from './cli/start.js';
 import { sweepCommands } from './cli/sweep.js';
 import { verifyCommands } from './cli/verify.js';
@@ -29,6 +30,7 @@ const program = new Command('causeway')
   .addHelpText('after', `\nExit statuses:\n${exitStatuses}`)
   // What is wrong with the command line is told below, as any other failure is.
   .configureOutput({ outputError: () => undefined })
+  .enablePositionalOptions()
   .exitOverride();
 networkCommands(program, run);
 nodeCommands(program);
@@ -43,6 +45,7 @@ instructCommands(program, run);
 readCommands(program, run);
 verifyCommands(program, run);
 restartCommands(program, run);
+simCommands(program);
 prepare(program);
 
 /** Settings that commander does not hand down to commands made with `command`, and the option that all of them have. */
