@@ -178,6 +178,7 @@ check_manifests() {
 plays_scenarios() {
   "${causeway[@]}" sim up --image "$image" --dir "$cluster" --banks 2 --json >"$work/cluster.json"
   "${causeway[@]}" sim exec gridlock --dir "$cluster" >"$work/gridlock.log" || fail "$(cat "$work/gridlock.log")"
+  "${causeway[@]}" sim status --dir "$cluster" >&2
   "${causeway[@]}" sim partition 'HK|CN,TH,AE' --dir "$cluster"
   "${causeway[@]}" sim kill AE --dir "$cluster"
   "${causeway[@]}" sim heal --dir "$cluster"

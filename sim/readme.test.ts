@@ -196,6 +196,8 @@ t.test('every other command is one that something runs', async (t) => {
     'npm run sim -- fuzz --seeds 20': () => true,
     // As it stands, and short.
     'npm run sim -- liquidity --quick': () => liquidityTest.includes("'--quick', '--instructions', '100', '--json'"),
+    'npm run sim -- scenario gridlock': () =>
+      ci.includes('npm run --silent sim -- scenario gridlock --world processes'),
     'npm test': () => scripts['test'] === 'node node/prepare.mjs --install-only && tap run',
     'npm run check': () => ci.includes('npm run --silent check'),
     'npm run demo -- --json': () => ci.includes('npm run --silent demo -- --json'),
@@ -209,7 +211,18 @@ t.test('every other command is one that something runs', async (t) => {
     'docker compose --file deploy/compose/compose.yaml down --volumes': () =>
       composes && / down --volumes/.test(deployTest),
   };
-  t.strictSame([...others].sort(), Object.keys(known).sort(), 'the README shows these and no others');
+  const cluster = ['up', 'status', 'partition', 'heal', 'exec', 'down'];
+  const onCluster = others.filter((line) => line.startsWith('causeway sim '));
+  t.strictSame(
+    onCluster.map((line) => line.split(' ')[2]),
+    cluster,
+  );
+  for (const name of cluster) t.match(deployTest, `sim ${name} `, `deploy/test.sh runs sim ${name}`);
+  t.strictSame(
+    [...others].filter((line) => !onCluster.includes(line)).sort(),
+    Object.keys(known).sort(),
+    'the README shows these and no others',
+  );
   for (const [command, holds] of Object.entries(known)) t.ok(holds(), command);
   t.ok(tour.length > 5, `saw ${tour.length} blocks of the tour`);
 });
