@@ -14,6 +14,7 @@ import { EXITS, Failure } from './exits.js';
 import { checkRestored } from './restoremark.js';
 import { readVersion } from './version.js';
 
+const BROKEN: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'ERR_STREAM_PREMATURE_CLOSE']);
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 
 export type Refused = { readonly ok: false; readonly code: string; readonly detail: string };
@@ -136,7 +137,7 @@ async function* untilBroken(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<U
   try {
     yield* pieces;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ECONNRESET') throw error;
+    if (!BROKEN.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
   }
 }
 

@@ -8,7 +8,7 @@
 import { once } from 'node:events';
 import { chmodSync, rmSync } from 'node:fs';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setImmediate } from 'node:timers/promises';
@@ -31,7 +31,15 @@ export const WHY: Record<BackupCode, string> = {
     'The disk has damaged a record, and what is damaged is not backed up: see `causeway node verify-data`.',
 };
 
-const socketOf = (data: string): string => join(data, 'backup.sock');
+/** The longest path that a socket has everywhere; a longer one would be cut short, and be another. */
+const PATH_BYTES_MAX = 103;
+
+/** The socket of a data folder, by the shorter of its paths; null where both are too long. */
+function socketOf(data: string): string | null {
+  const absolute = join(data, 'backup.sock');
+  const paths = [absolute, relative(process.cwd(), absolute)];
+  return paths.find((path) => Buffer.byteLength(path) <= PATH_BYTES_MAX) ?? null;
+}
 
 interface Parts {
   readonly store: Store;
@@ -44,17 +52,20 @@ interface Parts {
 /** Serves backups until the returned function is called. Where no socket can be had the node runs without, and says so. */
 export async function serveBackups(data: string, parts: Parts): Promise<() => Promise<void>> {
   const path = socketOf(data);
+  if (path === null) {
+    parts.log.warn({ data }, 'the path is too long for a socket: the node must be stopped to be backed up');
+    return () => Promise.resolve();
+  }
   const sockets = new Set<Socket>();
-  let isBusy = false;
+  let running: Promise<void> | null = null;
   const server = createServer((socket) => {
     sockets.add(socket);
     socket.setTimeout(IDLE_MS, () => socket.destroy());
     socket.on('error', () => undefined);
     socket.on('close', () => void sockets.delete(socket));
-    if (isBusy) return refuse(socket, 'backup_busy');
-    isBusy = true;
-    void give(socket, parts).finally(() => {
-      isBusy = false;
+    if (running !== null) return refuse(socket, 'backup_busy');
+    running = give(socket, parts).finally(() => {
+      running = null;
     });
   });
   try {
@@ -62,12 +73,15 @@ export async function serveBackups(data: string, parts: Parts): Promise<() => Pr
     rmSync(path, { force: true });
     await listen(server, path);
     chmodSync(path, 0o600);
+    server.on('error', (error) => parts.log.warn({ path, error }, 'the socket for backups has failed'));
   } catch (error) {
     parts.log.warn({ path, error }, 'no socket for backups: the node must be stopped to be backed up');
     return () => Promise.resolve();
   }
   return async () => {
     for (const socket of sockets) socket.destroy();
+    // The database must not be closed before the view of it.
+    await running;
     await new Promise<void>((resolve) => void server.close(() => resolve()));
   };
 }
@@ -106,7 +120,9 @@ export async function askForBackup(
   | { readonly ok: false; readonly code: BackupCode }
   | null
 > {
-  const socket = createConnection(socketOf(data));
+  const path = socketOf(data);
+  if (path === null) return null;
+  const socket = createConnection(path);
   try {
     await once(socket, 'connect');
   } catch {

@@ -20,7 +20,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { type Client, createClient } from '../../node/api/client.js';
 import { buildInstruction, signInstruction } from '../../node/api/signing.js';
 import { admitBanks, defineCurrencies, fundBanks, need, untilReady, untilSeen } from '../network/acts.js';
@@ -235,7 +235,7 @@ interface Drill {
   /** Who must be in charge afterwards, as HK's node tells. */
   readonly epoch: number;
   readonly validators: number;
-  readonly after?: () => Promise<unknown>;
+  readonly after?: (t: Test) => Promise<unknown>;
 }
 
 const statusOf = async (place: string) => need(await createClient(urlOf(place)).getStatus());
@@ -250,14 +250,14 @@ const DRILLS: readonly Drill[] = [
     pays: ['hk', 'th'],
     epoch: 1,
     validators: 4,
-    after: async () => t.match(await statusOf('cn'), { role: 'validator', votes: true, unfit: null }),
+    after: async (t) => t.match(await statusOf('cn'), { role: 'validator', votes: true, unfit: null }),
   },
   {
     page: 'rotate-a-key.md',
     pays: ['hk', 'th'],
     epoch: 1,
     validators: 4,
-    after: async () => t.match(await statusOf('cn'), { role: 'validator', votes: true, unfit: null }),
+    after: async (t) => t.match(await statusOf('cn'), { role: 'validator', votes: true, unfit: null }),
   },
   {
     page: 'lose-a-key.md',
@@ -266,14 +266,14 @@ const DRILLS: readonly Drill[] = [
     pays: [],
     epoch: 1,
     validators: 4,
-    after: async () => t.match(await statusOf('ae'), { role: 'validator', votes: true, unfit: null }),
+    after: async (t) => t.match(await statusOf('ae'), { role: 'validator', votes: true, unfit: null }),
   },
   {
     page: 'join.md',
     pays: ['hk', 'th'],
     epoch: 1,
     validators: 5,
-    after: async () => t.match(await statusOf('bank'), { role: 'validator', votes: true, unfit: null }),
+    after: async (t) => t.match(await statusOf('bank'), { role: 'validator', votes: true, unfit: null }),
   },
   { page: 'leave.md', pays: ['hk', 'th'], epoch: 1, validators: 3 },
   {
@@ -281,7 +281,7 @@ const DRILLS: readonly Drill[] = [
     pays: VALIDATORS,
     epoch: 0,
     validators: 4,
-    after: async () => {
+    after: async (t) => {
       for (const place of VALIDATORS)
         t.match(await statusOf(place), { version: NEWER, votes: true, ready: true }, place);
     },
@@ -295,7 +295,7 @@ const DRILLS: readonly Drill[] = [
     pays: [],
     epoch: 1,
     validators: 4,
-    after: async () => {
+    after: async (t) => {
       for (const place of VALIDATORS) t.match(await statusOf(place), { votes: true, epoch: 1 }, place);
     },
   },
@@ -327,7 +327,7 @@ t.test('each page runs as it stands', { skip: hasTools ? false : 'SKIPPED: bash 
       const { epoch } = await statusOf('hk');
       const { validators } = need(await createClient(urlOf('hk')).getValidators());
       t.match({ epoch, validators: validators.length }, { epoch: drill.epoch, validators: drill.validators });
-      await drill.after?.();
+      await drill.after?.(t);
       if (drill.page !== 'lose-a-key.md')
         t.equal(await payOnce(bank, [createClient(urlOf('hk'))]), 'settled', 'and banks pay on');
       endAll();
