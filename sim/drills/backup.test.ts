@@ -2,7 +2,7 @@
  * Backup, restore and the check of data, on nodes as processes: of a node that runs, under load; what a restored node
  * does with its vote key and with what it had answered for; and each refusal, with nothing changed.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -166,6 +166,41 @@ t.test('what was answered 202 and was in no block then comes back, and settles o
   await network.start([own, hk, cn, th, ae]);
   t.match(need(await own.client.waitFinal(digest, FINAL_MS_MAX)), { status: 'final', code: 'settled' });
   await untilReady([hk]);
+});
+
+/** Runs a command, and ends it once a file is there, so long after. Gives its exit status, or null where it was ended. */
+async function endedAt(file: string, afterMs: number, ...args: readonly string[]): Promise<number | null> {
+  const cli = fileURLToPath(new URL('../../dist/node/cli.js', import.meta.url));
+  const child = spawn(process.execPath, [cli, ...args], { stdio: 'ignore' });
+  const exited = new Promise<number | null>((resolve) => child.on('exit', resolve));
+  const watching = setInterval(() => {
+    if (!existsSync(file)) return;
+    clearInterval(watching);
+    setTimeout(() => child.kill('SIGKILL'), afterMs);
+  }, 1);
+  const status = await exited;
+  clearInterval(watching);
+  return status;
+}
+
+t.test('ended at any moment, a backup or restore leaves what is whole or what is known not to be', async (t) => {
+  const spare = { ...ae, folder: join(network.dir, 'spare') };
+  cpSync(ae.folder, spare.folder, { recursive: true, filter: (path) => !/\/(data|mark)(\/|$)/.test(path) });
+  const seen = new Set<string>();
+  for (const afterMs of [0, 4, 15, 40]) {
+    const out = inFolder(`${afterMs}.backup`);
+    const made = await endedAt(`${out}.partial`, afterMs, 'node', 'backup', '--config', configOf(hk), '--out', out);
+    t.ok(!existsSync(out) || (await verifyBackup(`${afterMs}.backup`)).status === 0, `a backup ended: ${made}`);
+    const args = ['node', 'restore', inFolder('hk.backup'), '--config', configOf(spare)];
+    await endedAt(join(dataOf(spare), 'restoring'), afterMs, ...args);
+    const { status, said } = await verifyFolder(spare);
+    seen.add(said.error?.code ?? 'sound');
+    if (status !== 0) t.equal((await restore(spare, 'hk.backup')).status, 0, 'a restore is begun anew');
+    t.match(await verifyFolder(spare), { status: 0, said: { sound: true } });
+    rmSync(dataOf(spare), { recursive: true });
+  }
+  seen.delete('sound');
+  t.strictSame([...seen], ['restore_unfinished']);
 });
 
 t.test('a record that the disk changed is found in the folder, and told where', async (t) => {
