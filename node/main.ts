@@ -7,10 +7,12 @@ import type { Config } from './config.js';
 import { createSigner } from './keys/signer.js';
 import { createVerifier } from './keys/verifier.js';
 import { createLog } from './log.js';
+import { serveBackups } from './main/backupsocket.js';
 import { Failure } from './main/exits.js';
 import { hashPairsNative } from './main/hasher.js';
 import { checkPlace, identify } from './main/identity.js';
 import { readRestart } from './main/restartfile.js';
+import { checkRestored } from './main/restoremark.js';
 import { scrape } from './main/scrape.js';
 import { readVersion } from './main/version.js';
 import { createWhatIfs } from './main/whatif.js';
@@ -80,6 +82,7 @@ async function compose(
   closers.push(() => verifier.close());
   const whatIf = createWhatIfs();
   closers.push(() => whatIf.close());
+  checkRestored(config.data);
   const disk = await openStore(config.data, { metrics });
   closers.push(() => disk.close());
   const store = checked(disk);
@@ -133,6 +136,8 @@ async function compose(
   // The replica listens before the bus brings anything.
   succession.start();
   await startBus(bus, config.p2p.listen);
+
+  closers.push(await serveBackups(config.data, { store, clock, log, party, version: readVersion() }));
 
   const folders = { data: config.data, mark: config.mark };
   const render = (): Promise<string> => scrape({ metrics, verifier, succession, service, folders });

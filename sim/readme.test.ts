@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
-import { isPortFree } from '../node/main/freeports.js';
+import { freeBlock } from './network/ports.js';
 
 /** Past this a command has hung. */
 const COMMAND_MS_MAX = 150_000;
@@ -161,15 +161,6 @@ t.test('the tour and the program of a stranger run as they stand', { skip }, asy
   const outcomes = printed.split('\n').filter((line) => line.includes('"status":"final","code":"settled"'));
   t.ok(outcomes.length >= 2, 'curl and the stranger saw a PvP settle', { printed });
 });
-
-/** The first of so many loopback ports in a row that nothing listens on. */
-async function freeBlock(count: number): Promise<number> {
-  for (let first = 21_000 + (process.pid % 1_000) * 10; first < 60_000; first += count) {
-    const ports = Array.from({ length: count }, (_, at) => first + at);
-    if ((await Promise.all(ports.map(isPortFree))).every((free) => free)) return first;
-  }
-  throw new Error('no free ports');
-}
 
 t.test("the program shown is the stranger's", async (t) => {
   const [shown, ...more] = blocks.filter(({ language }) => language === 'js');

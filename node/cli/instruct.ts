@@ -98,6 +98,15 @@ Example:
 
 function keys(program: Command, run: Runner): void {
   const key = program.command('key').description('keys of a party on the ledger');
+  withSigning(key.command('add'))
+    .description('register a further key that signs for a party, as the party itself or, for lost keys, its authority')
+    .requiredOption('--party <bic>', 'whose key it is', readBic)
+    .requiredOption('--proof <file>', 'what `causeway keys prove --json` made of it; again for each', gather)
+    .addHelpText(
+      'after',
+      '\nExample:\n  causeway keys prove new.pem --party HSBCHKHHXXX --json > new.proof.json\n  causeway key add --key hsbc.pem --party HSBCHKHHXXX --proof new.proof.json',
+    )
+    .action(run(addKey));
   withSigning(key.command('add-node'))
     .description(
       "register a node's network key for a party: others let the node take part, and it may become a validator",
@@ -223,14 +232,19 @@ function readAll<T>(files: readonly string[], command: string): Step<T[]> {
   return went(read);
 }
 
-interface AddNodeOptions extends SigningOptions {
+interface AddKeyOptions extends SigningOptions {
   readonly party: string;
   readonly proof: readonly string[];
 }
 
 type NodeKeys = Extract<PayloadOf<'key'>, { readonly action: 'node' }>['keys'];
 
-async function addNode({ party, proof, ...options }: AddNodeOptions): Promise<Outcome> {
+async function addKey({ party, proof, ...options }: AddKeyOptions): Promise<Outcome> {
+  const keys = readAll<NewKey>(proof, 'causeway keys prove --json');
+  return keys.ok ? instruct(options, { kind: 'key', action: 'add', party, keys: keys.value }) : keys.outcome;
+}
+
+async function addNode({ party, proof, ...options }: AddKeyOptions): Promise<Outcome> {
   const keys = readAll<NodeKeys[number]>(proof, 'causeway keys prove --json');
   return keys.ok ? instruct(options, { kind: 'key', action: 'node', party, keys: keys.value }) : keys.outcome;
 }

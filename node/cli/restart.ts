@@ -1,4 +1,4 @@
-/** `restart`: the ceremony by which a network goes on that has lost more validators than it can bear (deploy/RESTART.md). */
+/** `restart`: the ceremony by which a network goes on that has lost more validators than it can bear (deploy/runbooks/lose-a-jurisdiction.md). */
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { verifyReference } from '../../protocol/crypto.js';
@@ -26,7 +26,9 @@ import type { Runner } from './runner.js';
 export function restartCommands(program: Command, run: Runner): void {
   const restart = program
     .command('restart')
-    .description('go on after more validators were lost than the network can bear (deploy/RESTART.md)');
+    .description(
+      'go on after more validators were lost than the network can bear (deploy/runbooks/lose-a-jurisdiction.md)',
+    );
   restart
     .command('survey')
     .description('tell where a stopped node came to; it votes no more in this epoch')

@@ -1,12 +1,13 @@
-/** `node`: makes a node's folder, or runs a node in this process. */
+/** `node`: makes a node's folder, runs a node in this process, or backs it up. */
 import type { Command } from 'commander';
 import { loadConfig } from '../config.js';
+import { backupCommands } from './backup.js';
 import { createCommand } from './nodecreate.js';
 import { failed, tell } from './outcome.js';
 import { run } from './runner.js';
 
 export function nodeCommands(program: Command): void {
-  const node = program.command('node').description('make a node, run a node');
+  const node = program.command('node').description('make a node, run a node, keep a copy of what it holds');
   createCommand(node, run);
   node
     .command('start')
@@ -18,6 +19,7 @@ export function nodeCommands(program: Command): void {
       '\nEvery member of the configuration may be set in the environment too, as CAUSEWAY_HTTP_PORT=8101.\n\nExample:\n  causeway node start --config ./net/hk/node.toml',
     )
     .action(start);
+  backupCommands(node, run);
 }
 
 async function start({

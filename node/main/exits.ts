@@ -22,6 +22,7 @@ export const EXITS = {
   state_corrupt: { status: 25, says: 'the stored ledger is not the certified one' },
   votes_corrupt: { status: 26, says: 'the log of votes is damaged' },
   restart_refused: { status: 27, says: 'the restart file is not to be taken' },
+  restore_unfinished: { status: 28, says: 'a restore into the data folder did not come to its end' },
   bug: { status: 70, says: 'a bug: the log has the details' },
 } as const satisfies Record<string, { readonly status: number; readonly says: string }>;
 

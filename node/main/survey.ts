@@ -13,6 +13,7 @@ import { putSurveyed, type Surveyed, takeSurvey } from '../replica/survey.js';
 import { openStore } from '../store/level.js';
 import { hashPairsNative } from './hasher.js';
 import { identify } from './identity.js';
+import { checkRestored } from './restoremark.js';
 
 /**
  * What this node knows of where its epoch came to. From then on it does not vote in that epoch.
@@ -38,6 +39,7 @@ export const forgetSurvey = (config: Config): Promise<void> =>
   withStore(config, (store) => store.write([putSurveyed(null)], { sync: true }));
 
 async function withStore<T>(config: Config, work: (store: Store) => Promise<T>): Promise<T> {
+  checkRestored(config.data);
   try {
     const store = await openStore(config.data, { metrics: noMetrics });
     try {

@@ -34,7 +34,7 @@ const putFloor = (floor: number): Operation => ({
 });
 
 /** The lowest height above the genesis whose block is kept here. */
-function getFloor(store: Pick<Store, 'get'>): Height {
+export function getFloor(store: Pick<Store, 'get'>): Height {
   const bytes = store.get('meta', FLOOR_KEY);
   const floor = bytes === undefined ? 1 : decode(bytes, (reader) => reader.u64());
   assert(floor !== null, 'the floor is whole');

@@ -40,7 +40,7 @@ import type { Operation, Store } from '../ports.js';
 import { type Corrupt, soundEntries } from './checked.js';
 
 /** 3: an open settlement's entry has its lots, what it amends and its lock; the state has limits and offers. */
-const FORMAT = 3;
+export const DATA_FORMAT = 3;
 const HEADER_BYTES_MAX = 8192;
 const CERTIFICATE_BYTES_MAX = 16 * 1024;
 /** More closing blocks than any run of views makes. */
@@ -49,6 +49,7 @@ const CLOSING_MAX = 65_536;
 const metaKey = (name: string): Uint8Array => new Writer(16).text(name).finish();
 /** The key of a block, and of its receipts. */
 export const blockKey = (height: number): Uint8Array => new Writer(8).u64(height).finish();
+const isSame = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, i) => byte === b[i]);
 const put = (table: Operation['table'], key: Uint8Array, value: Uint8Array): Operation => ({
   type: 'put',
   table,
@@ -67,9 +68,11 @@ export interface FinalPointer {
 }
 
 export const putFinal = (final: FinalPointer): Operation => {
-  const writer = new Writer(128).u8(FORMAT).hash(final.network).u64(final.epoch).u64(final.height).u64(final.view);
+  const writer = new Writer(128).u8(DATA_FORMAT).hash(final.network).u64(final.epoch).u64(final.height).u64(final.view);
   return put('meta', metaKey('final'), writer.hash(final.block).hash(final.root).finish());
 };
+
+export const isFinalKey = (key: Uint8Array): boolean => isSame(key, metaKey('final'));
 
 export const deleteFinal = (): Operation => ({ type: 'delete', table: 'meta', key: metaKey('final') });
 
@@ -78,7 +81,7 @@ export function getFinal(store: Pick<Store, 'get'>): FinalPointer | null {
   if (bytes === undefined) return null;
   const pointer = decode(bytes, (reader) => {
     const format = reader.u8();
-    assert(format === FORMAT, `the data folder is of format ${format}, and this program's is ${FORMAT}`);
+    assert(format === DATA_FORMAT, `the data folder is of format ${format}, and this program's is ${DATA_FORMAT}`);
     return {
       network: reader.hash() as NetworkId,
       epoch: reader.u64() as Epoch,
@@ -92,13 +95,19 @@ export function getFinal(store: Pick<Store, 'get'>): FinalPointer | null {
   return pointer;
 }
 
+/** The format of the records, told before anything is read by it; null where there is no ledger. */
+export function formatOf(store: Pick<Store, 'get'>): { readonly number: number; readonly isOwn: boolean } | null {
+  const number = store.get('meta', metaKey('final'))?.[0];
+  return number === undefined ? null : { number, isOwn: number === DATA_FORMAT };
+}
+
 const handOverKey = (epoch: number): Uint8Array => new Writer(24).text('handOver').u64(epoch).finish();
 
 /** How an epoch began: kept for ever, since every later certificate is checked through it. */
 export const putHandOver = (handOver: HandOver): Operation =>
   put('meta', handOverKey(handOver.set.epoch), encodeHandOver(handOver));
 
-export function getHandOver(store: Store, epoch: number): HandOver | null {
+export function getHandOver(store: Pick<Store, 'get'>, epoch: number): HandOver | null {
   const bytes = store.get('meta', handOverKey(epoch));
   if (bytes === undefined) return null;
   const handOver = decodeHandOver(bytes);
@@ -126,10 +135,8 @@ export function putBlock(record: BlockRecord): Operation {
   return put('blocks', blockKey(record.header.height), writer.finish());
 }
 
-export function getBlock(store: Pick<Store, 'get'>, height: number): BlockRecord | null {
-  const bytes = store.get('blocks', blockKey(height));
-  if (bytes === undefined) return null;
-  const record = decode(bytes, (reader): BlockRecord => {
+export const decodeBlock = (bytes: Uint8Array): BlockRecord | null =>
+  decode(bytes, (reader): BlockRecord => {
     const header = readHeader(new Reader(reader.bytes(HEADER_BYTES_MAX)));
     const roots = [reader.hash(), reader.hash(), reader.hash(), reader.hash()] as unknown as [Root, Root, Root, Root];
     const certificate = reader.bytes(CERTIFICATE_BYTES_MAX);
@@ -144,6 +151,11 @@ export function getBlock(store: Pick<Store, 'get'>, height: number): BlockRecord
       closing,
     };
   });
+
+export function getBlock(store: Pick<Store, 'get'>, height: number): BlockRecord | null {
+  const bytes = store.get('blocks', blockKey(height));
+  if (bytes === undefined) return null;
+  const record = decodeBlock(bytes);
   assert(record !== null, `the record of block ${height} is whole`);
   return record;
 }
@@ -204,6 +216,9 @@ export function getPlace(store: Pick<Store, 'get'>, digest: InstructionDigest): 
   assert(place !== null, 'an index entry is whole');
   return place;
 }
+
+/** Whether bytes are an entry of the index. */
+export const isPlace = (bytes: Uint8Array): boolean => decode(bytes, readPlace) !== null;
 
 const batchKey = (
   epoch: Epoch,
@@ -359,6 +374,12 @@ const countKey = (key: Hash): Uint8Array => new Writer(64).text('count').hash(ke
 /** How often what this key signed was written: `mark.ts` keeps the same count outside the folder. */
 export const putCount = (key: Hash, count: number): Operation =>
   put('meta', countKey(key), new Writer(8).u64(count).finish());
+
+/** Whether a key of the table `meta` is that of a count. */
+export function isCountKey(key: Uint8Array): boolean {
+  const prefix = new Writer(16).text('count').finish();
+  return key.length === prefix.length + 32 && isSame(key.subarray(0, prefix.length), prefix);
+}
 
 export function getCount(store: Pick<Store, 'get'>, key: Hash): number | null {
   const bytes = store.get('meta', countKey(key));

@@ -444,7 +444,7 @@ const nameOf = (table: string, key: Uint8Array): string => `${table}/${toHex(key
 const heightOf = (key: Uint8Array): Height => new Reader(key).u64() as Height;
 
 /** What the key of a stored batch says (records.ts). */
-function batchOf(key: Uint8Array): { epoch: Epoch; lane: ValidatorIndex; point: LanePoint } {
+export function batchOf(key: Uint8Array): { epoch: Epoch; lane: ValidatorIndex; point: LanePoint } {
   const reader = new Reader(key);
   const [epoch, lane] = [reader.u64() as Epoch, reader.u16() as ValidatorIndex];
   return {
@@ -457,7 +457,7 @@ function batchOf(key: Uint8Array): { epoch: Epoch; lane: ValidatorIndex; point: 
 const leavesOf = (receipts: readonly Receipt[]): Hash[] => receipts.map((receipt) => leafOf(receipt));
 
 /** The id that a record's certificate must name: its block's, or that of the last closing block after it; null when these are no chain. */
-function certifiedId({ header, root, closing, certificate }: BlockRecord): BlockId | null {
+export function certifiedId({ header, root, closing, certificate }: BlockRecord): BlockId | null {
   if (certificate?.ballot.root !== root) return null;
   let id = blockId(header);
   for (const block of closing) {

@@ -245,7 +245,7 @@ class Slices {
  * once it is no longer ahead of what the node has. Called before anything else reads the store.
  */
 export async function finishInstall(store: Store): Promise<boolean> {
-  const isMarked = store.get('snapshot', MARK) !== undefined;
+  const isMarked = isInstalling(store);
   try {
     const manifest = isMarked ? stagedManifest(store) : null;
     // A final block that became durable after the mark is never undone.
@@ -268,6 +268,9 @@ const unmark = (store: Store): Promise<void> =>
     ],
     { sync: true },
   );
+
+/** Whether a snapshot is taking the place of the state: until that is done, what lies there is neither. */
+export const isInstalling = (store: Pick<Store, 'get'>): boolean => store.get('snapshot', MARK) !== undefined;
 
 async function install(store: Store, manifest: Manifest): Promise<void> {
   const slices = new Slices(store);

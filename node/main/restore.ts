@@ -1,0 +1,202 @@
+/** A backup into an empty data folder, and the check of a folder or a backup. */
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Genesis } from '../../protocol/genesis.js';
+import type { Restart } from '../../protocol/restart.js';
+import type { Hash } from '../../protocol/types.js';
+import type { Config } from '../config.js';
+import { createVerifier } from '../keys/verifier.js';
+import type { Table } from '../ports.js';
+import type { Archive, ArchiveHeader } from '../replica/archive.js';
+import { type Audit, audit } from '../replica/audit.js';
+import { checked, soundEntries } from '../replica/checked.js';
+import type { Finding, Records } from '../replica/findings.js';
+import { restoreRecords } from '../replica/restoring.js';
+import { isInstalling } from '../replica/staging.js';
+import { openStore } from '../store/level.js';
+import { hasDatabase, type Refused, refused, syncFolder, withArchive, withFailures } from './backup.js';
+import { WHY } from './backupsocket.js';
+import { hashPairsNative } from './hasher.js';
+import { identify } from './identity.js';
+import { readRestart } from './restartfile.js';
+import { checkRestored, restoreMarkOf } from './restoremark.js';
+
+/** The root of a volume may have this folder of the file system's own. */
+const VOLUME_OWN = 'lost+found';
+const EVERYTHING = { from: new Uint8Array(0), to: new Uint8Array(80).fill(0xff) };
+
+/** What is checked against, from the network's own files. */
+export interface Against {
+  readonly genesis: Genesis;
+  readonly vouched: readonly Restart[];
+  readonly verifierThreads: number;
+}
+
+export type Step = 'reading' | 'checking' | 'writing';
+/** How far a command has come: of so many, if that is known; or in which table. */
+export type OnStep = (step: Step, done: number | Table, of: number | null) => void;
+
+const againstOf = (config: Config, genesis: Genesis): Against => ({
+  genesis,
+  vouched: config.restart === null ? [] : [readRestart(config.restart).restart],
+  verifierThreads: config.verifierThreads,
+});
+
+async function audited(
+  records: Records,
+  { genesis, vouched, verifierThreads }: Against,
+  onStep: OnStep,
+): Promise<Audit> {
+  const verifier = createVerifier({ threads: verifierThreads });
+  try {
+    const onTable = (table: Table): void => onStep('checking', table, null);
+    return await audit(records, { genesis, verifier, hasher: hashPairsNative, vouched, onTable });
+  } finally {
+    await verifier.close();
+  }
+}
+
+export type Verified = { readonly ok: true; readonly audit: Audit; readonly header: ArchiveHeader | null } | Refused;
+
+/**
+ * Checks a backup without writing anything. Refuses as `openArchive` does; what it holds is in the findings.
+ *
+ * @throws Failure what the environment lacks
+ */
+export const verifyArchive = (path: string, against: Against, onStep: OnStep): Promise<Verified> =>
+  withFailures(() =>
+    withArchive(
+      path,
+      async (archive) => ({ ok: true, audit: await auditedArchive(archive, against, onStep), header: archive.header }),
+      (bytes, of) => onStep('reading', bytes, of),
+    ),
+  );
+
+/** What a backup says of itself must be what its records show. */
+async function auditedArchive(archive: Archive, against: Against, onStep: OnStep): Promise<Audit> {
+  const told = await audited(archive, against, onStep);
+  const { network, epoch, height, block, root, time } = archive.header;
+  const { final } = told;
+  const isSame =
+    final !== null &&
+    [final.network === network, final.epoch === epoch, final.height === height].every(Boolean) &&
+    [final.block === block, final.root === root, told.time === time].every(Boolean);
+  if (isSame || told.found > 0) return told;
+  const detail = 'the backup says another last final block of itself than its records show';
+  const finding: Finding = { code: 'chain_broken', table: 'meta', where: 'header', detail };
+  return { ...told, found: 1, findings: [finding] };
+}
+
+/**
+ * Checks the folder of a node that does not run. Refuses with `no_ledger`, `installing`.
+ *
+ * @throws Failure what the environment lacks: another process has the folder, say
+ */
+export function verifyFolder(config: Config, genesis: Genesis, onStep: OnStep): Promise<Verified> {
+  checkRestored(config.data);
+  if (!hasDatabase(config.data)) return Promise.resolve(refused('no_ledger', WHY.no_ledger));
+  return withFailures(async () => {
+    const disk = await openStore(config.data);
+    try {
+      const store = checked(disk);
+      if (isInstalling(disk)) return refused('installing', WHY.installing);
+      const records: Records = { scan: (table, onDamage) => soundEntries(store, table, EVERYTHING, onDamage) };
+      return { ok: true, audit: await audited(records, againstOf(config, genesis), onStep), header: null };
+    } finally {
+      await disk.close();
+    }
+  });
+}
+
+export type Restored =
+  | {
+      readonly ok: true;
+      readonly header: ArchiveHeader;
+      readonly audit: Audit;
+      /** These keys of the node may have signed what the backup does not know. */
+      readonly retired: readonly string[];
+    }
+  | Refused;
+
+/**
+ * Restores a backup into the configured data folder, which must be absent or empty. All of the backup is checked before
+ * anything is written, so that a refusal changes nothing: `not_empty`, `other_network`, the codes of `openArchive`, and
+ * `archive_unsound` with the first thing found. The folder may be a mount point, so what is unfinished is told by a mark
+ * in it: no node starts on it, and the next restore begins anew.
+ *
+ * @throws Failure what the environment lacks
+ */
+export function restoreNode(config: Config, path: string, onStep: OnStep): Promise<Restored> {
+  const { genesis, own, voteKeys } = identify(config);
+  return withFailures(async () => {
+    const taken = await whyTaken(config.data);
+    if (taken !== null) return taken;
+    return withArchive(
+      path,
+      async (archive): Promise<Restored> => {
+        const { header } = archive;
+        if (header.network !== genesis.network) {
+          const detail = `${path} is of network ${header.network}, the genesis file of ${genesis.network}.`;
+          return refused('other_network', detail);
+        }
+        const told = await auditedArchive(archive, againstOf(config, genesis), onStep);
+        const [first] = told.findings;
+        if (first !== undefined) {
+          const detail = `${path} does not hold together: ${first.table}, ${first.where}: ${first.detail}.`;
+          return refused('archive_unsound', detail);
+        }
+        await write(archive, config.data, [own, ...voteKeys], onStep);
+        return { ok: true, header, audit: told, retired: voteKeys };
+      },
+      (bytes, of) => onStep('reading', bytes, of),
+    );
+  });
+}
+
+/** Why nothing may be restored into a folder: it holds something, or another restore writes there now. */
+async function whyTaken(data: string): Promise<Refused | null> {
+  if (!existsSync(data)) return null;
+  if (existsSync(restoreMarkOf(data))) {
+    // Opening it fails while a restore is under way.
+    if (hasDatabase(data)) await (await openStore(data)).close();
+    return null;
+  }
+  if (readdirSync(data).every((name) => name === VOLUME_OWN)) return null;
+  return refused(
+    'not_empty',
+    `${data} is not empty: move what is there to another place, or set \`data\` to a new folder.`,
+  );
+}
+
+async function write(archive: Archive, data: string, keys: readonly Hash[], onStep: OnStep): Promise<void> {
+  const mark = restoreMarkOf(data);
+  mkdirSync(data, { recursive: true });
+  writeFileSync(mark, 'A restore into this folder is under way, or did not come to its end.\n', { flush: true });
+  await syncFolder(data);
+  clear(data);
+  try {
+    const disk = await openStore(data);
+    try {
+      const { records } = archive;
+      const onRecords = (written: number): void => onStep('writing', written, records);
+      await restoreRecords(archive, checked(disk), keys, onRecords);
+    } finally {
+      await disk.close();
+    }
+  } catch (error) {
+    clear(data);
+    rmSync(mark);
+    throw error;
+  }
+  await syncFolder(data);
+  rmSync(mark);
+  await syncFolder(data);
+}
+
+/** Removes what an unfinished restore left, but for its mark. */
+function clear(data: string): void {
+  const mark = restoreMarkOf(data);
+  for (const name of readdirSync(data)) {
+    if (name !== VOLUME_OWN && join(data, name) !== mark) rmSync(join(data, name), { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,306 @@
+/**
+ * A backup as one file: what a node holds at one moment, in frames of which each carries the hash of all before it, so
+ * that a byte that changed and an end that is missing are both found, and where.
+ *
+ * It has the ledger with its certificates, and what only this node knows: what it answered for and no block has. It has
+ * no keys and no vote log: whoever restores it must not sign on the strength of it (SPEC, The mark).
+ *
+ * Layout: 16 bytes `causeway-backup\n`, u32 format; then frames: u32 length, so many bytes, and 32 bytes, the SHA-256
+ * over the 32 before (zeros first) and those bytes. A frame begins with a byte for its kind: 0 what the backup is, 1
+ * records of a table, 2 the end, with the number of records. The format counts for all of it.
+ */
+import { DecodeError, decode, fromHex, Reader, toHex, utf8, Writer } from '../../protocol/codec.js';
+import { concat, hashOf } from '../../protocol/hash.js';
+import {
+  assert,
+  type BlockId,
+  type Epoch,
+  type Hash,
+  type Height,
+  type NetworkId,
+  type Root,
+  type TimestampMs,
+  ZERO_HASH,
+} from '../../protocol/types.js';
+import type { StoreView, Table } from '../ports.js';
+import { DATA_FORMAT, getBlock, getFinal } from './records.js';
+import { isInstalling } from './staging.js';
+
+const MAGIC = utf8('causeway-backup\n');
+const ARCHIVE_FORMAT = 1;
+const START_BYTES = MAGIC.length + 4;
+/** In their order in the file. Votes are never in it; a snapshot that is being fetched is fetched again. */
+export const ARCHIVE_TABLES = [
+  'meta',
+  'blocks',
+  'receipts',
+  'batches',
+  'state',
+  'ids',
+  'index',
+  'outbox',
+] as const satisfies readonly Table[];
+export type ArchiveTable = (typeof ARCHIVE_TABLES)[number];
+
+const HEADER = 0;
+const RECORDS = 1;
+const END = 2;
+const HASH_BYTES = 32;
+/** A frame of records is closed once it has so many bytes, or records. One value may be as large as the state's largest. */
+const FRAME_BYTES = 256 * 1024;
+const FRAME_RECORDS = 1_024;
+const FRAME_BYTES_MAX = 64 * 1024 * 1024;
+const KEY_BYTES_MAX = 256;
+const TEXT_BYTES_MAX = 256;
+const EVERYTHING = { from: new Uint8Array(0), to: new Uint8Array(80).fill(0xff) };
+
+/** What a backup says of itself; what it says of the ledger, its records show. */
+export interface ArchiveHeader {
+  readonly network: NetworkId;
+  /** Whose node made it, with which version, and when by its clock. */
+  readonly party: string;
+  readonly version: string;
+  readonly madeMs: TimestampMs;
+  /** Of the records (`DATA_FORMAT`). */
+  readonly dataFormat: number;
+  /** The last final block. */
+  readonly epoch: Epoch;
+  readonly height: Height;
+  readonly block: BlockId;
+  readonly root: Root;
+  readonly time: TimestampMs;
+}
+
+type Made = Pick<ArchiveHeader, 'party' | 'version' | 'madeMs'>;
+
+const nextLink = (link: Hash, frame: Uint8Array): Hash => hashOf(concat(fromHex(link), frame));
+
+function encodeHeader(header: ArchiveHeader): Uint8Array {
+  const writer = new Writer(512).u8(HEADER).hash(header.network).text(header.party).text(header.version);
+  writer.u64(header.madeMs).u8(header.dataFormat).u64(header.epoch).u64(header.height);
+  return writer.hash(header.block).hash(header.root).u64(header.time).finish();
+}
+
+const decodeHeader = (frame: Uint8Array): ArchiveHeader | null =>
+  decode(frame, (reader) => {
+    if (reader.u8() !== HEADER) throw new DecodeError('another kind of frame');
+    return {
+      network: reader.hash() as NetworkId,
+      party: reader.text(TEXT_BYTES_MAX),
+      version: reader.text(TEXT_BYTES_MAX),
+      madeMs: reader.u64() as TimestampMs,
+      dataFormat: reader.u8(),
+      epoch: reader.u64() as Epoch,
+      height: reader.u64() as Height,
+      block: reader.hash() as BlockId,
+      root: reader.hash() as Root,
+      time: reader.u64() as TimestampMs,
+    };
+  });
+
+type Entry = readonly [Uint8Array, Uint8Array];
+
+const encodeRecords = (table: ArchiveTable, entries: readonly Entry[], bytes: number): Uint8Array =>
+  new Writer(bytes + 8 * entries.length + 64)
+    .u8(RECORDS)
+    .text(table)
+    .list(entries, (writer, [key, value]) => writer.bytes(key).bytes(value))
+    .finish();
+
+function readRecords(frame: Uint8Array): { readonly table: ArchiveTable; readonly entries: Entry[] } | null {
+  return decode(frame, (reader) => {
+    if (reader.u8() !== RECORDS) throw new DecodeError('another kind of frame');
+    const name = reader.text(TEXT_BYTES_MAX);
+    const table = ARCHIVE_TABLES.find((each) => each === name);
+    if (table === undefined) throw new DecodeError('an unknown table');
+    const entries = reader.list(FRAME_RECORDS, (r): Entry => [r.bytes(KEY_BYTES_MAX), r.bytes(FRAME_BYTES_MAX)]);
+    return { table, entries };
+  });
+}
+
+const readEnd = (frame: Uint8Array): number | null =>
+  decode(frame, (reader) => {
+    if (reader.u8() !== END) throw new DecodeError('another kind of frame');
+    return reader.u64();
+  });
+
+export type NotNow = 'no_ledger' | 'installing';
+
+/** Why nothing can be backed up at this moment: there is no ledger yet, or a snapshot is taking its place. */
+export function notNow(view: Pick<StoreView, 'get'>): NotNow | null {
+  if (isInstalling(view)) return 'installing';
+  return getFinal(view) === null ? 'no_ledger' : null;
+}
+
+/**
+ * The pieces of a backup, in their order, of a view that `notNow` has nothing against. Throws `Corrupt` on a record that
+ * the disk has damaged: what is damaged is not backed up. `pause` lets whatever else the node has to do go first.
+ */
+export async function* archivePieces(
+  view: Pick<StoreView, 'get' | 'scan'>,
+  made: Made,
+  pause: () => Promise<void>,
+): AsyncGenerator<Uint8Array> {
+  const pointer = getFinal(view);
+  const record = pointer === null ? null : getBlock(view, pointer.height);
+  assert(pointer !== null && record !== null, 'the last final block is stored');
+  const { network, epoch, height, block, root } = pointer;
+  const { time } = record.header;
+  let link = ZERO_HASH;
+  const framed = (frame: Uint8Array): Uint8Array => {
+    link = nextLink(link, frame);
+    return new Writer(frame.length + 64).bytes(frame).hash(link).finish();
+  };
+  yield new Writer(START_BYTES).raw(MAGIC).u32(ARCHIVE_FORMAT).finish();
+  yield framed(encodeHeader({ ...made, network, dataFormat: DATA_FORMAT, epoch, height, block, root, time }));
+  let records = 0;
+  for (const table of ARCHIVE_TABLES) {
+    let entries: Entry[] = [];
+    let bytes = 0;
+    for await (const entry of view.scan(table, EVERYTHING)) {
+      entries.push(entry);
+      bytes += entry[0].length + entry[1].length;
+      records += 1;
+      if (bytes < FRAME_BYTES && entries.length < FRAME_RECORDS) continue;
+      yield framed(encodeRecords(table, entries, bytes));
+      [entries, bytes] = [[], 0];
+      await pause();
+    }
+    if (entries.length > 0) yield framed(encodeRecords(table, entries, bytes));
+  }
+  yield framed(new Writer(16).u8(END).u64(records).finish());
+}
+
+/** So many bytes of the file from a place on; fewer only where it ends. */
+export type ReadAt = (from: number, length: number) => Promise<Uint8Array>;
+
+export type ArchiveCode = 'not_a_backup' | 'newer_format' | 'older_format' | 'archive_truncated' | 'archive_damaged';
+export interface ArchiveRefusal {
+  readonly ok: false;
+  readonly code: ArchiveCode;
+  readonly detail: string;
+}
+
+const refuse = (code: ArchiveCode, detail: string): ArchiveRefusal => ({ ok: false, code, detail });
+const cutShort = (at: number): ArchiveRefusal =>
+  refuse('archive_truncated', `the file ends at byte ${at}, before the backup does`);
+const damagedAt = (at: number): ArchiveRefusal =>
+  refuse('archive_damaged', `what stands from byte ${at} on is not what was written`);
+
+/** A backup whose frames have all been read and found whole. */
+export class Archive {
+  readonly header: ArchiveHeader;
+  readonly records: number;
+  readonly #readAt: ReadAt;
+  readonly #frames: ReadonlyMap<ArchiveTable, readonly Place[]>;
+
+  constructor(
+    header: ArchiveHeader,
+    records: number,
+    readAt: ReadAt,
+    frames: ReadonlyMap<ArchiveTable, readonly Place[]>,
+  ) {
+    this.header = header;
+    this.records = records;
+    this.#readAt = readAt;
+    this.#frames = frames;
+  }
+
+  /** The records of a table, ascending by key. */
+  async *scan(table: Table): AsyncGenerator<[Uint8Array, Uint8Array]> {
+    const name = ARCHIVE_TABLES.find((each) => each === table);
+    for (const { from, length } of name === undefined ? [] : (this.#frames.get(name) ?? [])) {
+      const frame = readRecords(await this.#readAt(from, length));
+      assert(frame !== null, 'a frame that was found whole is read again as it was');
+      for (const [key, value] of frame.entries) yield [key, value];
+    }
+  }
+}
+
+interface Place {
+  readonly from: number;
+  readonly length: number;
+}
+
+/** Reads a backup from its beginning to its end. Nothing of it counts before all of it was found whole. `onBytes` hears how far it has come. */
+export async function openArchive(
+  readAt: ReadAt,
+  onBytes: (bytes: number) => void = () => undefined,
+): Promise<{ readonly ok: true; readonly archive: Archive } | ArchiveRefusal> {
+  const start = await readAt(0, START_BYTES);
+  const refusal = judgeStart(start);
+  if (refusal !== null) return refusal;
+  const frames = new Map<ArchiveTable, Place[]>();
+  let header: ArchiveHeader | null = null;
+  let records = 0;
+  let last = 0;
+  let link = ZERO_HASH;
+  for (let at = START_BYTES; ; ) {
+    const read = await readFrame(readAt, at, link);
+    if (!read.ok) return read;
+    const { frame } = read;
+    if (header === null) {
+      header = decodeHeader(frame);
+      if (header === null) return damagedAt(at);
+      const { dataFormat } = header;
+      if (dataFormat !== DATA_FORMAT) return otherData(dataFormat);
+    } else {
+      const end = readEnd(frame);
+      if (end !== null) return closed(new Archive(header, records, readAt, frames), end, readAt, read.next);
+      const found = readRecords(frame);
+      const order = found === null ? -1 : ARCHIVE_TABLES.indexOf(found.table);
+      if (found === null || order < last) return damagedAt(at);
+      last = order;
+      records += found.entries.length;
+      const places = frames.get(found.table) ?? [];
+      frames.set(found.table, places);
+      places.push({ from: at + 4, length: frame.length });
+    }
+    link = read.link;
+    at = read.next;
+    onBytes(at);
+  }
+}
+
+/** Nothing may stand behind the end, and all records that it counts before it. */
+async function closed(
+  archive: Archive,
+  records: number,
+  readAt: ReadAt,
+  end: number,
+): Promise<{ readonly ok: true; readonly archive: Archive } | ArchiveRefusal> {
+  const more = await readAt(end, 1);
+  return more.length > 0 || archive.records !== records ? damagedAt(end) : { ok: true, archive };
+}
+
+function judgeStart(start: Uint8Array): ArchiveRefusal | null {
+  const isOurs = MAGIC.every((byte, at) => at >= start.length || start[at] === byte);
+  if (!isOurs || start.length === 0) return refuse('not_a_backup', 'the file does not begin as a backup does');
+  if (start.length < START_BYTES) return cutShort(start.length);
+  const format = new Reader(start.subarray(MAGIC.length)).u32();
+  if (format === ARCHIVE_FORMAT) return null;
+  return format > ARCHIVE_FORMAT
+    ? refuse('newer_format', `the backup has format ${format}, and this program knows ${ARCHIVE_FORMAT}`)
+    : damagedAt(MAGIC.length);
+}
+
+const otherData = (format: number): ArchiveRefusal =>
+  refuse(
+    format > DATA_FORMAT ? 'newer_format' : 'older_format',
+    `the backup's records have format ${format}, and this program's ${DATA_FORMAT}`,
+  );
+
+type ReadFrame = { readonly ok: true; readonly frame: Uint8Array; readonly link: Hash; readonly next: number };
+
+async function readFrame(readAt: ReadAt, at: number, link: Hash): Promise<ReadFrame | ArchiveRefusal> {
+  const prefix = await readAt(at, 4);
+  if (prefix.length < 4) return cutShort(at + prefix.length);
+  const length = new Reader(prefix).u32();
+  if (length > FRAME_BYTES_MAX) return damagedAt(at);
+  const bytes = await readAt(at + 4, length + HASH_BYTES);
+  if (bytes.length < length + HASH_BYTES) return cutShort(at + 4 + bytes.length);
+  const frame = bytes.subarray(0, length);
+  const next = nextLink(link, frame);
+  if (toHex(bytes.subarray(length)) !== next) return damagedAt(at);
+  return { ok: true, frame, link: next, next: at + 4 + length + HASH_BYTES };
+}
