@@ -37,6 +37,14 @@ export class Watch {
     this.#isOver = true;
   }
 
+  /** A node is gone for good: what it would have shown its banks from here on, another one shows them. */
+  lose(node: number, heir: number): void {
+    this.#book.inherit(node, heir);
+    const nowMs = this.#stage.elapsedMs();
+    const shown = this.blocks.slice(this.heights[node], this.heights[heir]);
+    for (const { block } of shown) this.#book.onBlock(heir, block.height, block.receipts, nowMs);
+  }
+
   /** Resolves when these nodes have shown all blocks up to a height, or the time is over; gives whether they have. */
   async until(height: number, nodes: readonly number[], forMs: number): Promise<boolean> {
     const untilMs = this.#stage.elapsedMs() + forMs;
