@@ -20,6 +20,8 @@ export class Faults {
   readonly happened: Happened[] = [];
   /** Nodes that never come back. */
   readonly lost = new Set<number>();
+  /** By node, what set its clock last. */
+  readonly #clocks = new Map<number, Fault>();
   readonly #stage: Stage;
   readonly #watch: Pick<Watch, 'lose'>;
   readonly #endsMs: number;
@@ -76,7 +78,13 @@ export class Faults {
         });
       case 'clock':
         stage.setClock(nodes, fault.aheadMs);
-        return () => stage.setClock(nodes, 0);
+        for (const node of nodes) this.#clocks.set(node, fault);
+        // What another fault has set since is that fault's to undo.
+        return () =>
+          stage.setClock(
+            nodes.filter((node) => this.#clocks.get(node) === fault),
+            0,
+          );
       case 'censor': {
         const [victim] = cast.nodesOf(fault.victim);
         stage.censor(nodes, victim ?? null);

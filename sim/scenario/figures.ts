@@ -75,6 +75,8 @@ export function figuresOf(shown: Shown, { fromMs, toMs }: Span): Figures {
     finalityP99Ms: percentileOf(finalityOf(sents), 0.99),
     blocks: within.length,
     nullified: Math.max(0, views - (within.length - 1)),
+    blockAheadMostMs: Math.max(0, ...within.map(({ aheadMs }) => aheadMs)),
+    blockBehindMostMs: Math.max(0, ...within.map(({ aheadMs }) => -aheadMs)),
     longestPauseMs: longestPause(sents),
     waitingMost: Math.max(0, ...seriesOf(book, blocks, { fromMs, toMs }).map(({ waiting }) => waiting)),
     ...volumesOf(settled, cast),
