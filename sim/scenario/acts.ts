@@ -243,7 +243,9 @@ async function payIn(scene: Scene, act: ActOf<'pay-in'>): Promise<void> {
   const { cast } = scene.teller;
   const spared = new Set(act.except === undefined ? [] : cast.all(act.except));
   const members = cast.all(act.to).filter((player) => !spared.has(player));
-  const open = scene.book.underWay.filter(({ kind }) => kind === 'settle');
+  // Nobody pays in for what comes from who does not, nor counts on it.
+  const isSpared = ({ from, to }: Leg): boolean => [...spared].some(({ party }) => party === from || party === to);
+  const open = scene.book.underWay.filter(({ kind, legs }) => kind === 'settle' && !legs.some(isSpared));
   for (const asset of act.assets) {
     const { issuer } = cast.asset(asset);
     const legs: Leg[] = [];

@@ -95,6 +95,7 @@ export function figuresOf(shown: Shown, { fromMs, toMs }: Span): Figures {
     figures[`${name}.sent`] = own.length;
     figures[`${name}.settled`] = own.filter(isSettled).length;
     figures[`${name}.lapsed`] = own.filter(({ code }) => code === 'lapsed').length;
+    figures[`${name}.worth`] = worthOf(own.filter(isSettled), shown.scenario, cast);
     figures[`${name}.delayP50Ms`] = percentileOf(delays, 0.5);
     figures[`${name}.delayMostMs`] = delays.length === 0 ? null : Math.max(...delays);
     figures[`${name}.settledIn`] = new Set(own.filter(isSettled).map(({ receipts }) => receipts.at(-1)?.height)).size;
@@ -127,6 +128,10 @@ function kindsOf(settled: readonly Sent[], { scenario, cast, waits }: Shown): Re
     figures[kind] = sents.length;
     figures[`worth.${kind}`] = worthOf(sents, scenario, cast);
   }
+  // Both legs of each, as gross settlement would have needed them.
+  const [paidIn, moved] = [figures['worth.issues'], figures['worth.exchanges']];
+  if (typeof paidIn === 'number' && typeof moved === 'number' && moved > 0)
+    figures['fundedPercent'] = (100 * paidIn) / (2 * moved);
   figures['worth.waiting'] = worthOf(waits, scenario, cast);
   return figures;
 }

@@ -146,7 +146,7 @@ const WorkloadSchema = Type.Union([
   act('pay-in', 'issuers credit each bank with what its queued trades need of an asset in sum', {
     assets: Type.Array(Asset, { minItems: 1, maxItems: 32 }),
     to: Parties,
-    except: optional(Parties),
+    except: optional({ ...Parties, description: 'who pays in nothing, and whose trades are not counted on' }),
     percent: Type.Integer({ minimum: 1, maximum: 100, description: 'of what is still needed' }),
   }),
   act('cancel', 'parties cancel what is still under way of an act, each by an instruction of its own', {

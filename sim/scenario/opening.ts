@@ -24,7 +24,8 @@ export async function openNetwork(scenario: Scenario, stage: Stage, teller: Tell
       const authority = cast.player(issuer.jurisdiction);
       const fields = { kind: 'asset', asset, class: kind, name: asset, issuer: issuer.party, decimals };
       const more = { jurisdiction: issuer.jurisdiction, cap: `${CAP_MAJOR}` };
-      return teller.must({ name: NAME, fields: { ...fields, ...more }, by: [authority] });
+      const by: [Player, ...Player[]] = issuer === authority ? [authority] : [issuer, authority];
+      return teller.must({ name: NAME, fields: { ...fields, ...more }, by });
     }),
   );
   await Promise.all(
