@@ -13,11 +13,13 @@ import type { Teller } from './teller.js';
 const SETTLE_BY_PAST_END_MS = 2_000;
 /** A settlement's date is to be past `issued` when its block comes. */
 const SETTLE_BY_LEAST_MS = 1_000;
+const DAY_MS = 86_400_000;
 
 export interface Scene {
   readonly teller: Teller;
   readonly book: Book;
-  /** When the workload ends, on the stage's clock. */
+  /** When the workload begins and ends, on the stage's clock. */
+  readonly openedMs: number;
   readonly endsMs: number;
 }
 
@@ -39,6 +41,10 @@ export async function perform(scene: Scene, act: Act): Promise<void> {
       return repo(scene, act);
     case 'pay-in':
       return payIn(scene, act);
+    case 'cancel':
+      return cancel(scene, act);
+    case 'calendar':
+      return calendar(scene, act);
     default:
       return unreachable(act);
   }
@@ -67,13 +73,37 @@ function drawn(scene: Scene, asset: string, [least, most]: readonly string[]): b
 }
 
 /** The members of a payload that say how it waits. */
-function modeOf({ teller, endsMs }: Scene, act: ActOf<'payment' | 'pvp' | 'ring'>): object {
+function modeOf(scene: Scene, act: ActOf<'payment' | 'pvp' | 'ring'>): object {
   if (act.mode !== 'queue') return { mode: 'gross' };
-  const leftMs = endsMs + SETTLE_BY_PAST_END_MS - teller.stage.elapsedMs();
-  const ownMs = act.settleBy === undefined ? leftMs : msOf(act.settleBy);
-  const settleBy = teller.inMs(Math.max(SETTLE_BY_LEAST_MS, ownMs));
-  return { mode: 'queue', settleBy, ...(act.priority !== undefined && { priority: act.priority }) };
+  const { priority, cancelUntil, cutoff } = act;
+  const { teller } = scene;
+  return {
+    mode: 'queue',
+    ...datesOf(scene, act),
+    ...(priority !== undefined && { priority }),
+    ...(cancelUntil !== undefined && { cancelUntil: teller.inMs(msOf(cancelUntil)) }),
+    ...(cutoff !== undefined && { cutoff: teller.inMs(msOf(cutoff)) }),
+  };
 }
+
+function datesOf(scene: Scene, { valueDate, settleBy, batch }: ActOf<'payment' | 'pvp' | 'ring'>): object {
+  const { teller, openedMs, endsMs } = scene;
+  if (valueDate !== undefined) return { valueDate: dateOf(scene, valueDate) };
+  const nowMs = teller.stage.elapsedMs();
+  const ownMs = settleBy === undefined ? endsMs + SETTLE_BY_PAST_END_MS - nowMs : msOf(settleBy);
+  const until = { settleBy: teller.inMs(Math.max(SETTLE_BY_LEAST_MS, ownMs)) };
+  if (batch === undefined) return until;
+  const eachMs = msOf(batch);
+  const nextMs = openedMs + Math.ceil((nowMs - openedMs + 1) / eachMs) * eachMs;
+  return { notBefore: teller.inMs(nextMs - nowMs), ...until };
+}
+
+/** The moment so long after the opening. */
+const momentOf = ({ teller, openedMs }: Scene, time: string): string =>
+  teller.inMs(openedMs + msOf(time) - teller.stage.elapsedMs());
+/** The date by UTC so many days after that of the opening. */
+const dateOf = ({ teller, openedMs }: Scene, day: number): string =>
+  teller.inMs(openedMs + day * DAY_MS - teller.stage.elapsedMs()).slice(0, 'yyyy-mm-dd'.length);
 
 /** Everybody debited signs. */
 function settle({ teller }: Scene, act: Act, legs: readonly Leg[], by: readonly Player[], mode: object): Promise<Sent> {
@@ -91,9 +121,13 @@ async function issue(scene: Scene, act: ActOf<'issue'>): Promise<void> {
 
 async function redeem(scene: Scene, act: ActOf<'redeem'>): Promise<void> {
   const { cast, random } = scene.teller;
-  const from = random.pick(cast.all(act.by));
-  const amount = majorOf(scene, act.asset, drawn(scene, act.asset, act.amount));
-  await settle(scene, act, [leg(from, cast.asset(act.asset).issuer, act.asset, amount)], [from], { mode: 'gross' });
+  const { issuer } = cast.asset(act.asset);
+  const give = async (from: Player, amount: bigint): Promise<unknown> =>
+    amount > 0n &&
+    settle(scene, act, [leg(from, issuer, act.asset, majorOf(scene, act.asset, amount))], [from], { mode: 'gross' });
+  const all = cast.all(act.by);
+  if (act.amount !== undefined) await give(random.pick(all), drawn(scene, act.asset, act.amount));
+  else await Promise.all(all.map(async (from) => give(from, await balanceOf(scene, from, act.asset))));
 }
 
 /** Two different players, one of each text. */
@@ -209,7 +243,9 @@ async function payIn(scene: Scene, act: ActOf<'pay-in'>): Promise<void> {
   const { cast } = scene.teller;
   const spared = new Set(act.except === undefined ? [] : cast.all(act.except));
   const members = cast.all(act.to).filter((player) => !spared.has(player));
-  const open = scene.book.underWay.filter(({ kind }) => kind === 'settle');
+  // Nobody pays in for what comes from who does not, nor counts on it.
+  const isSpared = ({ from, to }: Leg): boolean => [...spared].some(({ party }) => party === from || party === to);
+  const open = scene.book.underWay.filter(({ kind, legs }) => kind === 'settle' && !legs.some(isSpared));
   for (const asset of act.assets) {
     const { issuer } = cast.asset(asset);
     const legs: Leg[] = [];
@@ -231,4 +267,32 @@ async function payIn(scene: Scene, act: ActOf<'pay-in'>): Promise<void> {
 function signOf({ from, to }: Leg, { party }: Player): bigint {
   if (from === party) return -1n;
   return to === party ? 1n : 0n;
+}
+
+/** Each party for itself, as a bank's own program does. */
+async function cancel(scene: Scene, act: ActOf<'cancel'>): Promise<void> {
+  const { teller, book } = scene;
+  const named = book.all.filter(({ name, kind, isEnded }) => name === act.what && kind === 'settle' && !isEnded);
+  const parties = teller.cast.all(act.by);
+  await Promise.all(
+    named.flatMap(({ digest, legs }) =>
+      parties
+        .filter(({ party }) => legs.some(({ from, to }) => from === party || to === party))
+        .map((player) =>
+          teller.send({ name: nameOf(act), fields: { kind: 'cancel', settlement: digest }, by: [player] }),
+        ),
+    ),
+  );
+}
+
+async function calendar(scene: Scene, act: ActOf<'calendar'>): Promise<void> {
+  const { teller } = scene;
+  const { issuer } = teller.cast.asset(act.asset);
+  const day = {
+    date: dateOf(scene, act.day ?? 0),
+    open: momentOf(scene, act.opens),
+    close: momentOf(scene, act.closes),
+  };
+  const fields = { kind: 'calendar', asset: act.asset, zone: 'UTC (scenario)', days: [day] };
+  await teller.send({ name: nameOf(act), fields, by: [teller.cast.player(issuer.jurisdiction)] });
 }

@@ -16,7 +16,7 @@ export class Sent {
   readonly kind: string;
   readonly legs: readonly Leg[];
   /** The node that its sender asks. */
-  readonly home: number;
+  home: number;
   readonly sentMs: number;
   /** When a node answered 202, and which. */
   taken: { readonly ms: number; readonly node: number } | null = null;
@@ -72,6 +72,7 @@ export class Sent {
 export class Book {
   readonly all: Sent[] = [];
   readonly #byDigest = new Map<string, Sent>();
+  readonly #heirs = new Map<number, number>();
 
   add(sent: Sent): void {
     this.all.push(sent);
@@ -85,8 +86,21 @@ export class Book {
   onBlock(node: number, height: number, receipts: readonly { digest: string; code: string }[], seenMs: number): void {
     for (const { digest, code } of receipts) {
       const sent = this.#byDigest.get(digest);
-      if (sent?.home === node) sent.add({ code, height, seenMs });
+      // What an heir shows may be known from the node that is gone.
+      if (sent?.home === node && !sent.receipts.some((known) => known.height === height))
+        sent.add({ code, height, seenMs });
     }
+  }
+
+  /** A node is gone for good: from now on another one is asked in its place, also for what is under way. */
+  inherit(from: number, heir: number): void {
+    this.#heirs.set(from, heir);
+    for (const sent of this.all) if (sent.home === from && !sent.isEnded) sent.home = heir;
+  }
+  /** The node that is asked in the place of one: itself, as long as it is there. */
+  askedFor(node: number): number {
+    const heir = this.#heirs.get(node);
+    return heir === undefined ? node : this.askedFor(heir);
   }
 
   /** What a node answered for and what has no end yet. */

@@ -200,6 +200,12 @@ function judge(scenario: Scenario, cast: Cast): ScenarioRefusal | null {
   for (const [at, act] of scenario.workload.entries()) {
     const refusal = judgeAct(cast, act, `/workload/${at}`);
     if (refusal !== null) return refusal;
+    if (act.act === 'cancel' && !scenario.workload.some(({ name }) => name === act.what))
+      return refuse(`/workload/${at}/what`, `there is no act called ${act.what}`);
+  }
+  for (const [at, { asset }] of (scenario.worth?.rates ?? []).entries()) {
+    const refusal = unknownAsset(cast, asset, `/worth/rates/${at}/asset`);
+    if (refusal !== null) return refusal;
   }
   for (const [at, fault] of (scenario.faults ?? []).entries()) {
     const refusal = judgeFault(cast, fault, `/faults/${at}`);

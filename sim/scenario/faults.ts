@@ -3,6 +3,7 @@ import { unreachable } from '../../protocol/types.js';
 import type { Cast } from './cast.js';
 import { type Fault, msOf } from './file.js';
 import type { Stage } from './stage.js';
+import type { Watch } from './watch.js';
 
 /** A fault as it came about, on the stage's clock. */
 export interface Happened {
@@ -19,11 +20,15 @@ export class Faults {
   readonly happened: Happened[] = [];
   /** Nodes that never come back. */
   readonly lost = new Set<number>();
+  /** By node, what set its clock last. */
+  readonly #clocks = new Map<number, Fault>();
   readonly #stage: Stage;
+  readonly #watch: Pick<Watch, 'lose'>;
   readonly #endsMs: number;
 
-  constructor(stage: Stage, endsMs: number) {
+  constructor(stage: Stage, watch: Pick<Watch, 'lose'>, endsMs: number) {
     this.#stage = stage;
+    this.#watch = watch;
     this.#endsMs = endsMs;
   }
 
@@ -60,7 +65,7 @@ export class Faults {
         return () => stage.start(nodes);
       case 'lose':
         await stage.kill(nodes, true);
-        for (const node of nodes) this.lost.add(node);
+        this.#lose(nodes);
         return null;
       case 'restart':
         return this.#restart(nodes);
@@ -73,7 +78,13 @@ export class Faults {
         });
       case 'clock':
         stage.setClock(nodes, fault.aheadMs);
-        return () => stage.setClock(nodes, 0);
+        for (const node of nodes) this.#clocks.set(node, fault);
+        // What another fault has set since is that fault's to undo.
+        return () =>
+          stage.setClock(
+            nodes.filter((node) => this.#clocks.get(node) === fault),
+            0,
+          );
       case 'censor': {
         const [victim] = cast.nodesOf(fault.victim);
         stage.censor(nodes, victim ?? null);
@@ -81,6 +92,16 @@ export class Faults {
       }
       default:
         return unreachable(fault);
+    }
+  }
+
+  /** Banks turn to the next node that is left. */
+  #lose(nodes: readonly number[]): void {
+    for (const node of nodes) this.lost.add(node);
+    const count = this.#stage.nodes.length;
+    for (const node of nodes) {
+      const others = Array.from({ length: count - 1 }, (_, more) => (node + 1 + more) % count);
+      this.#watch.lose(node, others.find((other) => !this.lost.has(other)) ?? node);
     }
   }
 

@@ -59,6 +59,19 @@ const queued = {
     }),
   ),
   settleBy: optional(Time('in the queue, so long after it was sent it lapses (the end of the run if absent)')),
+  valueDate: optional(
+    Type.Integer({
+      minimum: 0,
+      maximum: 1,
+      description:
+        'in the queue, in the place of settleBy: it settles in the hours of that day, counted from the opening',
+    }),
+  ),
+  batch: optional(
+    Time('in the queue it waits for the next batch, one each so long from the opening on, with all that wait for it'),
+  ),
+  cancelUntil: optional(Time('in the queue, so long after it was sent each party may still cancel alone')),
+  cutoff: optional(Time('in the queue, so long after it was sent all parties may still cancel together')),
   priority: optional(Priority),
 };
 const act = <K extends string, P extends object>(kind: K, description: string, members: P) =>
@@ -70,7 +83,11 @@ const WorkloadSchema = Type.Union([
     to: Parties,
     amount: Amount,
   }),
-  act('redeem', 'banks give money back to its issuer', { asset: Asset, by: Parties, amount: Amounts }),
+  act('redeem', 'a bank gives money back to its issuer; without an amount each of them gives all that it has', {
+    asset: Asset,
+    by: Parties,
+    amount: optional(Amounts),
+  }),
   act('payment', 'one bank pays another in one asset', {
     asset: Asset,
     payers: Parties,
@@ -129,8 +146,18 @@ const WorkloadSchema = Type.Union([
   act('pay-in', 'issuers credit each bank with what its queued trades need of an asset in sum', {
     assets: Type.Array(Asset, { minItems: 1, maxItems: 32 }),
     to: Parties,
-    except: optional(Parties),
+    except: optional({ ...Parties, description: 'who pays in nothing, and whose trades are not counted on' }),
     percent: Type.Integer({ minimum: 1, maximum: 100, description: 'of what is still needed' }),
+  }),
+  act('cancel', 'parties cancel what is still under way of an act, each by an instruction of its own', {
+    what: { ...Name, description: 'the name of the act' },
+    by: Parties,
+  }),
+  act('calendar', 'a central bank publishes the hours of a business day of its money', {
+    asset: Asset,
+    day: optional(Type.Integer({ minimum: 0, maximum: 1, description: 'counted from that of the opening (0)' })),
+    opens: Time('so long after the opening'),
+    closes: Time('so long after the opening'),
   }),
 ]);
 
@@ -246,6 +273,30 @@ export const ScenarioSchema = Type.Object(
         strict,
       ),
       { minItems: 1, maxItems: 60, description: 'the checks of the ledger hold in every run, whatever stands here' },
+    ),
+    worth: optional(
+      Type.Object(
+        {
+          in: Asset,
+          rates: Type.Array(
+            Type.Object(
+              {
+                asset: Asset,
+                rate: Type.String({
+                  pattern: '^(0|[1-9][0-9]{0,9})(\\.[0-9]{1,10})?$',
+                  description: 'what one of it is worth',
+                }),
+              },
+              strict,
+            ),
+            { minItems: 1, maxItems: 50 },
+          ),
+        },
+        {
+          ...strict,
+          description: 'rates by which what settled and what waits is summed up in one asset; for people, and round',
+        },
+      ),
     ),
     published: optional(
       Type.Array(

@@ -29,7 +29,8 @@ export async function openNetwork(
       const authority = cast.player(issuer.jurisdiction);
       const fields = { kind: 'asset', asset, class: kind, name: asset, issuer: issuer.party, decimals };
       const more = { jurisdiction: issuer.jurisdiction, cap: `${CAP_MAJOR}` };
-      return teller.must({ name: NAME, fields: { ...fields, ...more }, by: [authority] });
+      const by: [Player, ...Player[]] = issuer === authority ? [authority] : [issuer, authority];
+      return teller.must({ name: NAME, fields: { ...fields, ...more }, by });
     }),
   );
   await Promise.all(

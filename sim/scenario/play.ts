@@ -9,6 +9,7 @@ import { type Act, msOf, type Scenario, type WorldName } from './file.js';
 import { openNetwork } from './opening.js';
 import type { Stage } from './stage.js';
 import { Teller } from './teller.js';
+import { type Wait, waitsOf } from './waits.js';
 import { Watch } from './watch.js';
 
 export interface Expectation {
@@ -36,6 +37,8 @@ export interface Run {
   }[];
   readonly timeline: readonly Happened[];
   readonly series: readonly Series[];
+  /** What waited in queues when the workload was over, and for whom. */
+  readonly waits: readonly Wait[];
   readonly figures: Figures;
   readonly verdicts: readonly Verdict[];
   readonly expectations: readonly Expectation[];
@@ -64,24 +67,28 @@ async function playOn(scenario: Scenario, stage: Stage, seed: number, say: Say):
   const openedMs = stage.elapsedMs();
   const endsMs = openedMs + msOf(scenario.lasts);
   say(`open at height ${watch.height}; ${scenario.lasts} of business begin`);
-  const faults = new Faults(stage, endsMs);
-  const scene: Scene = { teller, book, endsMs };
+  const faults = new Faults(stage, watch, endsMs);
+  const scene: Scene = { teller, book, openedMs, endsMs };
   teller.close(endsMs + ATTEMPTS_PAST_END_MS);
   const faulty = (scenario.faults ?? []).map(async (fault) => {
     await faults.run(fault);
   });
-  const acts = Promise.all(scenario.workload.map((act, nth) => repeat(scene, act, new Random(seed + nth))));
+  const acts = Promise.all(scenario.workload.map((act, nth) => repeat(scene, act, new Random(seedOf(seed, nth)))));
   // Looked at below: until then what it fails with waits.
   acts.catch(() => undefined);
   await Promise.all([...faulty, stage.pause(endsMs - openedMs)]);
   await Promise.race([acts, stage.pause(ATTEMPTS_PAST_END_MS)]);
   const toMs = stage.elapsedMs();
+  const waits = await waitsOf(stage, book);
   say(`${book.all.length} instructions sent; waiting until all is final, then judging`);
   const nodes = seats.flatMap((_, at) => (faults.lost.has(at) ? [] : [at]));
   const verdicts = await new Audit(stage, book, watch, nodes).judge(seed);
   watch.stop();
   const span = { fromMs: openedMs, toMs };
-  const figures = figuresOf(book, stage.cast, watch.blocks, span);
+  const { cast } = stage;
+  const { happened } = faults;
+  const balances = await balancesOf(stage, book);
+  const figures = figuresOf({ scenario, book, cast, blocks: watch.blocks, happened, waits, balances }, span);
   const expectations = scenario.expect.map((each) => judge(each, figures));
   return {
     format: 'causeway-run/1',
@@ -95,12 +102,13 @@ async function playOn(scenario: Scenario, stage: Stage, seed: number, say: Say):
       place,
       height: watch.heights[at] as number,
     })),
-    timeline: faults.happened.map((each) => ({
+    timeline: happened.map((each) => ({
       ...each,
       fromMs: each.fromMs - openedMs,
       untilMs: each.untilMs === null ? null : each.untilMs - openedMs,
     })),
     series: seriesOf(book, watch.blocks, span),
+    waits,
     figures,
     verdicts,
     expectations,
@@ -112,11 +120,28 @@ async function playOn(scenario: Scenario, stage: Stage, seed: number, say: Say):
   };
 }
 
+/** What every party has of every asset that it ever had a leg in, as its node tells. */
+async function balancesOf({ cast, nodes }: Stage, book: Book): Promise<ReadonlyMap<string, string>> {
+  const legs = book.all.flatMap((sent) => sent.legs);
+  const balances = new Map<string, string>();
+  for (const player of [...cast.authorities, ...cast.banks]) {
+    const answer = await nodes[book.askedFor(cast.homeOf(player))]?.balances(player.party);
+    if (answer?.ok !== true) continue;
+    const own = legs.filter(({ from, to }) => from === player.party || to === player.party);
+    for (const { asset } of own) balances.set(`${player.name}.${asset}`, '0');
+    for (const { asset, balance } of answer.value.balances) balances.set(`${player.name}.${asset}`, balance);
+  }
+  return balances;
+}
+
 function judge({ figure, least, most, why }: Scenario['expect'][number], figures: Figures): Expectation {
   const got = figures[figure] ?? null;
   const holds = got !== null && got >= (least ?? Number.NEGATIVE_INFINITY) && got <= (most ?? Number.POSITIVE_INFINITY);
   return { figure, least: least ?? null, most: most ?? null, why, got, holds };
 }
+
+/** Of an act: no other's, and not the opening's, which would give two instructions of a bank one id. */
+const seedOf = (seed: number, nth: number): number => Math.imul(seed, 1_009) ^ (nth + 1);
 
 /** Once, or again and again, each time without waiting for what the last one came to. */
 async function repeat({ teller, ...scene }: Scene, act: Act, random: Random): Promise<void> {

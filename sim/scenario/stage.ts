@@ -29,7 +29,8 @@ export interface NodeApi {
   block(height: number): Promise<Answer<ShownBlock>>;
   balances(party: string): Promise<Answer<Balances>>;
   receipt(digest: string): Promise<Answer<object>>;
-  queue(party: string): Promise<Answer<QueuePage>>;
+  /** From the first, or past what the page before said is next. */
+  queue(party: string, after?: string): Promise<Answer<QueuePage>>;
 }
 
 export type SigningKey = InstructionSigner & { readonly jwk: Jwk };

@@ -93,7 +93,7 @@ export class Teller {
     );
     const { kind } = built.payload;
     const legs = kind === 'settle' ? (built.payload as { readonly legs: readonly Leg[] }).legs : [];
-    const home = at ?? this.cast.homeOf(initiator);
+    const home = at ?? this.#book.askedFor(this.cast.homeOf(initiator));
     const sent = new Sent({ digest: built.digest, name, kind, legs, home, sentMs: stage.elapsedMs() });
     this.#book.add(sent);
     for (let attempt = 0; ; attempt++) {

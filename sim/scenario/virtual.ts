@@ -207,7 +207,8 @@ function apiOf(node: SimNode): NodeApi {
     block: async (height) => told(await node.handle('getBlock', { params: { height: `${height}` } })),
     balances: async (bic) => told(await node.handle('getBalances', { params: { bic } })),
     receipt: async (digest) => told(await node.handle('getReceipt', { params: { digest } })),
-    queue: async (bic) => told(await node.handle('getQueue', { params: { bic } })),
+    queue: async (bic, after) =>
+      told(await node.handle('getQueue', { params: { bic }, query: after === undefined ? {} : { after } })),
   };
 }
 

@@ -1,4 +1,6 @@
 /** Reads every block of every node as it becomes final: what banks learn from, and what the audit judges afterwards. */
+import { assert } from '../../protocol/types.js';
+import { parseTime } from '../../protocol/values.js';
 import type { Book } from './book.js';
 import type { ShownBlock, Stage } from './stage.js';
 
@@ -10,6 +12,8 @@ export interface SeenBlock {
   readonly block: ShownBlock;
   /** When the first node showed it. */
   readonly seenMs: number;
+  /** How far its time was past true time then; negative when before it. */
+  readonly aheadMs: number;
 }
 
 export class Watch {
@@ -35,6 +39,14 @@ export class Watch {
   }
   stop(): void {
     this.#isOver = true;
+  }
+
+  /** A node is gone for good: what it would have shown its banks from here on, another one shows them. */
+  lose(node: number, heir: number): void {
+    this.#book.inherit(node, heir);
+    const nowMs = this.#stage.elapsedMs();
+    const shown = this.blocks.slice(this.heights[node], this.heights[heir]);
+    for (const { block } of shown) this.#book.onBlock(heir, block.height, block.receipts, nowMs);
   }
 
   /** Resolves when these nodes have shown all blocks up to a height, or the time is over; gives whether they have. */
@@ -68,7 +80,9 @@ export class Watch {
       const before = this.blocks[height - 2]?.block;
       if (before !== undefined && before.id !== parent)
         this.disagreements.push(`${name} showed block ${height}, which does not follow block ${height - 1}`);
-      this.blocks.push({ block, seenMs });
+      const time = parseTime(block.time);
+      assert(time !== null, 'a block has a time');
+      this.blocks.push({ block, seenMs, aheadMs: time - this.#stage.nowMs() });
     } else if (faceOf(known) !== faceOf(block)) {
       this.disagreements.push(`${name} showed ${faceOf(block)} at height ${height}, where ${faceOf(known)} was shown`);
     }
