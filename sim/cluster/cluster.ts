@@ -17,7 +17,7 @@ export interface Broken {
 }
 export const WHOLE: Broken = { cuts: [], worse: [] };
 
-export type Spec = Pick<Scenario, 'title' | 'profile' | 'jurisdictions' | 'assets'>;
+export type Spec = Pick<Scenario, 'title' | 'profile' | 'jurisdictions' | 'assets' | 'timeScale'>;
 
 interface Written {
   readonly format: 'causeway-cluster/1';

@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import Table from 'cli-table3';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { Listr, type ListrTask } from 'listr2';
+import { TIME_SCALE_MAX } from '../../protocol/limits.js';
 import { Random } from '../random.js';
 import { Book } from '../scenario/book.js';
 import { castOf } from '../scenario/cast.js';
@@ -28,6 +29,7 @@ interface Up {
   readonly profile: Scenario['profile'];
   readonly image: string;
   readonly seed: number;
+  readonly testTimeScale?: number;
 }
 interface Common {
   readonly dir: string;
@@ -78,6 +80,11 @@ export function clusterCommands(program: Command): void {
     )
     .option('--image <image>', 'of the nodes; built if it is not there', IMAGE)
     .option('--seed <n>', 'of the jitter of links', whole(1, 2 ** 31 - 1), 1)
+    .option(
+      '--test-time-scale <n>',
+      'network time that runs so many times faster than clocks',
+      whole(1, TIME_SCALE_MAX),
+    )
     .action(carryOut(up));
   add('status', 'Where its nodes are, and how they are.').action(carryOut(status));
   add('down', 'End it, and remove its containers, networks, keys and data.').action(carryOut(down));
@@ -140,6 +147,7 @@ async function up(options: Up & Common): Promise<Told> {
   const spec: Spec = {
     title: 'A cluster for trying',
     profile: options.profile,
+    ...(options.testTimeScale !== undefined && { timeScale: options.testTimeScale }),
     jurisdictions: options.jurisdictions.map((code) => ({
       code,
       banks: options.banks,
@@ -317,6 +325,13 @@ async function exec(name: string, options: Common & { readonly seed: number; rea
   const cluster = standing(options);
   const scenario = loadScenario(name);
   if (typeof scenario === 'string') throw new Refusal('bad_scenario', scenario);
+  if (scenario.timeScale !== cluster.spec.timeScale) {
+    const wanted = scenario.timeScale === undefined ? 'the time of clocks' : `a time scale of ${scenario.timeScale}`;
+    throw new Refusal(
+      'other_time',
+      `${name} wants ${wanted}: start a cluster that has it (\`sim up --test-time-scale\`).`,
+    );
+  }
   // It happens on what stands: who there is and how far apart is the cluster's.
   const here = { ...scenario, ...cluster.spec, title: scenario.title };
   const cast = castOf(here);

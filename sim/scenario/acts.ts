@@ -4,24 +4,11 @@ import { LEGS_MAX } from '../../protocol/limits.js';
 import type { Leg } from '../../protocol/payload.js';
 import { unreachable } from '../../protocol/types.js';
 import { formatAmount, parseAmount } from '../../protocol/values.js';
-import type { Book, Sent } from './book.js';
+import type { Sent } from './book.js';
 import type { Player } from './cast.js';
+import { businessDays, calendar, datesOf, SETTLE_BY_LEAST_MS, SETTLE_BY_PAST_END_MS } from './days.js';
 import { type Act, type ActOf, msOf } from './file.js';
-import type { Teller } from './teller.js';
-
-/** Past the end of the workload, so that what waits to the last moment may settle in it. */
-const SETTLE_BY_PAST_END_MS = 2_000;
-/** A settlement's date is to be past `issued` when its block comes. */
-const SETTLE_BY_LEAST_MS = 1_000;
-const DAY_MS = 86_400_000;
-
-export interface Scene {
-  readonly teller: Teller;
-  readonly book: Book;
-  /** When the workload begins and ends, on the stage's clock. */
-  readonly openedMs: number;
-  readonly endsMs: number;
-}
+import { nameOf, type Scene } from './scene.js';
 
 export async function perform(scene: Scene, act: Act): Promise<void> {
   switch (act.act) {
@@ -45,12 +32,12 @@ export async function perform(scene: Scene, act: Act): Promise<void> {
       return cancel(scene, act);
     case 'calendar':
       return calendar(scene, act);
+    case 'business-days':
+      return businessDays(scene, act);
     default:
       return unreachable(act);
   }
 }
-
-const nameOf = ({ name, act }: Act): string => name ?? act;
 
 const leg = (from: Player, to: Player, asset: string, amount: string): Leg => ({
   from: from.party,
@@ -85,25 +72,6 @@ function modeOf(scene: Scene, act: ActOf<'payment' | 'pvp' | 'ring'>): object {
     ...(cutoff !== undefined && { cutoff: teller.inMs(msOf(cutoff)) }),
   };
 }
-
-function datesOf(scene: Scene, { valueDate, settleBy, batch }: ActOf<'payment' | 'pvp' | 'ring'>): object {
-  const { teller, openedMs, endsMs } = scene;
-  if (valueDate !== undefined) return { valueDate: dateOf(scene, valueDate) };
-  const nowMs = teller.stage.elapsedMs();
-  const ownMs = settleBy === undefined ? endsMs + SETTLE_BY_PAST_END_MS - nowMs : msOf(settleBy);
-  const until = { settleBy: teller.inMs(Math.max(SETTLE_BY_LEAST_MS, ownMs)) };
-  if (batch === undefined) return until;
-  const eachMs = msOf(batch);
-  const nextMs = openedMs + Math.ceil((nowMs - openedMs + 1) / eachMs) * eachMs;
-  return { notBefore: teller.inMs(nextMs - nowMs), ...until };
-}
-
-/** The moment so long after the opening. */
-const momentOf = ({ teller, openedMs }: Scene, time: string): string =>
-  teller.inMs(openedMs + msOf(time) - teller.stage.elapsedMs());
-/** The date by UTC so many days after that of the opening. */
-const dateOf = ({ teller, openedMs }: Scene, day: number): string =>
-  teller.inMs(openedMs + day * DAY_MS - teller.stage.elapsedMs()).slice(0, 'yyyy-mm-dd'.length);
 
 /** Everybody debited signs. */
 function settle({ teller }: Scene, act: Act, legs: readonly Leg[], by: readonly Player[], mode: object): Promise<Sent> {
@@ -283,16 +251,4 @@ async function cancel(scene: Scene, act: ActOf<'cancel'>): Promise<void> {
         ),
     ),
   );
-}
-
-async function calendar(scene: Scene, act: ActOf<'calendar'>): Promise<void> {
-  const { teller } = scene;
-  const { issuer } = teller.cast.asset(act.asset);
-  const day = {
-    date: dateOf(scene, act.day ?? 0),
-    open: momentOf(scene, act.opens),
-    close: momentOf(scene, act.closes),
-  };
-  const fields = { kind: 'calendar', asset: act.asset, zone: 'UTC (scenario)', days: [day] };
-  await teller.send({ name: nameOf(act), fields, by: [teller.cast.player(issuer.jurisdiction)] });
 }

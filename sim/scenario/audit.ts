@@ -21,7 +21,7 @@ export const CHECKS = {
   outcomes: 'every receipt is what the rules of the ledger give, executed once more by other code',
   balances: 'every account of every party is, on every node, what those rules give',
   conservation: 'the accounts of each asset sum to zero, and only its issuer owes',
-  durability: 'what was answered 202 has one end, and every node can tell it',
+  durability: 'what was answered 202 has one end in the blocks, or none when it has expired',
   receipts: 'receipts hold offline, with the genesis file alone, and say what the blocks say',
   progress: 'when the faults are over, every node comes to the same height and nothing stays under way',
   standing: 'no node has halted, or holds evidence against an honest one',
@@ -42,6 +42,7 @@ const RECEIPTS_PER_NODE = 40;
 const VIOLATIONS_MAX = 20;
 const SETTLE_MS_MAX = 90_000;
 const STEP_MS = 50;
+const EXPIRED = 'expired';
 
 export class Audit {
   readonly #stage: Stage;
@@ -95,7 +96,10 @@ export class Audit {
   async #settle(): Promise<void> {
     const stage = this.#stage;
     const untilMs = stage.elapsedMs() + SETTLE_MS_MAX;
-    while (this.#book.underWay.length > 0 && stage.elapsedMs() < untilMs) await stage.pause(STEP_MS);
+    while (this.#book.underWay.length > 0 && stage.elapsedMs() < untilMs) {
+      await this.#expire();
+      await stage.pause(STEP_MS);
+    }
     const left = this.#book.underWay;
     const [first] = left;
     if (first !== undefined)
@@ -107,6 +111,17 @@ export class Audit {
     if (!(await this.#watch.until(height, this.#nodes, untilMs - stage.elapsedMs())))
       this.#violate('progress', `at height ${height} these are behind: ${this.#behind(height).join(', ')}`);
     this.#count('progress', this.#book.all.length + this.#nodes.length);
+  }
+
+  /** What was taken and came into no block in its time has no receipt: the node that is asked for it says so. */
+  async #expire(): Promise<void> {
+    const stage = this.#stage;
+    for (const sent of this.#book.underWay) {
+      if (sent.code !== null || stage.nowMs() <= sent.expiresMs) continue;
+      const answer = await stage.nodes[sent.home]?.outcome(sent.digest);
+      if (answer?.ok === true && answer.value.code === EXPIRED)
+        sent.add({ code: EXPIRED, height: 0, seenMs: stage.elapsedMs() });
+    }
   }
 
   #behind(height: number): string[] {
@@ -171,23 +186,24 @@ export class Audit {
     }
   }
 
-  /** Every 202 has its end in the blocks, once; and not two. */
+  /** Every 202 has its end in the blocks, once; what expired has none there. */
   async #taken(): Promise<void> {
     const ends = new Map<string, number>();
     for (const { block } of this.#watch.blocks)
       for (const { digest, code } of block.receipts)
         if (!isOpenCode(code)) ends.set(digest, (ends.get(digest) ?? 0) + 1);
-    for (const { digest, kind, taken } of this.#book.all) {
+    for (const { digest, kind, taken, code } of this.#book.all) {
       if (taken === null) continue;
       this.#count('durability');
       const count = ends.get(digest) ?? 0;
-      if (count !== 1) this.#violate('durability', `${kind} ${digest}, answered 202, has ${count} ends`);
+      if (count !== (code === EXPIRED ? 0 : 1))
+        this.#violate('durability', `${kind} ${digest}, answered 202 and ${code ?? 'not ordered'}, has ${count} ends`);
     }
   }
 
   async #receipts(random: Random): Promise<void> {
     const { genesis, nodes, isValid } = this.#stage;
-    const ended = this.#book.all.filter(({ taken, code }) => taken !== null && code !== null);
+    const ended = this.#book.all.filter(({ taken, code }) => taken !== null && code !== null && code !== EXPIRED);
     for (const node of this.#nodes) {
       for (let left = Math.min(RECEIPTS_PER_NODE, ended.length); left > 0; left--) {
         const { digest, code } = random.pick(ended);

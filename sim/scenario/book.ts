@@ -18,6 +18,8 @@ export class Sent {
   /** The node that its sender asks. */
   home: number;
   readonly sentMs: number;
+  /** When it can be ordered no more, in network time. */
+  readonly expiresMs: number;
   /** When a node answered 202, and which. */
   taken: { readonly ms: number; readonly node: number } | null = null;
   /** The code with which every node turned it away, if none took it. */
@@ -25,7 +27,7 @@ export class Sent {
   readonly receipts: Receipt[] = [];
   #listeners: (() => void)[] = [];
 
-  constructor(fields: Pick<Sent, 'digest' | 'name' | 'kind' | 'legs' | 'home' | 'sentMs'>) {
+  constructor(fields: Pick<Sent, 'digest' | 'name' | 'kind' | 'legs' | 'home' | 'sentMs' | 'expiresMs'>) {
     ({
       digest: this.digest,
       name: this.name,
@@ -33,6 +35,7 @@ export class Sent {
       legs: this.legs,
       home: this.home,
       sentMs: this.sentMs,
+      expiresMs: this.expiresMs,
     } = fields);
   }
 

@@ -3,6 +3,7 @@
  * in the schema's own descriptions; who stands behind names such as `HK-1`, in `cast.ts`.
  */
 import { type Static, Type } from 'typebox';
+import { TIME_SCALE_MAX } from '../../protocol/limits.js';
 import { parseShape } from '../../protocol/shape.js';
 
 const SCENARIO_BYTES_MAX = 256 * 1024;
@@ -15,6 +16,10 @@ const Time = (description: string) =>
     pattern: '^(0|[1-9][0-9]{0,5})(\\.[0-9]{1,3})?(ms|s|min|h)$',
     description: `${description}: a number with its unit, ms, s, min or h, as 30s`,
   });
+const TimeOfDay = Type.String({
+  pattern: '^([01][0-9]|2[0-3]):[0-5][0-9]$',
+  description: 'of the network, in UTC, as 09:00',
+});
 const Amount = Type.String({
   pattern: '^(0|[1-9][0-9]{0,17})(\\.[0-9]{1,8})?$',
   description: 'an amount in major units without sign, as 5000.00',
@@ -65,6 +70,11 @@ const queued = {
       maximum: 1,
       description:
         'in the queue, in the place of settleBy: it settles in the hours of that day, counted from the opening',
+    }),
+  ),
+  spot: optional(
+    Type.Boolean({
+      description: 'in the queue, by value date: the first business day that is not over, by the days of this file',
     }),
   ),
   batch: optional(
@@ -153,6 +163,12 @@ const WorkloadSchema = Type.Union([
     what: { ...Name, description: 'the name of the act' },
     by: Parties,
   }),
+  act('business-days', 'a central bank publishes the days on which its money settles by value date, from today on', {
+    asset: Asset,
+    days: Type.Integer({ minimum: 1, maximum: 100, description: 'so many days, weekends left out' }),
+    opens: TimeOfDay,
+    closes: TimeOfDay,
+  }),
   act('calendar', 'a central bank publishes the hours of a business day of its money', {
     asset: Asset,
     day: optional(Type.Integer({ minimum: 0, maximum: 1, description: 'counted from that of the opening (0)' })),
@@ -236,6 +252,14 @@ export const ScenarioSchema = Type.Object(
         'links between jurisdictions: none to speak of; by the distance; by the distance, with loss and jitter',
     }),
     lasts: Time('how long, from the opening to the end of the workload'),
+    timeScale: optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: TIME_SCALE_MAX,
+        description:
+          "how many times faster than clocks the network's time runs, which its genesis says: 28800 is a day in 3 s. All times of this file are the clocks'",
+      }),
+    ),
     jurisdictions: Type.Array(JurisdictionSchema, { minItems: 1, maxItems: 40 }),
     assets: optional(
       Type.Array(

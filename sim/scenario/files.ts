@@ -34,7 +34,7 @@ export class NetworkFolder {
   readonly #keys = new Map<string, SigningKey>();
 
   /** The network that stands in the folder, or a new one. */
-  constructor(dir: string, scenario: Pick<Scenario, 'title'>, cast: Cast, nowMs: number) {
+  constructor(dir: string, scenario: Pick<Scenario, 'title' | 'timeScale'>, cast: Cast, nowMs: number) {
     this.dir = dir;
     this.#cast = cast;
     mkdirSync(dir, { recursive: true, mode: 0o700 });
@@ -45,7 +45,7 @@ export class NetworkFolder {
     this.genesis = parsed.genesis;
   }
 
-  #newGenesis(scenario: Pick<Scenario, 'title'>, nowMs: number): ReturnType<typeof makeGenesis>['file'] {
+  #newGenesis(scenario: Pick<Scenario, 'title' | 'timeScale'>, nowMs: number): ReturnType<typeof makeGenesis>['file'] {
     const { file } = makeGenesis(scenario, this.#cast, nowMs, {
       authority: ({ party }) => this.signerOf(party).jwk,
       seat: (at) => ({ voteKey: rawHex(this.#nodeKey(at, 'vote')), networkKey: rawHex(this.nodeKeyOf(at)) }),

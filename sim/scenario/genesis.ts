@@ -22,7 +22,7 @@ export interface MadeGenesis {
 }
 
 export function makeGenesis(
-  { title }: Pick<Scenario, 'title'>,
+  { title, timeScale }: Pick<Scenario, 'title' | 'timeScale'>,
   cast: Cast,
   createdMs: number,
   keys: Keys,
@@ -32,6 +32,7 @@ export function makeGenesis(
     name: title,
     created: formatTime(createdMs),
     parameters: { skewMs: SKEW_MS },
+    ...(timeScale !== undefined && { test: { timeScale } }),
     authorities: cast.authorities.map((player) => ({
       party: player.party,
       name: player.title,

@@ -1,12 +1,13 @@
 /** A scenario from its opening to its verdict, on any stage. */
 import { Random } from '../random.js';
-import { perform, type Scene } from './acts.js';
+import { perform } from './acts.js';
 import { Audit, type Verdict } from './audit.js';
 import { Book } from './book.js';
 import { Faults, type Happened } from './faults.js';
 import { type Figures, figuresOf, type Series, seriesOf } from './figures.js';
 import { type Act, msOf, type Scenario, type WorldName } from './file.js';
 import { openNetwork } from './opening.js';
+import type { Scene } from './scene.js';
 import type { Stage } from './stage.js';
 import { Teller } from './teller.js';
 import { type Wait, waitsOf } from './waits.js';
@@ -68,7 +69,7 @@ async function playOn(scenario: Scenario, stage: Stage, seed: number, say: Say):
   const endsMs = openedMs + msOf(scenario.lasts);
   say(`open at height ${watch.height}; ${scenario.lasts} of business begin`);
   const faults = new Faults(stage, watch, endsMs);
-  const scene: Scene = { teller, book, openedMs, endsMs };
+  const scene: Scene = { closes: new Map(), teller, book, openedMs, endsMs };
   teller.close(endsMs + ATTEMPTS_PAST_END_MS);
   const faulty = (scenario.faults ?? []).map(async (fault) => {
     await faults.run(fault);

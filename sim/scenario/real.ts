@@ -1,6 +1,7 @@
 /** A scenario on real nodes, whatever machines they run on: their API over HTTP, and the links between them by a proxy. */
 import { type Client, type ClientResult, createClient } from '../../node/api/client.js';
 import type { Genesis } from '../../protocol/genesis.js';
+import { networkTime } from '../../protocol/networktime.js';
 import { PERFECT, type Quality } from '../border/linkproxy.js';
 import type { Links, Way } from '../border/links.js';
 import { nativeFact } from '../crypto.js';
@@ -90,7 +91,7 @@ export class RealStage implements Stage {
   }
 
   nowMs(): number {
-    return Date.now();
+    return networkTime(this.genesis, Date.now());
   }
   elapsedMs(): number {
     return Math.round(performance.now() - this.#openedMs);
@@ -202,7 +203,8 @@ function apiOf(client: Client): NodeApi {
     block: async (height) => told(await client.getBlock({ height: `${height}` })),
     balances: async (bic) => told(await client.getBalances({ bic })),
     receipt: async (digest) => told(await client.getReceipt({ digest })),
-    queue: async (bic) => told(await client.getQueue({ bic })),
+    outcome: async (digest) => told(await client.getInstruction({ digest })),
+    queue: async (bic, after) => told(await client.getQueue({ bic, ...(after !== undefined && { after }) })),
   };
 }
 

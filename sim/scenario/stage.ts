@@ -14,6 +14,7 @@ import type { Fault, WorldName } from './file.js';
 type AnswerTo<K extends keyof Client> = ReturnType<Client[K]> extends Promise<ClientResult<infer T>> ? T : never;
 export type ShownBlock = AnswerTo<'getBlock'>;
 export type Status = AnswerTo<'getStatus'>;
+export type Outcome = AnswerTo<'getInstruction'>;
 export type Balances = AnswerTo<'getBalances'>;
 export type QueuePage = AnswerTo<'getQueue'>;
 
@@ -29,6 +30,7 @@ export interface NodeApi {
   block(height: number): Promise<Answer<ShownBlock>>;
   balances(party: string): Promise<Answer<Balances>>;
   receipt(digest: string): Promise<Answer<object>>;
+  outcome(digest: string): Promise<Answer<Outcome>>;
   /** From the first, or past what the page before said is next. */
   queue(party: string, after?: string): Promise<Answer<QueuePage>>;
 }

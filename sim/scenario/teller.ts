@@ -1,7 +1,8 @@
 /** Who sends for the banks of a run: makes, signs, sends, and sends again with the same bytes until a node has taken it. */
 import { buildInstruction, type PayloadFields, proveKey, signInstruction } from '../../node/api/signing.js';
+import { timeScaleOf } from '../../protocol/networktime.js';
 import type { Leg, NewKey } from '../../protocol/payload.js';
-import { formatTime } from '../../protocol/values.js';
+import { formatTime, parseTime } from '../../protocol/values.js';
 import type { Random } from '../random.js';
 import { type Book, Sent } from './book.js';
 import type { Cast, Player } from './cast.js';
@@ -62,9 +63,13 @@ export class Teller {
   get stage(): Stage {
     return this.#stage;
   }
-  /** RFC 3339, so many milliseconds from now, whole ones. */
+  /** How much faster than clocks the network's time runs. */
+  get timeScale(): number {
+    return timeScaleOf(this.#stage.genesis);
+  }
+  /** RFC 3339: what the network's time will be when so many milliseconds have passed on clocks. */
   inMs(ms: number): string {
-    return formatTime(this.#stage.nowMs() + Math.round(ms));
+    return formatTime(this.#stage.nowMs() + Math.round(ms * this.timeScale));
   }
   /** No bank tries again from then on. */
   close(atMs: number): void {
@@ -86,7 +91,7 @@ export class Teller {
       id: this.random.uuid(),
       ...fields,
     } as unknown as PayloadFields;
-    const built = buildInstruction(whole, { nowMs: stage.nowMs() });
+    const built = buildInstruction(whole, { nowMs: stage.nowMs(), timeScale: this.timeScale });
     const jws = await signInstruction(
       built,
       by.map((player) => stage.signerOf(player)),
@@ -94,7 +99,8 @@ export class Teller {
     const { kind } = built.payload;
     const legs = kind === 'settle' ? (built.payload as { readonly legs: readonly Leg[] }).legs : [];
     const home = at ?? this.#book.askedFor(this.cast.homeOf(initiator));
-    const sent = new Sent({ digest: built.digest, name, kind, legs, home, sentMs: stage.elapsedMs() });
+    const expiresMs = parseTime(built.payload.expires) ?? 0;
+    const sent = new Sent({ digest: built.digest, name, kind, legs, home, sentMs: stage.elapsedMs(), expiresMs });
     this.#book.add(sent);
     for (let attempt = 0; ; attempt++) {
       const node = (home + attempt) % stage.nodes.length;

@@ -1,4 +1,6 @@
 /** Reads every block of every node as it becomes final: what banks learn from, and what the audit judges afterwards. */
+
+import { timeScaleOf } from '../../protocol/networktime.js';
 import { assert } from '../../protocol/types.js';
 import { parseTime } from '../../protocol/values.js';
 import type { Book } from './book.js';
@@ -82,7 +84,7 @@ export class Watch {
         this.disagreements.push(`${name} showed block ${height}, which does not follow block ${height - 1}`);
       const time = parseTime(block.time);
       assert(time !== null, 'a block has a time');
-      this.blocks.push({ block, seenMs, aheadMs: time - this.#stage.nowMs() });
+      this.blocks.push({ block, seenMs, aheadMs: (time - this.#stage.nowMs()) / timeScaleOf(this.#stage.genesis) });
     } else if (faceOf(known) !== faceOf(block)) {
       this.disagreements.push(`${name} showed ${faceOf(block)} at height ${height}, where ${faceOf(known)} was shown`);
     }
