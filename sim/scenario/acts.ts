@@ -214,21 +214,21 @@ async function payIn(scene: Scene, act: ActOf<'pay-in'>): Promise<void> {
   // Nobody pays in for what comes from who does not, nor counts on it.
   const isSpared = ({ from, to }: Leg): boolean => [...spared].some(({ party }) => party === from || party === to);
   const open = scene.book.underWay.filter(({ kind, legs }) => kind === 'settle' && !legs.some(isSpared));
-  for (const asset of act.assets) {
+  const moved = open.flatMap(({ legs }) => legs);
+  const payInOf = async (asset: string): Promise<void> => {
     const { issuer } = cast.asset(asset);
+    const own = moved.filter((each) => each.asset === asset);
     const legs: Leg[] = [];
     for (const member of members) {
-      const net = open
-        .flatMap((sent) => sent.legs)
-        .filter((each) => each.asset === asset)
-        .reduce((sum, each) => sum + signOf(each, member) * minorOf(scene, asset, each.amount), 0n);
+      const net = own.reduce((sum, each) => sum + signOf(each, member) * minorOf(scene, asset, each.amount), 0n);
       const short = -net - (await balanceOf(scene, member, asset));
       const paid = (short * BigInt(act.percent) + 99n) / 100n;
       if (short > 0n) legs.push(leg(issuer, member, asset, majorOf(scene, asset, paid)));
     }
     for (let at = 0; at < legs.length; at += LEGS_MAX)
       await settle(scene, act, legs.slice(at, at + LEGS_MAX), [issuer], { mode: 'gross' });
-  }
+  };
+  await Promise.all(act.assets.map(payInOf));
 }
 
 /** Whether a leg brings a player something, or takes it. */
