@@ -119,8 +119,9 @@ export class Audit {
     for (const sent of this.#book.underWay) {
       if (sent.code !== null || stage.nowMs() <= sent.expiresMs) continue;
       const answer = await stage.nodes[sent.home]?.outcome(sent.digest);
-      if (answer?.ok === true && answer.value.code === EXPIRED)
-        sent.add({ code: EXPIRED, height: 0, seenMs: stage.elapsedMs() });
+      // Past the ledger's memory, which comes soon where time runs fast, the node says that it is too late to ask.
+      const isEnded = answer?.ok === true ? answer.value.code === EXPIRED : answer?.code === 'pruned';
+      if (isEnded) sent.add({ code: EXPIRED, height: 0, seenMs: stage.elapsedMs() });
     }
   }
 

@@ -28,6 +28,8 @@ export interface Span {
 }
 
 const SPANS = 60;
+/** What has expired came into none. */
+const NO_BLOCK = 0;
 const OPENING = 'opening';
 
 function percentileOf(values: readonly number[], share: number): number | null {
@@ -37,7 +39,9 @@ function percentileOf(values: readonly number[], share: number): number | null {
 
 /** From sending to the first receipt that its sender saw. */
 const finalityOf = (sents: readonly Sent[]): number[] =>
-  sents.flatMap(({ receipts: [first], sentMs }) => (first === undefined ? [] : [first.seenMs - sentMs]));
+  sents.flatMap(({ receipts: [first], sentMs }) =>
+    first === undefined || first.height === NO_BLOCK ? [] : [first.seenMs - sentMs],
+  );
 
 const isSettled = ({ code }: Sent): boolean => code === 'settled';
 const settlementsIn = (sents: readonly Sent[]): readonly Sent[] => sents.filter(({ kind }) => kind === 'settle');
@@ -68,6 +72,7 @@ export function figuresOf(shown: Shown, { fromMs, toMs }: Span): Figures {
     refused: sents.filter(({ refused }) => refused !== null).length,
     settlements: settlements.length,
     settled: settled.length,
+    expired: sents.filter(({ code }) => code === 'expired').length,
     lapsed: settlements.filter(({ code }) => code === 'lapsed').length,
     rejected: settlements.filter(({ code, isEnded }) => isEnded && code !== null && !isSettledOrLapsed(code)).length,
     settledPerSecond: settled.length / ((toMs - fromMs) / 1_000),
