@@ -236,6 +236,9 @@ export const ScenarioSchema = Type.Object(
         'links between jurisdictions: none to speak of; by the distance; by the distance, with loss and jitter',
     }),
     lasts: Time('how long, from the opening to the end of the workload'),
+    dayEnds: optional(
+      Time('what waits so long after the opening is told as left waiting; at the end of the workload if absent'),
+    ),
     jurisdictions: Type.Array(JurisdictionSchema, { minItems: 1, maxItems: 40 }),
     assets: optional(
       Type.Array(
