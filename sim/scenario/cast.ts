@@ -203,6 +203,8 @@ function judge(scenario: Scenario, cast: Cast): ScenarioRefusal | null {
     if (act.act === 'cancel' && !scenario.workload.some(({ name }) => name === act.what))
       return refuse(`/workload/${at}/what`, `there is no act called ${act.what}`);
   }
+  const unknownWorth = scenario.worth === undefined ? null : unknownAsset(cast, scenario.worth.in, '/worth/in');
+  if (unknownWorth !== null) return unknownWorth;
   for (const [at, { asset }] of (scenario.worth?.rates ?? []).entries()) {
     const refusal = unknownAsset(cast, asset, `/worth/rates/${at}/asset`);
     if (refusal !== null) return refusal;

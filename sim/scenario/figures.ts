@@ -53,7 +53,7 @@ export interface Shown {
   readonly cast: Cast;
   readonly blocks: readonly SeenBlock[];
   readonly happened: readonly Happened[];
-  /** At the end of the workload. */
+  /** At the end of the business day. */
   readonly waits: readonly Wait[];
   /** What each account has when all is final, by `HK-1.HKD`, in major units. */
   readonly balances: ReadonlyMap<string, string>;

@@ -260,6 +260,9 @@ export const ScenarioSchema = Type.Object(
           "how many times faster than clocks the network's time runs, which its genesis says: 28800 is a day in 3 s. All times of this file are the clocks'",
       }),
     ),
+    dayEnds: optional(
+      Time('what waits so long after the opening is told as left waiting; at the end of the workload if absent'),
+    ),
     jurisdictions: Type.Array(JurisdictionSchema, { minItems: 1, maxItems: 40 }),
     assets: optional(
       Type.Array(

@@ -38,7 +38,7 @@ export interface Run {
   }[];
   readonly timeline: readonly Happened[];
   readonly series: readonly Series[];
-  /** What waited in queues when the workload was over, and for whom. */
+  /** What waited in queues when the business day was over, and for whom. */
   readonly waits: readonly Wait[];
   readonly figures: Figures;
   readonly verdicts: readonly Verdict[];
@@ -77,10 +77,12 @@ async function playOn(scenario: Scenario, stage: Stage, seed: number, say: Say):
   const acts = Promise.all(scenario.workload.map((act, nth) => repeat(scene, act, new Random(seedOf(seed, nth)))));
   // Looked at below: until then what it fails with waits.
   acts.catch(() => undefined);
+  const dayEnded =
+    scenario.dayEnds === undefined ? null : stage.pause(msOf(scenario.dayEnds)).then(() => waitsOf(stage, book));
   await Promise.all([...faulty, stage.pause(endsMs - openedMs)]);
   await Promise.race([acts, stage.pause(ATTEMPTS_PAST_END_MS)]);
   const toMs = stage.elapsedMs();
-  const waits = await waitsOf(stage, book);
+  const waits = (await dayEnded) ?? (await waitsOf(stage, book));
   say(`${book.all.length} instructions sent; waiting until all is final, then judging`);
   const nodes = seats.flatMap((_, at) => (faults.lost.has(at) ? [] : [at]));
   const verdicts = await new Audit(stage, book, watch, nodes).judge(seed);

@@ -94,6 +94,12 @@ t.test('what a file names must be there', (t) => {
     ['a party of an act', { workload: [{ ...issue, to: 'CN-7' } as Scenario['workload'][number]] }, '/workload/0/to'],
     ['a time', { workload: [{ ...issue, at: undefined } as unknown as Scenario['workload'][number]] }, '/workload/0'],
     ['a node', { faults: [{ fault: 'kill', at: '1s', nodes: 'HK-1' }] }, '/faults/0/nodes'],
+    [
+      'an act that is cancelled',
+      { workload: [{ act: 'cancel', at: '1s', what: 'nothing', by: 'HK-1' }] },
+      '/workload/0/what',
+    ],
+    ['a rate', { worth: { in: 'HKD', rates: [{ asset: 'XAU', rate: '1' }] } }, '/worth/rates/0/asset'],
     ['a side', { faults: [{ fault: 'partition', at: '1s', between: 'HK|SA' }] }, '/faults/0/between'],
   ];
   for (const [what, changed, pointer] of rows)
