@@ -1,17 +1,9 @@
 /** The figures of a study as charts and tables, each with what it shows in words. */
-import type { Chart } from './chart.js';
+import type { Figure } from '../report/page.js';
 import { COMPARED, type Gap } from './exact.js';
 import type { Scale } from './levels.js';
 import { MECHANISMS } from './mechanisms.js';
 import type { Point, Study } from './study.js';
-
-/** A chart with the table of what it draws. */
-export interface Figure {
-  readonly chart: Chart;
-  readonly about: string;
-  readonly head: readonly string[];
-  readonly rows: readonly (readonly string[])[];
-}
 
 export const percent = (share: number): string => `${Number((100 * share).toFixed(1))} %`;
 const minutes = (value: number): string => `${Number(value.toFixed(1))}`;

@@ -7,6 +7,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { castOf } from './cast.js';
 import { parseScenario, type Scenario, ScenarioSchema, sabotaged, type WorldName } from './file.js';
 import { play, type Run, type Say } from './play.js';
+import { reportOf } from './report.js';
 import type { Stage } from './stage.js';
 import { VirtualStage } from './virtual.js';
 
@@ -102,9 +103,11 @@ async function carryOut(name: string | undefined, options: Options): Promise<num
   if (typeof loaded === 'string') return refuse(loaded);
   const scenario = options.sabotaged ? sabotaged(loaded) : loaded;
   const say: Say = (line) => console.error(line);
-  const run = await runScenario(scenario, options.world, options.seed, say);
-  if (typeof run === 'string') return refuse(run);
-  if (options.out !== undefined) writeFileSync(options.out, JSON.stringify(run));
+  const played = await runScenario(scenario, options.world, options.seed, say);
+  if (typeof played === 'string') return refuse(played);
+  const { about, breaks } = loaded.sabotage;
+  const run: Run = options.sabotaged ? { ...played, sabotage: { about, breaks } } : played;
+  if (options.out !== undefined) writeFileSync(options.out, reportOf(run));
   console.log(options.json ? JSON.stringify(run) : verdictText(run));
   return run.failed.length === 0 ? 0 : 1;
 }
