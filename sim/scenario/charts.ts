@@ -24,6 +24,7 @@ interface Asked {
   readonly unit: string;
   readonly drawn: readonly Drawn[];
   readonly format: (value: number) => string;
+  readonly inTable?: (value: number) => string;
   /** The axis goes at least so far. */
   readonly least: number;
   readonly isLogarithmic?: boolean;
@@ -31,7 +32,7 @@ interface Asked {
 
 function figureOf(
   run: Run,
-  { title, about, unit, drawn, format, least, isLogarithmic = false }: Asked,
+  { title, about, unit, drawn, format, inTable = format, least, isLogarithmic = false }: Asked,
   isSmall = false,
 ): Figure {
   const { series, lastedMs } = run;
@@ -51,7 +52,7 @@ function figureOf(
     series: drawn.map(({ name, shape }, at) => ({ name, shape, values: columns[at] ?? [] })),
   };
   const cell = (value: number | null | undefined): string =>
-    value === null || value === undefined ? '–' : format(value);
+    value === null || value === undefined ? '–' : inTable(value);
   const rows = series.map(({ atMs }, nth) => [duration(atMs), ...columns.map((column) => cell(column[nth]))]);
   return { chart, about, head: ['at', ...drawn.map(({ name }) => name)], rows, isSmall };
 }
@@ -72,12 +73,13 @@ export function timeFiguresOf(run: Run): readonly Figure[] {
       title: 'Finality',
       about:
         'From sending an instruction to the first receipt that its sender saw, of the receipts seen in each span; on a logarithmic scale.',
-      unit: 'Time',
+      unit: 'Seconds',
       drawn: [
         { name: 'half within (p50)', shape: 'line', of: ({ finalityMs }) => finalityMs },
         { name: '99 of 100 within (p99)', shape: 'line', of: ({ finalityP99Ms }) => finalityP99Ms },
       ],
-      format: duration,
+      format: (ms) => short(ms / 1_000),
+      inTable: duration,
       least: 1_000,
       isLogarithmic: true,
     },
@@ -104,12 +106,13 @@ export function timeFiguresOf(run: Run): readonly Figure[] {
   return all.map((each) => figureOf(run, each));
 }
 
-const isMoved = (of: SeriesOfAsset | undefined): boolean => of !== undefined && (of.settled > 0 || of.waiting > 0);
+/** Whether there is anything to draw: something waited for it, or it settled and was there before or after. */
+const isDrawn = ({ waiting, settled, issued }: SeriesOfAsset): boolean => waiting > 0 || (settled > 0 && issued > 0);
 
 /** Small, side by side: what banks had of each asset, and what waited for it. */
 export function liquidityFiguresOf(run: Run): readonly Figure[] {
   return run.assets
-    .filter(({ asset }) => run.series.some(({ assets }) => isMoved(assets[asset])))
+    .filter(({ asset }) => run.series.some(({ assets }) => assets[asset] !== undefined && isDrawn(assets[asset])))
     .sort((a, b) => b.settlements - a.settlements)
     .slice(0, ASSETS_MAX)
     .map(({ asset }) =>
