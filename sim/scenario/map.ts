@@ -32,7 +32,8 @@ export function mapHtml(run: Run): string {
 /** A small map for each time at which a fault began; empty where none did. */
 export function faultMapsHtml(run: Run): string {
   const faults = numbered(run);
-  const moments = momentsOf(faults).slice(0, MOMENTS_MAX);
+  const all = momentsOf(faults);
+  const moments = all.slice(0, MOMENTS_MAX);
   const maps = moments.map((atMs) => {
     const condition = conditionAt(faults, atMs);
     const words = condition.faults.map(({ number, asked }) => `${number}: ${wordsOf(asked)}`);
@@ -40,7 +41,9 @@ export function faultMapsHtml(run: Run): string {
     return `<li>${drawMap(run, SMALL, condition, title)}
 <p><strong>At ${escaped(duration(atMs))}</strong><br>${words.map((each) => escaped(each)).join('<br>')}</p></li>`;
   });
-  return maps.length === 0 ? '' : `<ul class="maps">\n${maps.join('\n')}\n</ul>`;
+  const more =
+    all.length > moments.length ? `<p class="about">The first ${moments.length} of ${all.length} times.</p>\n` : '';
+  return maps.length === 0 ? '' : `${more}<ul class="maps">\n${maps.join('\n')}\n</ul>`;
 }
 
 function drawMap(run: Run, width: number, condition: Condition | null, title = ''): string {
@@ -62,7 +65,7 @@ const [LONGITUDES_LEAST, LATITUDES_LEAST] = [30, 14];
 /** The part of the earth where the nodes are, a degree as wide as it is high, with its net of lines. */
 function sheetOf(run: Run, width: number): Sheet {
   const places = PLACES.filter(({ code }) => run.seats.some(({ place }) => place === code));
-  const pad = width === WIDE ? { x: 70, top: 54, bottom: 40 } : { x: 34, top: 34, bottom: 36 };
+  const pad = width === WIDE ? { x: 118, top: 54, bottom: 44 } : { x: 34, top: 34, bottom: 36 };
   const [west, east] = rangeOf(
     places.map(({ longitude }) => longitude),
     LONGITUDES_LEAST,
@@ -78,18 +81,16 @@ function sheetOf(run: Run, width: number): Sheet {
   const boxes = new Boxes(width, height);
   const step = [10, 20, 30, 60].find((degrees) => degrees * scale >= 52) ?? 90;
   const parts = [`<rect class="sea" x="0" y="0" width="${width}" height="${at(height)}"/>`];
-  for (let longitude = -180; longitude <= 180; longitude += step) {
-    const x = toX(longitude);
-    if (x < 0 || x > width) continue;
+  const net = degreesBy(step);
+  const meridians = net.map((longitude) => ({ longitude, x: toX(longitude) })).filter(({ x }) => x > 0 && x < width);
+  const parallels = net.map((latitude) => ({ latitude, y: toY(latitude) })).filter(({ y }) => y > 0 && y < height);
+  for (const { x } of meridians)
     parts.push(`<line class="grid" x1="${at(x)}" x2="${at(x)}" y1="0" y2="${at(height)}"/>`);
+  for (const { y } of parallels) parts.push(`<line class="grid" x1="0" x2="${width}" y1="${at(y)}" y2="${at(y)}"/>`);
+  for (const { longitude, x } of meridians)
     drawText(boxes, parts, x, height - 6, degrees(longitude, 'E', 'W'), 'middle', 'degrees');
-  }
-  for (let latitude = -90; latitude <= 90; latitude += step) {
-    const y = toY(latitude);
-    if (y < 0 || y > height) continue;
-    parts.push(`<line class="grid" x1="0" x2="${width}" y1="${at(y)}" y2="${at(y)}"/>`);
+  for (const { latitude, y } of parallels)
     drawText(boxes, parts, 4, y - 4, degrees(latitude, 'N', 'S'), 'start', 'degrees');
-  }
   const spots = places.map(({ code, city, latitude, longitude }) => ({
     code,
     city,
@@ -98,6 +99,10 @@ function sheetOf(run: Run, width: number): Sheet {
   }));
   return { width, height, spots, boxes, parts };
 }
+
+/** All round degrees of the globe. */
+const degreesBy = (step: number): number[] =>
+  Array.from({ length: Math.floor(360 / step) + 1 }, (_, nth) => (nth - Math.floor(180 / step)) * step);
 
 function rangeOf(values: readonly number[], least: number): readonly [number, number] {
   const [low, high] = [Math.min(...values), Math.max(...values)];
@@ -108,7 +113,7 @@ function rangeOf(values: readonly number[], least: number): readonly [number, nu
 const degrees = (value: number, positive: string, negative: string): string =>
   value === 0 ? '0°' : `${Math.abs(value)}° ${value > 0 ? positive : negative}`;
 
-/** Draws it where there is room, and says whether there was. */
+/** Draws it where there is room. */
 function drawText(
   boxes: Boxes,
   parts: string[],
@@ -117,10 +122,8 @@ function drawText(
   content: string,
   anchor: 'start' | 'middle' | 'end',
   kind: string,
-): boolean {
-  const isFree = boxes.take(boxOfText(x, y, content, anchor));
-  if (isFree) parts.push(text(x, y, content, anchor, kind));
-  return isFree;
+): void {
+  if (boxes.take(boxOfText(x, y, content, anchor))) parts.push(text(x, y, content, anchor, kind));
 }
 
 /** Names of places, and of what is wrong there: the code alone where there is little room. */

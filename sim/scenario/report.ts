@@ -7,6 +7,7 @@ import { escaped } from '../report/shapes.js';
 import { counted, duration, grouped, listed } from '../report/words.js';
 import { liquidityFiguresOf, timeFiguresOf } from './charts.js';
 import { faultMapsHtml, mapHtml } from './map.js';
+import { MEANINGS } from './meanings.js';
 import type { Expectation, Run } from './play.js';
 import { RUN_STYLE } from './style.js';
 import { timelineHtml } from './timeline.js';
@@ -83,6 +84,10 @@ const sign = (holds: boolean): string =>
 
 function verdictHtml({ verdicts, expectations, failed, sabotage }: Run): string {
   const holds = failed.length === 0;
+  const broken = [
+    ...verdicts.flatMap(({ check, says, violations }) => (violations.length > 0 ? [[check, says] as const] : [])),
+    ...expectations.flatMap(({ figure, why, holds }) => (holds ? [] : [[figure, why] as const])),
+  ].map(([name, says]) => `<li><strong>${escaped(name)}</strong>: ${escaped(says)}</li>`);
   const [checks, met] = [
     verdicts.filter(({ violations }) => violations.length === 0).length,
     expectations.filter(({ holds }) => holds).length,
@@ -92,7 +97,8 @@ function verdictHtml({ verdicts, expectations, failed, sabotage }: Run): string 
   return `<div class="verdict ${holds ? 'holds' : 'fails'}">
 ${sign(holds)}
 <div>
-<p class="says">${holds ? 'It holds: every rule was kept, and all came as expected.' : `It failed: ${escaped(listed(failed))}.`}</p>
+<p class="says">${holds ? 'It holds: every rule was kept, and all came as expected.' : 'It failed. This does not hold:'}</p>
+${holds ? '' : `<ul>${broken.join('\n')}</ul>`}
 <p>${of}</p>
 ${spoiled}
 </div>
@@ -118,8 +124,8 @@ function storyHtml(run: Run): string {
     `${counted(figure('sent'), 'instruction')}; ${timeline.length === 0 ? 'no fault was' : `${counted(timeline.length, 'fault')} ${timeline.length === 1 ? 'was' : 'were'}`} done to the network meanwhile.`;
   const came =
     `${counted(figure('settled'), 'settlement')} became final: ${counted(figure('exchanges'), 'exchange or bundle', 'exchanges and bundles')}, all legs or none, and ` +
-    `${counted(figure('payments'), 'payment')}. ${grouped(figure('lapsed'))} lapsed, ${grouped(figure('rejected'))} ended otherwise without effect, and ` +
-    `${counted(figure('refused'), 'instruction')} ${figure('refused') === 1 ? 'was' : 'were'} turned away before.`;
+    `${counted(figure('payments'), 'payment')}. ${orNone(figure('lapsed'))} lapsed, ${orNone(figure('rejected'))} ended otherwise without effect, and ` +
+    `${orNone(figure('refused'))} of the instructions ${figure('refused') === 1 ? 'was' : 'were'} turned away before.`;
   const time = (name: string): string => (figures[name] === undefined ? '–' : duration(figures[name]));
   const cards = [
     ['Settled', grouped(figure('settled'))],
@@ -138,18 +144,24 @@ ${cards.map(([name, value]) => `<div><dt>${name}</dt><dd>${value}</dd></div>`).j
 <p>${escaped(came)}</p>`;
 }
 
+const orNone = (count: number): string => (count === 0 ? 'none' : grouped(count));
+
+/** A figure as it is, with its unit where its name has one. */
+const shown = (figure: string, value: number): string => `${grouped(value)}${figure.endsWith('Ms') ? ' ms' : ''}`;
+
 /** What was asked of a figure, as `at least 3`. */
-function boundsOf({ least, most }: Expectation): string {
-  if (least !== null && most !== null) return least === most ? `exactly ${least}` : `${least} to ${most}`;
-  if (least !== null) return `at least ${least}`;
-  return most === null ? 'any' : `at most ${most}`;
+function boundsOf({ figure, least, most }: Expectation): string {
+  const of = (value: number): string => shown(figure, value);
+  if (least !== null && most !== null) return least === most ? `exactly ${of(least)}` : `${of(least)} to ${of(most)}`;
+  if (least !== null) return `at least ${of(least)}`;
+  return most === null ? 'any' : `at most ${of(most)}`;
 }
 
 function expectationsHtml({ expectations }: Run): string {
   const items = expectations.map((each) => {
     const { figure, got, holds, why } = each;
     return `<li>${sign(holds)}<div><p>${escaped(why)}</p>
-<p class="about"><code>${escaped(figure)}</code> was to be ${boundsOf(each)}, and was <strong>${got ?? 'not there'}</strong>${holds ? '' : ': it fails'}</p></div></li>`;
+<p class="about"><code>${escaped(figure)}</code> was to be ${boundsOf(each)}, and was <strong>${got === null ? 'not there' : shown(figure, got)}</strong>${holds ? '' : ': it fails'}</p></div></li>`;
   });
   return `<ul class="verdicts">\n${items.join('\n')}\n</ul>`;
 }
@@ -216,8 +228,8 @@ function publishedHtml({ published }: Run): string {
   const items = published.map(({ figure, value, ours, says, source }) => {
     const most = Math.max(value, ours ?? 0, Number.MIN_VALUE);
     const bar = (name: string, amount: number | null, number: number): string =>
-      `<div><dt>${name}</dt><dd>${amount === null ? 'none' : grouped(amount)}<svg class="share" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true"><rect class="bar s${number}" width="${Math.round((1_000 * Math.max(0, amount ?? 0)) / most) / 10}" height="8"/></svg></dd></div>`;
-    return `<li><p><code>${escaped(figure)}</code></p>
+      `<div><dt>${name}</dt><dd>${amount === null ? 'none' : shown(figure, amount)}<svg class="share" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true"><rect class="bar s${number}" width="${Math.round((1_000 * Math.max(0, amount ?? 0)) / most) / 10}" height="8"/></svg></dd></div>`;
+    return `<li><p><strong>${escaped(MEANINGS[figure] ?? figure)}</strong> <code>${escaped(figure)}</code></p>
 <dl>${bar('Here', ours, 0)}${bar('Published', value, 3)}</dl>
 <p class="about">${escaped(says)} (${escaped(source)})</p></li>`;
   });
@@ -226,7 +238,7 @@ function publishedHtml({ published }: Run): string {
 }
 
 function figuresHtml({ figures }: Run): string {
-  const rows = Object.entries(figures).map(([name, value]) => [name, grouped(value)]);
-  return `<p class="about">Times in milliseconds; those with a name before the point are of the acts of that name.</p>
-<details><summary>${counted(rows.length, 'figure')}</summary>${tableOf('All figures', ['figure', 'value'], rows)}</details>`;
+  const rows = Object.entries(figures).map(([name, value]) => [name, shown(name, value), MEANINGS[name] ?? '']);
+  return `<p class="about">Those with a name before the point are of the acts of that name.</p>
+<details><summary>${counted(rows.length, 'figure')}</summary>${tableOf('All figures', ['figure', 'value', 'what'], rows)}</details>`;
 }

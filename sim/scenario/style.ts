@@ -14,6 +14,7 @@ section { margin-top: 2.75rem; border-top: 2px solid var(--rule); padding-top: 1
 .verdict { display: flex; gap: .9rem; padding: 1rem 1.1rem; border-radius: 8px; border: 1px solid; border-left-width: 6px; }
 .verdict.holds { background: var(--good-paper); border-color: var(--good); }
 .verdict.fails { background: var(--bad-paper); border-color: var(--bad); }
+.verdict ul { margin: .4rem 0; padding-left: 1.1rem; }
 .verdict p { margin: 0; } .verdict p + p { margin-top: .3rem; }
 .verdict .says { font-size: 1.2rem; font-weight: 600; line-height: 1.35; }
 .sign { flex: none; fill: none; stroke-width: 3; stroke-linecap: round; stroke-linejoin: round; margin-top: .15rem; }
@@ -28,6 +29,7 @@ section { margin-top: 2.75rem; border-top: 2px solid var(--rule); padding-top: 1
 .verdicts > li { display: flex; gap: .7rem; padding: .5rem 0; border-bottom: 1px solid var(--rule); break-inside: avoid; }
 .verdicts > li:last-child { border-bottom: 0; }
 .verdicts div { min-width: 0; } .verdicts p { margin: 0; }
+.verdicts p:first-child::first-letter { text-transform: uppercase; }
 .violations { margin: .4rem 0 0; padding-left: 1.1rem; color: var(--bad); font-size: .9rem; }
 .faults { margin: 1rem 0 0; padding-left: 2rem; } .faults li { margin-bottom: .5rem; }
 .faults li::marker { font-weight: 700; color: var(--fault); }
@@ -41,7 +43,7 @@ svg text.band-label { font-size: 11px; font-weight: 700; fill: var(--fault); }
 .fault { fill: var(--fault); } svg text.fault-label { fill: var(--on-fault); font-weight: 700; }
 .map { border: 1px solid var(--rule); border-radius: 6px; }
 .sea { fill: var(--panel); }
-svg text.degrees { fill: var(--faint); font-size: 10px; }
+svg text.degrees { fill: var(--faint); font-size: 10px; paint-order: stroke; stroke: var(--panel); stroke-width: 3px; }
 svg text.place { font-weight: 600; paint-order: stroke; stroke: var(--panel); stroke-width: 4px; stroke-linejoin: round; }
 svg text.latency { font-size: 11px; paint-order: stroke; stroke: var(--panel); stroke-width: 5px; stroke-linejoin: round; }
 .leader { stroke: var(--faint); stroke-width: .8; }
