@@ -8,10 +8,16 @@ export interface Box {
 }
 
 /** About what letters of twelve pixels take, rather more than less. */
-const LETTER = { width: 7.2, ascent: 12, descent: 4 };
+const LETTER = { width: 7.2, boldWidth: 8.6, ascent: 12, descent: 4 };
 
-export function boxOfText(x: number, y: number, content: string, anchor: 'start' | 'middle' | 'end'): Box {
-  const width = content.length * LETTER.width;
+export function boxOfText(
+  x: number,
+  y: number,
+  content: string,
+  anchor: 'start' | 'middle' | 'end',
+  isBold = false,
+): Box {
+  const width = content.length * (isBold ? LETTER.boldWidth : LETTER.width);
   const left = { start: x, middle: x - width / 2, end: x - width }[anchor];
   return { left, right: left + width, top: y - LETTER.ascent, bottom: y + LETTER.descent };
 }

@@ -149,7 +149,7 @@ function drawName({ boxes, parts }: Sheet, { x, y }: Spot, labels: readonly stri
         [x + far, y - far + 2, 'start'],
         [x - far, y + far + 6, 'end'],
       ] as const;
-      const found = choices.find(([left, base, anchor]) => boxes.take(boxOfText(left, base, label, anchor)));
+      const found = choices.find(([left, base, anchor]) => boxes.take(boxOfText(left, base, label, anchor, true)));
       if (found === undefined) continue;
       const [left, base, anchor] = found;
       if (far > 12)
