@@ -66,21 +66,34 @@ export function timeTicks(lastsMs: number, width: number, y: number): string {
 /** Bands behind what is drawn, each with its label at the top where there is room for it. */
 export function drawBands(bands: readonly Band[], lastsMs: number, width: number, top: number, bottom: number): string {
   const toX = timeScale(lastsMs, width);
+  const ordered = [...bands].sort((a, b) => a.fromMs - b.fromMs);
+  const rect = (kind: string, fromMs: number, untilMs: number, inside: string): string => {
+    const [left, right] = [toX(fromMs), Math.max(toX(untilMs), toX(fromMs) + 1.5)];
+    return `<rect class="${kind}" x="${at(left)}" y="${at(top)}" width="${at(right - left)}" height="${at(bottom - top)}">${inside}</rect>`;
+  };
   let freeFrom = 0;
-  return [...bands]
-    .sort((a, b) => a.fromMs - b.fromMs)
-    .map(({ label, title, fromMs, untilMs }) => {
-      const [left, right] = [toX(fromMs), Math.max(toX(untilMs), toX(fromMs) + 1.5)];
-      const middle = (left + right) / 2;
-      const half = 4 * label.length;
-      const hasRoom = middle - half > freeFrom;
-      if (hasRoom) freeFrom = middle + half + 2;
-      return (
-        `<rect class="band" x="${at(left)}" y="${at(top)}" width="${at(right - left)}" height="${at(bottom - top)}"><title>${escaped(title)}</title></rect>` +
-        (hasRoom ? text(middle, top - 3, label, 'middle', 'band-label') : '')
-      );
-    })
-    .join('');
+  const outlines = ordered.map(({ label, title, fromMs, untilMs }) => {
+    const middle = (toX(fromMs) + toX(untilMs)) / 2;
+    const half = 4 * label.length;
+    const hasRoom = middle - half > freeFrom;
+    if (hasRoom) freeFrom = middle + half + 2;
+    const name = hasRoom ? text(middle, top - 3, label, 'middle', 'band-label') : '';
+    return rect('band', fromMs, untilMs, `<title>${escaped(title)}</title>`) + name;
+  });
+  // Filled where any of them was: one on another they would grow dark, and hide what is drawn over them.
+  const fills = unionOf(ordered).map(({ fromMs, untilMs }) => rect('band-fill', fromMs, untilMs, ''));
+  return [...fills, ...outlines].join('');
+}
+
+/** The times at which there was any, without overlaps; `ordered` is by the beginning. */
+function unionOf(ordered: readonly Pick<Band, 'fromMs' | 'untilMs'>[]): Pick<Band, 'fromMs' | 'untilMs'>[] {
+  const union: { fromMs: number; untilMs: number }[] = [];
+  for (const { fromMs, untilMs } of ordered) {
+    const last = union.at(-1);
+    if (last !== undefined && fromMs <= last.untilMs) last.untilMs = Math.max(last.untilMs, untilMs);
+    else union.push({ fromMs, untilMs });
+  }
+  return union;
 }
 
 /** The series, between `top` and `bottom`. */

@@ -38,7 +38,7 @@ figure { margin-top: 1.6rem; border-top: 0; padding-top: 0; }
 .multiples { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 25rem), 1fr)); gap: .5rem 1.5rem; }
 .multiples figure { min-width: 0; }
 .multiples svg:not(.sample) { max-width: 27rem; }
-.band { fill: var(--band); stroke: var(--band-edge); stroke-dasharray: 2 2; stroke-width: .6; }
+.band-fill { fill: var(--band); } .band { fill: transparent; stroke: var(--band-edge); stroke-dasharray: 2 2; stroke-width: .6; }
 svg text.band-label { font-size: 11px; font-weight: 700; fill: var(--fault); }
 .fault { fill: var(--fault); } svg text.fault-label { fill: var(--on-fault); font-weight: 700; }
 .map { border: 1px solid var(--rule); border-radius: 6px; }
