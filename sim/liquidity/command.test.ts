@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command, CommanderError } from 'commander';
 import t, { type Test } from 'tap';
-import { ticksTo } from './chart.js';
+import { ticksTo } from '../report/shapes.js';
 import { liquidityCommand } from './command.js';
 import type { Gap } from './exact.js';
 import { figuresOf } from './figures.js';

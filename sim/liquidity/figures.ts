@@ -1,17 +1,9 @@
 /** The figures of a study as charts and tables, each with what it shows in words. */
-import type { Chart } from './chart.js';
+import type { Figure } from '../report/page.js';
 import { COMPARED, type Gap } from './exact.js';
 import type { Scale } from './levels.js';
 import { MECHANISMS } from './mechanisms.js';
 import type { Point, Study } from './study.js';
-
-/** A chart with the table of what it draws. */
-export interface Figure {
-  readonly chart: Chart;
-  readonly about: string;
-  readonly head: readonly string[];
-  readonly rows: readonly (readonly string[])[];
-}
 
 export const percent = (share: number): string => `${Number((100 * share).toFixed(1))} %`;
 const minutes = (value: number): string => `${Number(value.toFixed(1))}`;
@@ -193,7 +185,7 @@ function efficiency({ nettingEfficiency }: Study): Figure {
     about:
       'How much of the value need not be there as liquidity for all to settle by the end of the day. No mechanism does better ' +
       'than the lower bound: what each account pays over the day beyond what it receives.',
-    head: ['', 'netting efficiency'],
+    head: ['mechanism', 'netting efficiency'],
     rows: nettingEfficiency.map((each) => [each.of, percent(each.efficiency)]),
   };
 }
@@ -215,7 +207,7 @@ function gapFigure({ instances, shareOfBest, best, worst }: Gap): Figure {
       `${instances} random queues of 6 to 20 instructions at one moment; the best set is that of an integer program with ` +
       'the same floors and the same rule of urgency, solved exactly by HiGHS. “pass” is one pass of the ledger by itself; ' +
       'the mechanisms have tried each instruction alone before.',
-    head: ['', 'of the best, by value', 'as good as the best, queues', 'furthest from it'],
+    head: ['mechanism', 'of the best, by value', 'as good as the best, queues', 'furthest from it'],
     rows: COMPARED.map((name) => [
       name,
       percent(shareOfBest[name]),

@@ -7,6 +7,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { castOf } from './cast.js';
 import { parseScenario, type Scenario, ScenarioSchema, sabotaged, type WorldName } from './file.js';
 import { play, type Run, type Say } from './play.js';
+import { reportOf } from './report.js';
 import { openStage, type StageOptions } from './stages.js';
 
 const SEED_MAX = 2 ** 31 - 1;
@@ -105,8 +106,10 @@ async function carryOut(name: string | undefined, options: Options): Promise<num
   if (typeof loaded === 'string') return refuse(loaded);
   const scenario = options.sabotaged ? sabotaged(loaded) : loaded;
   const say: Say = (line) => console.error(line);
-  const run = await runScenario(scenario, options, say);
-  if (typeof run === 'string') return refuse(run);
+  const played = await runScenario(scenario, options, say);
+  if (typeof played === 'string') return refuse(played);
+  const { about, breaks } = loaded.sabotage;
+  const run: Run = options.sabotaged ? { ...played, sabotage: { about, breaks } } : played;
   const text = tellRun(run, options.out);
   console.log(options.json ? JSON.stringify(run) : text);
   return run.failed.length === 0 ? 0 : 1;
@@ -114,7 +117,7 @@ async function carryOut(name: string | undefined, options: Options): Promise<num
 
 /** Writes the report where that is asked for; gives what people read in the terminal. */
 export function tellRun(run: Run, out: string | undefined): string {
-  if (out !== undefined) writeFileSync(out, JSON.stringify(run));
+  if (out !== undefined) writeFileSync(out, reportOf(run));
   return verdictText(run);
 }
 

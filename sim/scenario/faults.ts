@@ -8,6 +8,8 @@ import type { Watch } from './watch.js';
 /** A fault as it came about, on the stage's clock. */
 export interface Happened {
   readonly fault: Fault['fault'];
+  /** As the scenario has it. */
+  readonly asked: Fault;
   readonly says: string;
   readonly fromMs: number;
   /** Null for what is never undone. */
@@ -39,6 +41,7 @@ export class Faults {
     await stage.pause(msOf(fault.at));
     const happened: Happened = {
       fault: fault.fault,
+      asked: fault,
       says: sentenceOf(fault),
       fromMs: stage.elapsedMs(),
       untilMs: null,

@@ -1,50 +1,15 @@
 /** What a run comes to, in numbers, by name: what expectations are about, and what the report shows. */
 import { formatAmount, parseAmount } from '../../protocol/values.js';
-import { isOpenCode } from '../checkers/watched.js';
 import type { Book, Sent } from './book.js';
 import type { Cast } from './cast.js';
 import type { Happened } from './faults.js';
 import type { Scenario } from './file.js';
+import { finalityOf, isSettled, percentileOf, type Span, sentsOf, seriesOf, settlementsIn } from './series.js';
 import type { Wait } from './waits.js';
 import type { SeenBlock } from './watch.js';
 import { worthOf } from './worth.js';
 
 export type Figures = Readonly<Record<string, number>>;
-
-/** What is told of a run and read by nobody but people. */
-export interface Series {
-  /** The middle of each span, in ms after the opening. */
-  readonly atMs: number;
-  readonly settled: number;
-  readonly finalityMs: number | null;
-  /** Settlements bound and waiting, at the end of the span. */
-  readonly waiting: number;
-  readonly blocks: number;
-}
-
-export interface Span {
-  readonly fromMs: number;
-  readonly toMs: number;
-}
-
-const SPANS = 60;
-/** What has expired came into none. */
-const NO_BLOCK = 0;
-const OPENING = 'opening';
-
-function percentileOf(values: readonly number[], share: number): number | null {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? null;
-}
-
-/** From sending to the first receipt that its sender saw. */
-const finalityOf = (sents: readonly Sent[]): number[] =>
-  sents.flatMap(({ receipts: [first], sentMs }) =>
-    first === undefined || first.height === NO_BLOCK ? [] : [first.seenMs - sentMs],
-  );
-
-const isSettled = ({ code }: Sent): boolean => code === 'settled';
-const settlementsIn = (sents: readonly Sent[]): readonly Sent[] => sents.filter(({ kind }) => kind === 'settle');
 
 /** What a run has shown by its end. */
 export interface Shown {
@@ -61,7 +26,7 @@ export interface Shown {
 
 export function figuresOf(shown: Shown, { fromMs, toMs }: Span): Figures {
   const { book, cast, blocks } = shown;
-  const sents = book.all.filter(({ name }) => name !== OPENING);
+  const sents = sentsOf(book);
   const settlements = settlementsIn(sents);
   const settled = settlements.filter(isSettled);
   const within = blocks.filter(({ seenMs }) => seenMs >= fromMs && seenMs <= toMs);
@@ -83,7 +48,7 @@ export function figuresOf(shown: Shown, { fromMs, toMs }: Span): Figures {
     blockAheadMostMs: Math.max(0, ...within.map(({ aheadMs }) => aheadMs)),
     blockBehindMostMs: Math.max(0, ...within.map(({ aheadMs }) => -aheadMs)),
     longestPauseMs: longestPause(sents),
-    waitingMost: Math.max(0, ...seriesOf(book, blocks, { fromMs, toMs }).map(({ waiting }) => waiting)),
+    waitingMost: Math.max(0, ...seriesOf(book, cast, blocks, { fromMs, toMs }).map(({ waiting }) => waiting)),
     ...volumesOf(settled, cast),
     ...kindsOf(settled, shown),
     ...waitingOf(shown),
@@ -201,26 +166,3 @@ function volumesOf(settled: readonly Sent[], cast: Cast): Record<string, number>
 
 /** The longest that anything sent had to wait for its first receipt. */
 const longestPause = (sents: readonly Sent[]): number => Math.max(0, ...finalityOf(sents));
-
-export function seriesOf(book: Book, blocks: readonly SeenBlock[], { fromMs, toMs }: Span): readonly Series[] {
-  const stepMs = (toMs - fromMs) / SPANS;
-  const sents = settlementsIn(book.all.filter(({ name }) => name !== OPENING));
-  return Array.from({ length: SPANS }, (_, span) => {
-    const [from, to] = [fromMs + span * stepMs, fromMs + (span + 1) * stepMs];
-    const isIn = (ms: number | null): boolean => ms !== null && ms >= from && ms < to;
-    const firsts = book.all.filter(({ receipts: [first] }) => first !== undefined && isIn(first.seenMs));
-    return {
-      atMs: Math.round(from + stepMs / 2 - fromMs),
-      settled: sents.filter((sent) => isSettled(sent) && isIn(sent.endedMs)).length,
-      finalityMs: percentileOf(finalityOf(firsts), 0.5),
-      waiting: sents.filter(({ receipts, endedMs }) => isWaitingAt(receipts, endedMs, to)).length,
-      blocks: blocks.filter(({ seenMs }) => isIn(seenMs)).length,
-    };
-  });
-}
-
-/** Whether a settlement had a receipt by then that leaves it open. */
-function isWaitingAt(receipts: Sent['receipts'], endedMs: number | null, atMs: number): boolean {
-  const last = receipts.findLast(({ seenMs }) => seenMs <= atMs);
-  return last !== undefined && isOpenCode(last.code) && (endedMs === null || endedMs > atMs);
-}

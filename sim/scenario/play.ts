@@ -1,13 +1,15 @@
 /** A scenario from its opening to its verdict, on any stage. */
+import { latencyMs, type PlaceCode } from '../geography.js';
 import { Random } from '../random.js';
 import { perform } from './acts.js';
 import { Audit, type Verdict } from './audit.js';
 import { Book } from './book.js';
 import { Faults, type Happened } from './faults.js';
-import { type Figures, figuresOf, type Series, seriesOf } from './figures.js';
+import { type Figures, figuresOf } from './figures.js';
 import { type Act, msOf, type Scenario, type WorldName } from './file.js';
 import { openNetwork } from './opening.js';
 import type { Scene } from './scene.js';
+import { type AssetSum, assetSumsOf, type Series, seriesOf } from './series.js';
 import type { Stage } from './stage.js';
 import { Teller } from './teller.js';
 import { type Wait, waitsOf } from './waits.js';
@@ -23,23 +25,37 @@ export interface Expectation {
   readonly holds: boolean;
 }
 
+/** Between two places where nodes stand. */
+export interface Link {
+  readonly between: readonly [PlaceCode, PlaceCode];
+  /** One way, as the distance has it; null where this world adds nothing for the distance. */
+  readonly latencyMs: number | null;
+}
+
 /** A run as the report has it; its times are ms after the opening. */
 export interface Run {
   readonly format: 'causeway-run/1';
-  readonly scenario: Pick<Scenario, 'name' | 'title' | 'about'> & { readonly source: string | null };
+  readonly scenario: Pick<Scenario, 'name' | 'title' | 'about' | 'profile'> & { readonly source: string | null };
+  /** What was spoiled where this is the twin that must fail, and what must fail then; null otherwise. */
+  readonly sabotage: Pick<Scenario['sabotage'], 'about' | 'breaks'> | null;
   readonly world: WorldName;
   readonly seed: number;
   readonly lastedMs: number;
   readonly seats: readonly {
     readonly name: string;
     readonly party: string;
-    readonly place: string;
+    readonly title: string;
+    readonly isValidator: boolean;
+    readonly place: PlaceCode;
     readonly height: number;
   }[];
+  readonly banks: number;
+  readonly links: readonly Link[];
   readonly timeline: readonly Happened[];
   readonly series: readonly Series[];
   /** What waited in queues when the business day was over, and for whom. */
   readonly waits: readonly Wait[];
+  readonly assets: readonly AssetSum[];
   readonly figures: Figures;
   readonly verdicts: readonly Verdict[];
   readonly expectations: readonly Expectation[];
@@ -95,22 +111,34 @@ async function playOn(scenario: Scenario, stage: Stage, seed: number, say: Say):
   const expectations = scenario.expect.map((each) => judge(each, figures));
   return {
     format: 'causeway-run/1',
-    scenario: { name: scenario.name, title: scenario.title, about: scenario.about, source: scenario.source ?? null },
+    scenario: {
+      name: scenario.name,
+      title: scenario.title,
+      about: scenario.about,
+      profile: scenario.profile,
+      source: scenario.source ?? null,
+    },
+    sabotage: null,
     world: stage.world,
     seed,
     lastedMs: toMs - openedMs,
-    seats: seats.map(({ name, player, place }, at) => ({
+    seats: seats.map(({ name, player, isValidator, place }, at) => ({
       name,
       party: player.party,
+      title: player.title,
+      isValidator,
       place,
       height: watch.heights[at] as number,
     })),
+    banks: stage.cast.banks.length,
+    links: linksOf(scenario, stage),
     timeline: happened.map((each) => ({
       ...each,
       fromMs: each.fromMs - openedMs,
       untilMs: each.untilMs === null ? null : each.untilMs - openedMs,
     })),
-    series: seriesOf(book, watch.blocks, span),
+    series: seriesOf(book, stage.cast, watch.blocks, span),
+    assets: assetSumsOf(book, stage.cast),
     waits,
     figures,
     verdicts,
@@ -135,6 +163,15 @@ async function balancesOf({ cast, nodes }: Stage, book: Book): Promise<ReadonlyM
     for (const { asset, balance } of answer.value.balances) balances.set(`${player.name}.${asset}`, balance);
   }
   return balances;
+}
+
+/** Every two places of the cast, once. The virtual world has the distance in every profile, the others in all but `lan`. */
+function linksOf({ profile }: Scenario, { cast, world }: Stage): Link[] {
+  const places = [...new Set(cast.seats.map(({ place }) => place))];
+  const isFar = world === 'virtual' || profile !== 'lan';
+  return places.flatMap((from, at) =>
+    places.slice(at + 1).map((to): Link => ({ between: [from, to], latencyMs: isFar ? latencyMs(from, to) : null })),
+  );
 }
 
 function judge({ figure, least, most, why }: Scenario['expect'][number], figures: Figures): Expectation {
