@@ -90,9 +90,57 @@ export function scenarioCommand(program: Command): void {
     });
   command.addHelpText('after', `\nThe library: ${libraryNames().join(', ')}.`);
   program
+    .command('scenario-library')
+    .description(
+      'Play every scenario of the library in the virtual world, and its sabotaged twin, which must fail as it says.',
+    )
+    .option('--seed <number>', 'decides all of them', readSeed, 1)
+    .option('--json', 'the table as one line of JSON', false)
+    .action(async (options: Pick<Options, 'seed' | 'json'>) => {
+      process.exitCode = await playLibrary(options);
+    });
+  program
     .command('scenario-schema')
     .description('Print the JSON schema of scenario files, for editors.')
     .action(() => console.log(schemaText()));
+}
+
+interface Played {
+  readonly name: string;
+  readonly holds: boolean;
+  /** Whether the twin failed by exactly what its sabotage names. */
+  readonly twinFails: boolean;
+  readonly failed: readonly string[];
+  readonly twinFailed: readonly string[];
+}
+
+async function playLibrary({ seed, json }: Pick<Options, 'seed' | 'json'>): Promise<number> {
+  const scenarios: Played[] = [];
+  for (const name of libraryNames()) {
+    const played = await playBoth(name, seed);
+    if (typeof played === 'string') return refuse(played);
+    scenarios.push(played);
+    console.error(`${played.holds && played.twinFails ? 'ok    ' : 'FAILED'} ${name}`);
+  }
+  const table = new Table({ ...plain, head: ['scenario', 'failed', 'its twin failed'] });
+  for (const { name, failed, twinFailed } of scenarios)
+    table.push([name, failed.join(', ') || '-', twinFailed.join(', ')]);
+  console.log(json ? JSON.stringify({ seed, scenarios }) : table.toString());
+  return scenarios.every(({ holds, twinFails }) => holds && twinFails) ? 0 : 1;
+}
+
+/** A scenario of the library and its twin; a sentence says why one of them cannot be played. */
+export async function playBoth(name: string, seed: number): Promise<Played | string> {
+  const scenario = loadScenario(name);
+  if (typeof scenario === 'string') return scenario;
+  const options: StageOptions = { world: 'virtual', seed, image: IMAGE };
+  const silent: Say = () => undefined;
+  const run = await runScenario(scenario, options, silent);
+  if (typeof run === 'string') return run;
+  const twin = await runScenario(sabotaged(scenario), options, silent);
+  if (typeof twin === 'string') return twin;
+  const twinFails = [...twin.failed].sort().join() === [...scenario.sabotage.breaks].sort().join();
+  return { name, holds: run.failed.length === 0, twinFails, failed: run.failed, twinFailed: twin.failed };
 }
 
 export const schemaText = (): string => JSON.stringify(ScenarioSchema, null, 2);

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
-import { freeBlock } from './network/ports.js';
+import { freeBlock } from '../network/ports.js';
 
 /** Past this a command has hung. */
 const COMMAND_MS_MAX = 150_000;
@@ -22,7 +22,7 @@ spawning.removeAllListeners();
 // Processes that build, start and stop: longer than the half minute that a test has when it is run by itself.
 t.setTimeout(2 * COMMAND_MS_MAX);
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const textOf = (path: string): string => readFileSync(join(root, path), 'utf8');
 const readme = textOf('README.md');
 const { scripts } = JSON.parse(textOf('package.json')) as { readonly scripts: Readonly<Record<string, string>> };
