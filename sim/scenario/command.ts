@@ -9,6 +9,7 @@ import { parseScenario, type Scenario, ScenarioSchema, sabotaged, type WorldName
 import { play, type Run, type Say } from './play.js';
 import { reportOf } from './report.js';
 import { openStage, type StageOptions } from './stages.js';
+import { waitWords } from './waits.js';
 
 const SEED_MAX = 2 ** 31 - 1;
 /** The files stand beside the sources, wherever this is run from. */
@@ -18,6 +19,7 @@ const LIBRARY = fileURLToPath(
 const SUFFIX = '.json';
 const SCHEMA = 'scenario.schema.json';
 const USAGE_STATUS = 2;
+const INTERRUPTED_STATUS = 130;
 export const IMAGE = 'causeway:local';
 
 interface Options {
@@ -64,9 +66,38 @@ export async function runScenario(scenario: Scenario, options: StageOptions, say
   try {
     const missing = scenario.faults?.find(({ fault }) => !stage.faults.has(fault));
     if (missing !== undefined) return `The fault ${missing.fault} cannot be done in the world ${world}.`;
-    return await play(scenario, stage, seed, say);
+    return await unlessInterrupted(play(scenario, stage, seed, say));
   } finally {
     await remove();
+  }
+}
+
+class Interrupted extends Error {}
+
+/** The work, or a rejection when the process is told to stop first: so that what was started is ended and removed. */
+async function unlessInterrupted<T>(work: Promise<T>): Promise<T> {
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  let interrupt: (signal: NodeJS.Signals) => void = () => undefined;
+  const interrupted = new Promise<never>((_, reject) => {
+    interrupt = (signal) => reject(new Interrupted(`ended by ${signal}`));
+  });
+  for (const signal of signals) process.once(signal, interrupt);
+  try {
+    return await Promise.race([work, interrupted]);
+  } finally {
+    for (const signal of signals) process.off(signal, interrupt);
+  }
+}
+
+/** The status of a command; what went wrong is a sentence. */
+async function statusOf(work: Promise<number>): Promise<void> {
+  try {
+    process.exitCode = await work;
+  } catch (error) {
+    console.error((error as Error).message);
+    // What was interrupted may still wait for something.
+    if (error instanceof Interrupted) process.exit(INTERRUPTED_STATUS);
+    process.exitCode = 1;
   }
 }
 
@@ -85,9 +116,7 @@ export function scenarioCommand(program: Command): void {
     .option('--sabotaged', 'its spoiled twin, which must fail', false)
     .option('--out <file>', 'write the report there, one HTML file')
     .option('--json', 'the run as one line of JSON', false)
-    .action(async (name: string | undefined, options: Options) => {
-      process.exitCode = await carryOut(name, options);
-    });
+    .action((name: string | undefined, options: Options) => statusOf(carryOut(name, options)));
   command.addHelpText('after', `\nThe library: ${libraryNames().join(', ')}.`);
   program
     .command('scenario-library')
@@ -96,9 +125,7 @@ export function scenarioCommand(program: Command): void {
     )
     .option('--seed <number>', 'decides all of them', readSeed, 1)
     .option('--json', 'the table as one line of JSON', false)
-    .action(async (options: Pick<Options, 'seed' | 'json'>) => {
-      process.exitCode = await playLibrary(options);
-    });
+    .action((options: Pick<Options, 'seed' | 'json'>) => statusOf(playLibrary(options)));
   program
     .command('scenario-schema')
     .description('Print the JSON schema of scenario files, for editors.')
@@ -195,6 +222,7 @@ function verdictText(run: Run): string {
     ({ figure, ours, value, says, source }) =>
       `${figure}: ${ours ?? 'none'} here; ${value} published: ${says} (${source})`,
   );
+  const waiting = run.waits.map(waitWords).map(({ act, who, what }) => `waits: ${act} of ${who}, for ${what}`);
   const violations = run.verdicts.flatMap((each) =>
     each.violations.map((text) => `VIOLATION of ${each.check}: ${text}`),
   );
@@ -203,6 +231,7 @@ function verdictText(run: Run): string {
     `${scenario.title} (${world}, seed ${seed}): ${figures['settled']} settled, finality ${figures['finalityP50Ms']} ms at p50, ${figures['finalityP99Ms']} at p99`,
     checks.toString(),
     expected.toString(),
+    ...waiting,
     ...others,
     ...violations,
     failed.length === 0 ? 'All checks and expectations hold.' : `FAILED: ${failed.join(', ')}`,

@@ -20,6 +20,28 @@ const page = reportOf(run);
 const embedded = (page: string): unknown =>
   JSON.parse((/<script type="application\/json" id="run">(.*)<\/script>/.exec(page) as RegExpExecArray)[1] as string);
 
+t.test('who waits for what stands on it', (t) => {
+  const wait = { digest: 'ab'.repeat(32), act: 'trades<', payers: ['HK-1', 'TH-2'], legs: [] };
+  const lacking = [{ player: 'TH-2', asset: 'THB', amount: '12.50' }];
+  const told = reportOf({
+    ...run,
+    waits: [
+      { ...wait, lacking },
+      { ...wait, lacking: [] },
+    ],
+  });
+  for (const text of [
+    '2 settlements stood in queues',
+    'trades&lt;',
+    'HK-1, TH-2',
+    '12.50 THB more of TH-2',
+    'what goes before it',
+  ])
+    t.ok(told.includes(text), text);
+  t.notOk(reportOf({ ...run, waits: [] }).includes('Who waits for what'));
+  t.end();
+});
+
 t.test('every verdict, expectation, fault, asset and published figure stands on it', async (t) => {
   t.strictSame(run.failed, ['nobody.settled'], JSON.stringify(run.verdicts.flatMap((each) => each.violations)));
   t.equal(run.verdicts.length, 9);

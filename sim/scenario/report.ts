@@ -11,6 +11,7 @@ import { MEANINGS } from './meanings.js';
 import type { Expectation, Run } from './play.js';
 import { RUN_STYLE } from './style.js';
 import { timelineHtml } from './timeline.js';
+import { waitWords } from './waits.js';
 
 /** The whole page: the same run gives the same bytes. */
 export function reportOf(run: Run): string {
@@ -34,6 +35,7 @@ ${[
   ),
   section('Settled, by asset', assetsHtml(run)),
   section('Liquidity', liquidityHtml(run)),
+  section('Who waits for what', waitsHtml(run)),
   section('Jurisdictions and links', placesHtml(run)),
   section('Beside published figures', publishedHtml(run)),
   section('All figures', figuresHtml(run)),
@@ -50,6 +52,8 @@ run as JSON (<code>${run.format}</code>), in its element <code>#run</code>.</p>
     body,
   });
 }
+
+const WAITS_SHOWN_MAX = 100;
 
 const WORLDS = {
   virtual: 'virtual world',
@@ -221,6 +225,18 @@ ${maps === '' ? '' : `<h3>When faults began</h3>\n<p class="about">A cross is a 
 ${tableOf('Nodes', ['node', 'of', 'role', 'place', 'height at the end'], nodes)}
 ${times.length === 0 ? '' : tableOf('Links', ['between', 'one way'], times)}
 </details>`;
+}
+
+/** What was left in queues when the business day was over; every payer still has its principal. */
+function waitsHtml({ waits }: Run): string {
+  if (waits.length === 0) return '';
+  const rows = waits
+    .slice(0, WAITS_SHOWN_MAX)
+    .map(waitWords)
+    .map(({ act, who, what }) => [act, who, what]);
+  const more = waits.length - rows.length;
+  return `<p class="about">When the business day was over ${counted(waits.length, 'settlement')} stood in queues. Who was to pay in them has what it was to pay.</p>
+${tableOf('Who waits for what', ['act', 'who pays', 'waits for'], rows)}${more > 0 ? `<p class="about">And ${counted(more, 'more')}, in the JSON.</p>` : ''}`;
 }
 
 function publishedHtml({ published }: Run): string {

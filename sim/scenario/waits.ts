@@ -49,3 +49,13 @@ async function queueOf(stage: Stage, book: Book, player: Player): Promise<readon
     after = answer.value.next;
   }
 }
+
+/** A settlement that waits, in words. */
+export function waitWords({ act, payers, lacking }: Wait): {
+  readonly act: string;
+  readonly who: string;
+  readonly what: string;
+} {
+  const what = lacking.map(({ player, asset, amount }) => `${amount} ${asset} more of ${player}`).join(', ');
+  return { act, who: payers.join(', '), what: what === '' ? 'what goes before it' : what };
+}
