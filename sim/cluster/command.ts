@@ -26,6 +26,7 @@ interface Up {
   readonly jurisdictions: readonly string[];
   readonly banks: number;
   readonly bankNodes: number;
+  readonly validatorsPerJurisdiction: number;
   readonly profile: Scenario['profile'];
   readonly image: string;
   readonly seed: number;
@@ -75,6 +76,7 @@ export function clusterCommands(program: Command): void {
     .option('--jurisdictions <codes>', 'each with a central bank that runs a validator', codes, codes(VALIDATORS))
     .option('--banks <n>', 'commercial banks in each', whole(0, BANKS_MAX), 5)
     .option('--bank-nodes <n>', 'how many of them run a node of their own', whole(0, BANKS_MAX), 1)
+    .option('--validators-per-jurisdiction <n>', 'the central bank, and banks beside it', whole(1, 1 + BANKS_MAX), 1)
     .addOption(
       new Option('--profile <profile>', 'links between jurisdictions').choices(['lan', 'wan', 'poor']).default('wan'),
     )
@@ -151,7 +153,8 @@ async function up(options: Up & Common): Promise<Told> {
     jurisdictions: options.jurisdictions.map((code) => ({
       code,
       banks: options.banks,
-      bankNodes: Math.min(options.banks, options.bankNodes),
+      bankNodes: Math.min(options.banks, Math.max(options.bankNodes, options.validatorsPerJurisdiction - 1)),
+      bankValidators: options.validatorsPerJurisdiction - 1,
     })),
   };
   let cluster: Cluster | null = null;

@@ -99,7 +99,10 @@ function build(scenario: Scenario): Cast | ScenarioRefusal {
   const tokens: Token[] = [];
   const [validators, guests]: [Seat[], Seat[]] = [[], []];
   const banks: Player[] = [];
-  for (const [at, { code, validator = true, banks: count, bankNodes = 0 }] of scenario.jurisdictions.entries()) {
+  for (const [
+    at,
+    { code, validator = true, banks: count, bankNodes = 0, bankValidators = 0 },
+  ] of scenario.jurisdictions.entries()) {
     const where = `/jurisdictions/${at}`;
     const known = CENTRAL_BANKS.find(({ jurisdiction }) => jurisdiction === code);
     if (known === undefined) return refuse(`${where}/code`, `no central bank of ${code} is known here`);
@@ -117,12 +120,20 @@ function build(scenario: Scenario): Cast | ScenarioRefusal {
     banks.push(...own);
     if (bankNodes > count)
       return refuse(`${where}/bankNodes`, `${code} has ${count} banks, and ${bankNodes} nodes of theirs`);
+    if (bankValidators > bankNodes)
+      return refuse(
+        `${where}/bankValidators`,
+        `${code} has ${bankNodes} nodes of banks, and ${bankValidators} that validate`,
+      );
     if (!validator && bankNodes === 0) continue;
     const place = PLACES.find((each) => each.code === code)?.code;
     if (place === undefined)
       return refuse(`${where}/code`, `nodes cannot stand in ${code}: the map of places has no city there`);
     if (validator) validators.push({ name: code, player: authority, place, isValidator: true });
-    for (const player of own.slice(0, bankNodes)) guests.push({ name: player.name, player, place, isValidator: false });
+    for (const [nth, player] of own.slice(0, bankNodes).entries()) {
+      const isValidator = nth < bankValidators;
+      (isValidator ? validators : guests).push({ name: player.name, player, place, isValidator });
+    }
   }
   if (validators.length === 0) return refuse('/jurisdictions', 'no jurisdiction has a validator');
   const players = new Map([...authorities, ...banks].map((each) => [each.name, each]));

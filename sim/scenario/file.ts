@@ -228,6 +228,13 @@ const JurisdictionSchema = Type.Object(
     bankNodes: optional(
       Type.Integer({ minimum: 0, maximum: 24, description: 'how many of them run a node of their own (0 if absent)' }),
     ),
+    bankValidators: optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 24,
+        description: 'how many of those nodes validate, besides the central bank (0 if absent)',
+      }),
+    ),
   },
   strict,
 );

@@ -50,6 +50,17 @@ t.test('the same seed gives the same run, and another seed another', async (t) =
   t.notSame(other.series, first.series);
 });
 
+t.test('banks validate beside their central bank', async (t) => {
+  const scenario = scenarioOf('gridlock');
+  const jurisdictions = scenario.jurisdictions.map((each) =>
+    each.code === 'HK' ? { ...each, bankNodes: 2, bankValidators: 1 } : each,
+  );
+  const run = await played({ ...scenario, jurisdictions });
+  const seats = run.seats.map(({ name, isValidator }) => `${name} ${isValidator}`);
+  t.strictSame(seats, ['HK true', 'HK-1 true', 'CN true', 'TH true', 'AE true', 'HK-2 false']);
+  t.strictSame(run.failed, []);
+});
+
 t.test('the schema beside the library is the one that files are read by', (t) => {
   const file = new URL('./library/scenario.schema.json', import.meta.url);
   t.strictSame(
@@ -90,6 +101,11 @@ t.test('what a file names must be there', (t) => {
       'more nodes than banks',
       { jurisdictions: [{ code: 'HK', banks: 1, bankNodes: 2 }] },
       '/jurisdictions/0/bankNodes',
+    ],
+    [
+      'more validators than nodes',
+      { jurisdictions: [{ code: 'HK', banks: 2, bankNodes: 1, bankValidators: 2 }] },
+      '/jurisdictions/0/bankValidators',
     ],
     ['an asset', { opening: [{ asset: 'XAU', to: '*', amount: '1' }] }, '/opening/0/asset'],
     ['a bank', { opening: [{ asset: 'HKD', to: 'HK-9', amount: '1' }] }, '/opening/0/to'],
