@@ -60,6 +60,10 @@ function markKey(digest: Hash): Uint8Array {
 export const listKey = (hour: number, height: number): Uint8Array =>
   layout.start().u8(PREFIX.list).u64(hour).u64(height).finish();
 
+/** The hour of a list's key; null for another key of the table. */
+export const hourOfList = (key: Uint8Array): number | null =>
+  key[0] === PREFIX.list && key.length === 1 + 8 + 8 ? new Reader(key.subarray(1)).u64() : null;
+
 /** Past writes of one layer, before they are durable. */
 export class Memory {
   readonly #recall: Recall;

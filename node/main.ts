@@ -84,6 +84,8 @@ async function compose(
   closers.push(() => whatIf.close());
   checkRestored(config.data);
   const disk = await openStore(config.data, { metrics });
+  // Once more: a restore may have begun meanwhile, and cannot from now on.
+  checkRestored(config.data);
   closers.push(() => disk.close());
   const store = checked(disk);
   const mark = await openStore(config.mark, { metrics });

@@ -3,10 +3,9 @@ import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:
 import { join } from 'node:path';
 import type { Genesis } from '../../protocol/genesis.js';
 import type { Restart } from '../../protocol/restart.js';
-import type { Hash } from '../../protocol/types.js';
 import type { Config } from '../config.js';
 import { createVerifier } from '../keys/verifier.js';
-import type { Table } from '../ports.js';
+import type { Store, Table } from '../ports.js';
 import type { Archive, ArchiveHeader } from '../replica/archive.js';
 import { type Audit, audit } from '../replica/audit.js';
 import { checked, soundEntries } from '../replica/checked.js';
@@ -120,7 +119,7 @@ export type Restored =
 
 /**
  * Restores a backup into the configured data folder, which must be absent or empty. All of the backup is checked before
- * anything is written, so that a refusal changes nothing: `not_empty`, `other_network`, the codes of `openArchive`, and
+ * anything of it is written, so that a refusal changes nothing: `not_empty`, `other_network`, the codes of `openArchive`, and
  * `archive_unsound` with the first thing found. The folder may be a mount point, so what is unfinished is told by a mark
  * in it: no node starts on it, and the next restore begins anew.
  *
@@ -128,29 +127,30 @@ export type Restored =
  */
 export function restoreNode(config: Config, path: string, onStep: OnStep): Promise<Restored> {
   const { genesis, own, voteKeys } = identify(config);
-  return withFailures(async () => {
-    const taken = await whyTaken(config.data);
-    if (taken !== null) return taken;
-    return withArchive(
-      path,
-      async (archive): Promise<Restored> => {
-        const { header } = archive;
-        if (header.network !== genesis.network) {
-          const detail = `${path} is of network ${header.network}, the genesis file of ${genesis.network}.`;
-          return refused('other_network', detail);
-        }
-        const told = await auditedArchive(archive, againstOf(config, genesis), onStep);
-        const [first] = told.findings;
-        if (first !== undefined) {
-          const detail = `${path} does not hold together: ${first.table}, ${first.where}: ${first.detail}.`;
-          return refused('archive_unsound', detail);
-        }
-        await write(archive, config.data, [own, ...voteKeys], onStep);
-        return { ok: true, header, audit: told, retired: voteKeys };
-      },
-      (bytes, of) => onStep('reading', bytes, of),
-    );
-  });
+  return withFailures(() =>
+    inFolder(config.data, (disk) =>
+      withArchive(
+        path,
+        async (archive): Promise<Restored> => {
+          const { header } = archive;
+          if (header.network !== genesis.network) {
+            const detail = `${path} is of network ${header.network}, the genesis file of ${genesis.network}.`;
+            return refused('other_network', detail);
+          }
+          const told = await auditedArchive(archive, againstOf(config, genesis), onStep);
+          const [first] = told.findings;
+          if (first !== undefined) {
+            const detail = `${path} does not hold together: ${first.table}, ${first.where}: ${first.detail}.`;
+            return refused('archive_unsound', detail);
+          }
+          const onRecords = (written: number): void => onStep('writing', written, archive.records);
+          await restoreRecords(archive, checked(disk), [own, ...voteKeys], told.hours, onRecords);
+          return { ok: true, header, audit: told, retired: voteKeys };
+        },
+        (bytes, of) => onStep('reading', bytes, of),
+      ),
+    ),
+  );
 }
 
 /** Why nothing may be restored into a folder: it holds something, or another restore writes there now. */
@@ -161,37 +161,53 @@ async function whyTaken(data: string): Promise<Refused | null> {
     if (hasDatabase(data)) await (await openStore(data)).close();
     return null;
   }
-  if (readdirSync(data).every((name) => name === VOLUME_OWN)) return null;
+  if (isEmpty(data)) return null;
   return refused(
     'not_empty',
     `${data} is not empty: move what is there to another place, or set \`data\` to a new folder.`,
   );
 }
 
-async function write(archive: Archive, data: string, keys: readonly Hash[], onStep: OnStep): Promise<void> {
+/**
+ * Has a folder restored into: from the first moment on it has the mark, by which no node starts on it, and its database is
+ * this process's. What is refused or fails leaves it as it was.
+ */
+async function inFolder(data: string, restore: (disk: Store) => Promise<Restored>): Promise<Restored> {
+  const taken = await whyTaken(data);
+  if (taken !== null) return taken;
   const mark = restoreMarkOf(data);
+  const [wasThere, wasMarked] = [existsSync(data), existsSync(mark)];
   mkdirSync(data, { recursive: true });
   writeFileSync(mark, 'A restore into this folder is under way, or did not come to its end.\n', { flush: true });
   await syncFolder(data);
-  clear(data);
-  try {
-    const disk = await openStore(data);
-    try {
-      const { records } = archive;
-      const onRecords = (written: number): void => onStep('writing', written, records);
-      await restoreRecords(archive, checked(disk), keys, onRecords);
-    } finally {
-      await disk.close();
-    }
-  } catch (error) {
-    clear(data);
+  // A node that started before it could see the mark has made its files by now.
+  if (!wasMarked && !isEmpty(data)) {
     rmSync(mark);
-    throw error;
+    return refused('not_empty', `${data} is not empty any more: something else writes there.`);
   }
+  clear(data);
+  const disk = await openStore(data);
+  let restored: Restored | null = null;
+  try {
+    restored = await restore(disk);
+  } finally {
+    await disk.close();
+    if (restored?.ok !== true) {
+      clear(data);
+      if (!wasMarked) rmSync(mark);
+      if (!wasThere) rmSync(data, { recursive: true });
+    }
+  }
+  if (!restored.ok) return restored;
   await syncFolder(data);
   rmSync(mark);
   await syncFolder(data);
+  return restored;
 }
+
+/** But for the mark of a restore. */
+const isEmpty = (data: string): boolean =>
+  readdirSync(data).every((name) => name === VOLUME_OWN || join(data, name) === restoreMarkOf(data));
 
 /** Removes what an unfinished restore left, but for its mark. */
 function clear(data: string): void {

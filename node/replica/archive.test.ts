@@ -66,6 +66,12 @@ const recordsOf = (store: Store): Records => ({
 const auditOf = (records: Records): Promise<Audit> =>
   audit(records, { genesis, verifier, hasher: hashPairs, vouched: [] });
 
+/** As `causeway node restore` does it. */
+async function restoredTo(store: Store, into: Pick<Store, 'write'>, keys: readonly Hash[]): Promise<void> {
+  const archive = await opened(await archiveOf(store));
+  await restoreRecords(archive, into, keys, (await auditOf(archive)).hours);
+}
+
 t.test('a folder and its backup hold together, and say the same', async (t) => {
   const { ledger, store } = await grown();
   const told = await auditOf(recordsOf(store));
@@ -226,7 +232,7 @@ t.test('what is restored is what was backed up, but for what keys have signed', 
   const { ledger, disk, store } = await grown();
   await store.write([{ type: 'put', table: 'votes', key: Uint8Array.of(1), value: Uint8Array.of(2) }], { sync: true });
   const copy = new MemoryStore();
-  await restoreRecords(await opened(await archiveOf(store)), checked(copy), []);
+  await restoredTo(store, checked(copy), []);
   t.equal(copy.table('votes').size, 0, 'no vote log');
   for (const table of ['blocks', 'receipts', 'state', 'ids', 'index', 'outbox'] as const)
     t.same(copy.table(table), disk.table(table), table);
@@ -239,7 +245,7 @@ t.test('a key that may have signed does not sign over a restored folder', async 
   const { store } = await grown();
   const unknown = '6b'.repeat(32) as Hash;
   const restored = checked(new MemoryStore());
-  await restoreRecords(await opened(await archiveOf(store)), restored, [unknown]);
+  await restoredTo(store, restored, [unknown]);
   const markOf = async (count: number, key: Hash) => {
     const mark = checked(new MemoryStore());
     const folder = checked(new MemoryStore());

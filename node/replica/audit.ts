@@ -6,7 +6,7 @@
  */
 import { decodeEntry, nameOfKey } from '../../ledger/codecs.js';
 import { listKey } from '../../ledger/memory.js';
-import { CHAIN_START, chainAfter } from '../../ledger/snapshot.js';
+import { CHAIN_START, chainAfter, idsOfList } from '../../ledger/snapshot.js';
 import { Tree, type TreeUpdate } from '../../ledger/tree.js';
 import { batchDigest, decodeBatch, decodeSignedBatch } from '../../protocol/block.js';
 import { type HandOver, verifyHandOver, verifyTaken } from '../../protocol/certificate.js';
@@ -44,6 +44,8 @@ export interface Audit {
   readonly blocks: number;
   readonly assets: number;
   readonly accounts: number;
+  /** The hours of ids that the state names: only their lists are vouched for. */
+  readonly hours: ReadonlySet<number>;
   /** Instructions that were answered for, and are in no lane of this node's own. */
   readonly outbox: number;
 }
@@ -78,6 +80,7 @@ export async function audit(records: Records, parts: Parts): Promise<Audit> {
     blocks: chain.blocks,
     assets: state.assets,
     accounts: state.accounts,
+    hours: new Set(state.buckets.keys()),
     outbox,
   };
 }
@@ -239,7 +242,7 @@ async function auditIds(records: SoundRecords, buckets: ReadonlyMap<number, Hash
   const { length } = listKey(0, 0);
   for await (const [key, value] of records.scan('ids')) {
     if (key[0] !== 0) continue;
-    if (key.length !== length) {
+    if (key.length !== length || !isList(value)) {
       findings.add('record_malformed', 'ids', key, 'this is no list of ids');
       continue;
     }
@@ -254,6 +257,16 @@ async function auditIds(records: SoundRecords, buckets: ReadonlyMap<number, Hash
         `hour ${hour}`,
         'the ids remembered for this hour are not those that the state names',
       );
+  }
+}
+
+function isList(value: Uint8Array): boolean {
+  try {
+    idsOfList(value);
+    return true;
+  } catch (error) {
+    if (error instanceof DecodeError) return false;
+    throw error;
   }
 }
 

@@ -103,6 +103,13 @@ export function formatOf(store: Pick<Store, 'get'>): { readonly number: number; 
 
 const handOverKey = (epoch: number): Uint8Array => new Writer(24).text('handOver').u64(epoch).finish();
 
+/** Whether a key of the table `meta` is of a hand-over to an epoch after the given one. */
+export function isHandOverPast(key: Uint8Array, epoch: number): boolean {
+  const prefix = new Writer(16).text('handOver').finish();
+  if (key.length !== prefix.length + 8 || !isSame(key.subarray(0, prefix.length), prefix)) return false;
+  return new Reader(key.subarray(prefix.length)).u64() > epoch;
+}
+
 /** How an epoch began: kept for ever, since every later certificate is checked through it. */
 export const putHandOver = (handOver: HandOver): Operation =>
   put('meta', handOverKey(handOver.set.epoch), encodeHandOver(handOver));

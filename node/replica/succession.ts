@@ -333,7 +333,8 @@ async function setApart(marks: Map<Hash, Mark>, { store, log }: Ports): Promise<
   const unfit = new Map<Hash, Unfit>();
   for (const [key, mark] of marks) {
     if (mark.unfit === null) {
-      await mark.begin();
+      // What resumes may say a vote whose mark a crash has kept from being written: the mark comes first (SPEC, The mark).
+      await mark.advance();
       continue;
     }
     unfit.set(key, mark.unfit);

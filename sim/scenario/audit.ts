@@ -174,13 +174,17 @@ export class Audit {
           this.#violate('balances', `${cast.seats[node]?.name} does not tell what ${name} has: ${answer?.code}`);
           continue;
         }
-        for (const { asset, balance } of answer.value.balances) {
+        for (const { asset, decimals } of cast.assets) {
+          const minor = books.balances.get(`${party}/${asset}`) ?? 0n;
+          const told = answer.value.balances.find((each) => each.asset === asset)?.balance;
+          // A party without an account has nothing, and is not told of.
+          if (told === undefined && minor === 0n) continue;
           this.#count('balances');
-          const own = formatAmount(books.balances.get(`${party}/${asset}`) ?? 0n, cast.asset(asset).decimals);
-          if (own !== balance)
+          const own = formatAmount(minor, decimals);
+          if (own !== told)
             this.#violate(
               'balances',
-              `${name} has ${balance} ${asset} on ${cast.seats[node]?.name}; by the rules it is ${own}`,
+              `${name} has ${told ?? 'no'} ${asset} on ${cast.seats[node]?.name}; by the rules it is ${own}`,
             );
         }
       }
