@@ -43,8 +43,8 @@ issue() {
   "${causeway[@]}" issue --node "$1" --key "$key" --asset "$3" --to "$5" --amount "$6"
 }
 
-admit "$hk" HK HSBCHKHHXXX 'HSBC Hong Kong' 5493001KJTIIGC8Y1R12
-admit "$th" TH BKKBTHBKXXX 'Bangkok Bank' 254900OPPU84GM83MG36
+admit "$hk" HK HSBCHKHHXXX 'HSBC Hong Kong' 98450000BANKHSBCHK93
+admit "$th" TH BKKBTHBKXXX 'Bangkok Bank' 98450000BANKBKKBTH81
 issue "$hk" HK HKD 'Hong Kong dollar' HSBCHKHHXXX 1000000.00
 issue "$th" TH THB 'Thai baht' BKKBTHBKXXX 5000000.00
 

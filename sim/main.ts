@@ -1,4 +1,4 @@
-/** `npm run sim`: the virtual world, what it finds, and whether it would find what it should. */
+/** `npm run sim`, `causeway sim`: the virtual world, what it finds, and whether it would find what it should; scenarios, and clusters. */
 import { Command } from 'commander';
 import { clusterCommands } from './cluster/command.js';
 import { fuzzCommand } from './fuzz/command.js';
@@ -12,7 +12,9 @@ import { scenarioCommand } from './scenario/command.js';
 const USAGE_STATUS = 2;
 
 const program = new Command('sim')
-  .description('Break the network in a virtual world: every run is decided by its seed.')
+  .description(
+    'Break the network: in a virtual world, where a seed decides the run, on processes, and on clusters of containers.',
+  )
   .showHelpAfterError();
 fuzzCommand(program);
 mutantsCommand(program);

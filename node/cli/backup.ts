@@ -54,9 +54,9 @@ export function backupCommands(node: Command, run: Runner): void {
 async function backup({ config: path, out }: { readonly config: string; readonly out: string }): Promise<Outcome> {
   const config = configOf(path);
   if (!config.ok) return config.outcome;
-  // Loaded here, since a command that only asks a node need not wait for all that a node is made of.
   const unwritable = missing(dirname(resolve(out)), constants.W_OK);
   if (unwritable !== null) return unwritable;
+  // Loaded here, since a command that only asks a node need not wait for all that a node is made of.
   const { backupNode } = await import('../main/backup.js');
   return attempt(async (show) => {
     const made = await backupNode(config.value, out, (bytes) => show(`${mebibytes(bytes)} written`));

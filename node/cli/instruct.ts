@@ -62,7 +62,7 @@ Example:
     .option('--threshold <keys>', 'how many of its keys must sign', readWhole(1, 16), 1)
     .addHelpText(
       'after',
-      '\nExample:\n  causeway party admit --key hk/keys/authority.pem --party HSBCHKHHXXX --name "HSBC Hong Kong" \\\n    --lei 5493001KJTIIGC8Y1R12 --jurisdiction HK --proof bank.proof.json',
+      '\nExample:\n  causeway party admit --key hk/keys/authority.pem --party HSBCHKHHXXX --name "HSBC Hong Kong" \\\n    --lei 98450000BANKHSBCHK93 --jurisdiction HK --proof bank.proof.json',
     )
     .action(run(admit));
   withSigning(party.command('solver'))

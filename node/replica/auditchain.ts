@@ -94,10 +94,10 @@ export class ChainAuditor {
       this.#judge(height, record, packed, floor);
       if (height === wanted) last = record;
       this.#before = { height, record };
-      if (this.#owed.length >= CHECKS_AT_ONCE) await this.#settle();
+      if (this.#owed.length >= CHECKS_AT_ONCE) await this.#verifyOwed();
     }
     await receipts.of(Number.MAX_SAFE_INTEGER);
-    await this.#settle();
+    await this.#verifyOwed();
     return { blocks: this.#blocks, certified: this.#certified, last };
   }
 
@@ -174,7 +174,7 @@ export class ChainAuditor {
     this.#certified = height;
   }
 
-  async #settle(): Promise<void> {
+  async #verifyOwed(): Promise<void> {
     const owed = this.#owed;
     this.#owed = [];
     const verdicts = await this.#verifier.verify(owed.map(({ check }) => check));

@@ -101,7 +101,7 @@ export function clusterCommands(program: Command): void {
     .argument('<nodes>', 'HK, or HK-1; several with commas between')
     .option('--latency <ms>', 'more, one way', whole(0, LATENCY_MS_MAX), 0)
     .option('--jitter <ms>', 'at most so much besides', whole(0, LATENCY_MS_MAX), 0)
-    .option('--loss <n>', 'of a thousand packets', whole(0, PER_MILLE_MAX), 0)
+    .option('--loss <n>', 'of a thousand pieces that pass, so many wait as if sent again', whole(0, PER_MILLE_MAX), 0)
     .option('--bandwidth <kB/s>', 'at most so much', whole(1, KILOBYTES_MAX))
     .action(carryOut(slow));
   add('kill', 'End nodes at once, as by a loss of power. Example: npm run sim -- kill AE')

@@ -1,5 +1,4 @@
 /** What banks do in a scenario, an act for each kind of its workload. An act ends when all it sends has been sent. */
-
 import { LEGS_MAX } from '../../protocol/limits.js';
 import type { Leg } from '../../protocol/payload.js';
 import { unreachable } from '../../protocol/types.js';

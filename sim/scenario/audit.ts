@@ -62,7 +62,7 @@ export class Audit {
 
   /** Waits until nothing is under way, then judges. */
   async judge(seed: number): Promise<readonly Verdict[]> {
-    await this.#settle();
+    await this.#untilEnded();
     for (const text of this.#watch.disagreements) this.#violate('agreement', text);
     this.#count(
       'agreement',
@@ -93,7 +93,7 @@ export class Audit {
     this.#violations.push({ check, text });
   }
 
-  async #settle(): Promise<void> {
+  async #untilEnded(): Promise<void> {
     const stage = this.#stage;
     const untilMs = stage.elapsedMs() + SETTLE_MS_MAX;
     while (this.#book.underWay.length > 0 && stage.elapsedMs() < untilMs) {

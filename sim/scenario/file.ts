@@ -49,7 +49,7 @@ const Name = Type.String({
 });
 const Priority = Type.Union([Type.Literal('urgent'), Type.Literal('high'), Type.Literal('normal')]);
 
-/** When something of the workload happens: once at `at`, or again and again from `from` to `to`. */
+/** When something of the workload happens: once at `at`, or again and again from `from` until `until`. */
 const times = {
   at: optional(Time('once, so long after the opening')),
   from: optional(Time('again and again, from so long after the opening')),

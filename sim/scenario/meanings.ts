@@ -1,12 +1,16 @@
-/** What the figures of every run mean, for the page; those of single acts are called after them. */
+/** What figures mean, for the page; those of single acts, players, assets and kinds of fault have their names in them. */
 export const MEANINGS: Readonly<Record<string, string>> = {
   sent: 'Instructions sent',
   taken: 'Instructions that a node answered for',
   refused: 'Instructions that every node turned away',
   settlements: 'Settlements sent',
   settled: 'Settlements that became final',
-  payments: 'Of them with one leg',
-  exchanges: 'Of them with several legs, all or none',
+  issues: 'Settled out of the accounts of issuers',
+  redemptions: 'Settled back into the accounts of issuers',
+  payments: 'Settled in one asset, issues and redemptions apart',
+  exchanges: 'Settled in several assets, all legs or none',
+  transfers: 'Payments and exchanges',
+  expired: 'Instructions that no block had when their time was over',
   lapsed: 'Settlements that waited in vain until their time was over',
   rejected: 'Settlements that ended without effect for another reason',
   settledPerSecond: 'Settlements per second',
@@ -14,6 +18,10 @@ export const MEANINGS: Readonly<Record<string, string>> = {
   finalityP99Ms: 'Final within, 99 of 100',
   blocks: 'Blocks',
   nullified: 'Views without a block',
+  blockAheadMostMs: 'How far the time of a block was ahead of true time, at most',
+  blockBehindMostMs: 'How far the time of a block was behind true time, at most',
   longestPauseMs: 'Longest wait for a first receipt',
+  waiting: 'Settlements that waited when the business day was over',
   waitingMost: 'Settlements that waited at once, at most',
+  fundedPercent: 'Issued, per cent of both legs of the exchanges that settled',
 };

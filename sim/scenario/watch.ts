@@ -1,5 +1,4 @@
 /** Reads every block of every node as it becomes final: what banks learn from, and what the audit judges afterwards. */
-
 import { timeScaleOf } from '../../protocol/networktime.js';
 import { assert } from '../../protocol/types.js';
 import { parseTime } from '../../protocol/values.js';
