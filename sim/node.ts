@@ -314,7 +314,7 @@ export class SimNode {
 
   /** Another machine with the same keys and copies of this one's disks, unless others are given: who starts both has a twin. */
   fork(options: SimNodeOptions & { readonly name: string }): SimNode {
-    const merged = { ...this.#options, ...options, disk: this.disk.fork(), markDisk: this.markDisk.fork() };
+    const merged = { ...this.#options, disk: this.disk.fork(), markDisk: this.markDisk.fork(), ...options };
     return new SimNode(this.#world, this.#genesis, this.identity, this.#checkers, merged);
   }
 

@@ -411,6 +411,35 @@ t.test(
   },
 );
 
+t.test('what a crash has kept out of the mark is in it before the node speaks again', async (t) => {
+  const stage = new Stage(33);
+  await stage.open();
+  t.ok(await stage.settle());
+  const node = stage.node(2);
+  node.crash('kill');
+  // The mark as it was before the votes that the folder has: written last, it may be behind by a crash.
+  const [folder, mark] = [node.disk.fork(), node.markDisk.fork()];
+  await node.start();
+  await stage.until(() => false, 10);
+  t.ok(await stage.settle());
+  node.crash('kill');
+  const behind = node.fork({ name: 'behind', markDisk: mark });
+  await behind.start();
+  t.strictSame(
+    [...(behind.running?.succession.unfit.keys() ?? [])],
+    [],
+    'a folder that counts more than the mark is fit',
+  );
+  behind.crash('kill');
+  const old = node.fork({ name: 'old', disk: folder, markDisk: behind.markDisk.fork() });
+  await old.start();
+  t.strictSame(
+    [...(old.running?.succession.unfit.values() ?? [])],
+    ['vote_log_rolled_back'],
+    'and an older folder is not',
+  );
+});
+
 // Where nobody else could have saved it, it must be told from memory; where others have it, its number is taken.
 for (const isAlone of [false, true]) {
   const who = isAlone ? 'nobody else has' : 'others have';

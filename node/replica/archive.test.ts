@@ -1,7 +1,7 @@
 import t from 'tap';
 import { decodeEntry, encodeEntry, nameOfKey } from '../../ledger/codecs.js';
 import { ALFA, BETA, HKMA, HOUR } from '../../ledger/samples.test-helper.js';
-import { toHex } from '../../protocol/codec.js';
+import { toHex, Writer } from '../../protocol/codec.js';
 import type { Genesis } from '../../protocol/genesis.js';
 import { concat, hashPairs } from '../../protocol/hash.js';
 import { assert, type Hash, type TimestampMs } from '../../protocol/types.js';
@@ -239,6 +239,23 @@ t.test('what is restored is what was backed up, but for what keys have signed', 
   const restored = checked(copy);
   t.same(getFinal(restored), ledger.pointer());
   t.equal(getCount(restored, VOTE_KEY), 0);
+});
+
+t.test('of ids only what the state names is believed, and no hand-over past the last block', async (t) => {
+  const { ledger, disk, store } = await grown();
+  const honest = new Map(disk.table('ids'));
+  for (const key of [...disk.entries.keys()].filter((each) => each.startsWith('ids/') && !each.startsWith('ids/00')))
+    disk.entries.delete(key);
+  const key = new Writer(16)
+    .text('handOver')
+    .u64(ledger.header.epoch + 1)
+    .finish();
+  await store.write([{ type: 'put', table: 'meta', key, value: Uint8Array.of(1) }], { sync: true });
+  const copy = new MemoryStore();
+  await restoredTo(store, checked(copy), []);
+  t.ok(honest.size > 0);
+  t.same(copy.table('ids'), honest, 'what is remembered is written anew from the lists');
+  t.notOk(checked(copy).get('meta', key), 'an epoch that nothing proves does not begin');
 });
 
 t.test('a key that may have signed does not sign over a restored folder', async (t) => {

@@ -8,7 +8,7 @@ import { TIME_SCALE_MAX } from '../../protocol/limits.js';
 import { Random } from '../random.js';
 import { Book } from '../scenario/book.js';
 import { castOf } from '../scenario/cast.js';
-import { IMAGE, loadScenario, tellRun } from '../scenario/command.js';
+import { IMAGE, loadScenario, reasonAgainst, tellRun } from '../scenario/command.js';
 import type { Scenario } from '../scenario/file.js';
 import { openNetwork } from '../scenario/opening.js';
 import { play } from '../scenario/play.js';
@@ -342,6 +342,8 @@ async function exec(name: string, options: Common & { readonly seed: number; rea
     throw new Refusal(cast.code, `${name} needs what the cluster has not: ${cast.detail}, at ${cast.pointer}.`);
   const stage = await cluster.stage(cast.cast);
   try {
+    const reason = reasonAgainst(scenario, stage);
+    if (reason !== null) throw new Refusal('other_world', reason);
     const run = await play(here, stage, options.seed, (line) => console.error(line));
     return { value: run, text: tellRun(run, options.out), status: run.failed.length === 0 ? 0 : 1 };
   } finally {

@@ -166,11 +166,12 @@ async function bordersFirstLine(names: ClusterNames): Promise<Opened> {
 class Containers implements Machines {
   readonly world = 'containers';
   readonly hasClocks = false;
-  readonly deaths: string[] = [];
   readonly links: Links;
   readonly #names: ClusterNames;
   readonly #cast: Cast;
   readonly #ports: ClusterPorts;
+  /** Nodes that were started here, and not ended. */
+  readonly #running = new Set<number>();
 
   constructor(names: ClusterNames, cast: Cast, links: Links, ports: ClusterPorts) {
     this.links = links;
@@ -186,6 +187,7 @@ class Containers implements Machines {
   async start(at: number): Promise<void> {
     const name = this.#name(at);
     await docker(['start', name]);
+    this.#running.add(at);
     for (const untilMs = performance.now() + READY_MS_MAX; performance.now() < untilMs; ) {
       if (await isServing(this.urlOf(at))) return;
       await new Promise((resolve) => void setTimeout(resolve, STEP_MS));
@@ -193,10 +195,22 @@ class Containers implements Machines {
     throw new Error(`${name} does not serve. ${await docker(['logs', '--tail', '5', name])}`);
   }
   async stop(at: number): Promise<void> {
+    this.#running.delete(at);
     await docker(['stop', '--time', `${STOP_SECONDS}`, this.#name(at)]);
   }
   async kill(at: number): Promise<void> {
+    this.#running.delete(at);
     await docker(['kill', this.#name(at)]);
+  }
+  async deaths(): Promise<readonly string[]> {
+    const found: string[] = [];
+    for (const at of this.#running) {
+      const name = this.#name(at);
+      const state = await docker(['inspect', '--format', '{{.State.Status}} {{.State.ExitCode}}', name]);
+      if (!state.startsWith('running '))
+        found.push(`${name}: ${state}. ${await docker(['logs', '--tail', '3', name])}`);
+    }
+    return found;
   }
   setClock(): void {
     throw new Error('containers of one machine have its clock');

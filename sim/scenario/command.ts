@@ -8,6 +8,7 @@ import { castOf } from './cast.js';
 import { parseScenario, type Scenario, ScenarioSchema, sabotaged, type WorldName } from './file.js';
 import { play, type Run, type Say } from './play.js';
 import { reportOf } from './report.js';
+import type { Stage } from './stage.js';
 import { openStage, type StageOptions } from './stages.js';
 import { waitWords } from './waits.js';
 
@@ -54,18 +55,26 @@ export function loadScenario(name: string): Scenario | string {
     : `${path} is no scenario (${parsed.code}): ${parsed.detail}, at ${parsed.pointer || '/'}.`;
 }
 
+const alone = ({ name, worlds }: Scenario): string => `The scenario ${name} happens in ${worlds?.join(' or ')} alone.`;
+
+/** Why a scenario cannot happen on a stage, or null. */
+export function reasonAgainst(scenario: Scenario, { world, faults }: Pick<Stage, 'world' | 'faults'>): string | null {
+  if (scenario.worlds?.includes(world) === false) return alone(scenario);
+  const missing = scenario.faults?.find(({ fault }) => !faults.has(fault));
+  return missing === undefined ? null : `The fault ${missing.fault} cannot be done in the world ${world}.`;
+}
+
 /** Has a scenario carried out on a stage made for it; a sentence says why it cannot be. */
 export async function runScenario(scenario: Scenario, options: StageOptions, say: Say): Promise<Run | string> {
   const { world, seed } = options;
   const cast = castOf(scenario);
   if (!cast.ok)
     return `The scenario ${scenario.name} does not hold together (${cast.code}): ${cast.detail}, at ${cast.pointer}.`;
-  if (scenario.worlds?.includes(world) === false)
-    return `The scenario ${scenario.name} happens in ${scenario.worlds.join(' or ')} alone.`;
+  if (scenario.worlds?.includes(world) === false) return alone(scenario);
   const { stage, remove } = await openStage(scenario, cast.cast, options, say);
   try {
-    const missing = scenario.faults?.find(({ fault }) => !stage.faults.has(fault));
-    if (missing !== undefined) return `The fault ${missing.fault} cannot be done in the world ${world}.`;
+    const reason = reasonAgainst(scenario, stage);
+    if (reason !== null) return reason;
     return await unlessInterrupted(play(scenario, stage, seed, say));
   } finally {
     await remove();

@@ -50,7 +50,7 @@ export async function openProcesses(cast: Cast, folder: NetworkFolder, seed: num
 class Processes implements Machines {
   readonly world = 'processes';
   readonly hasClocks = false;
-  readonly deaths: string[] = [];
+  readonly #deaths: string[] = [];
   readonly links: Links;
   readonly #cast: Cast;
   readonly #folder: NetworkFolder;
@@ -80,7 +80,11 @@ class Processes implements Machines {
     const exit = await node.exited;
     if (this.#running.get(at) === node) this.#running.delete(at);
     if (!node.isTold)
-      this.deaths.push([`${this.#cast.seats[at]?.name}: ${describe(exit)}`, ...node.lastLines()].join(' | '));
+      this.#deaths.push([`${this.#cast.seats[at]?.name}: ${describe(exit)}`, ...node.lastLines()].join(' | '));
+  }
+
+  async deaths(): Promise<readonly string[]> {
+    return this.#deaths;
   }
 
   async stop(at: number): Promise<void> {

@@ -24,8 +24,8 @@ export interface Machines {
   stop(at: number): Promise<void>;
   kill(at: number): Promise<void>;
   setClock(at: number, aheadMs: number): void;
-  /** Ends of nodes that nobody asked for. */
-  readonly deaths: readonly string[];
+  /** Ends of nodes that nobody asked for, until now. */
+  deaths(): Promise<readonly string[]>;
   close(): Promise<void>;
 }
 
@@ -145,7 +145,7 @@ export class RealStage implements Stage {
   }
 
   async findings(): Promise<readonly string[]> {
-    return [...this.#machines.deaths, ...this.#failures];
+    return [...(await this.#machines.deaths()), ...this.#failures];
   }
   async close(): Promise<void> {
     await this.#machines.close();
