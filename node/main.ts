@@ -84,9 +84,9 @@ async function compose(
   closers.push(() => whatIf.close());
   checkRestored(config.data);
   const disk = await openStore(config.data, { metrics });
+  closers.push(() => disk.close());
   // Once more: a restore may have begun meanwhile, and cannot from now on.
   checkRestored(config.data);
-  closers.push(() => disk.close());
   const store = checked(disk);
   const mark = await openStore(config.mark, { metrics });
   closers.push(() => mark.close());

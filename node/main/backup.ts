@@ -6,7 +6,14 @@ import { setImmediate } from 'node:timers/promises';
 import { createClock } from '../clock.js';
 import type { Config } from '../config.js';
 import { failureOf } from '../main.js';
-import { type Archive, type ArchiveHeader, archivePieces, notNow, openArchive } from '../replica/archive.js';
+import {
+  type Archive,
+  ArchiveChanged,
+  type ArchiveHeader,
+  archivePieces,
+  notNow,
+  openArchive,
+} from '../replica/archive.js';
 import { Corrupt, checked } from '../replica/checked.js';
 import { openStore } from '../store/level.js';
 import { askForBackup, type BackupCode, WHY } from './backupsocket.js';
@@ -94,6 +101,8 @@ function writeOut(
     process.exit(EXITS.refused.status);
   };
   return withFailures(async () => {
+    // What an interrupted backup left, or somebody else: never written into.
+    rmSync(partial, { force: true });
     for (const signal of SIGNALS) process.once(signal, onSignal);
     try {
       await writeWhole(partial, pieces, onBytes);
@@ -118,7 +127,7 @@ async function writeWhole(
   onBytes: (bytes: number) => void,
 ): Promise<void> {
   // It holds what a bank was answered for: nobody else's to read.
-  const file = await open(path, 'w', 0o600);
+  const file = await open(path, 'wx', 0o600);
   try {
     let bytes = 0;
     for await (const piece of untilBroken(pieces)) {
@@ -159,6 +168,9 @@ export async function withArchive<T extends { readonly ok: true }>(
     const opened = await openArchive(readerOf(file), (bytes) => onBytes(bytes, size));
     if (!opened.ok) return refused(opened.code, `${path}: ${opened.detail}.`);
     return await work(opened.archive, size);
+  } catch (error) {
+    if (error instanceof ArchiveChanged) return refused(error.refusal.code, `${path}: ${error.refusal.detail}.`);
+    throw error;
   } finally {
     await file.close();
   }

@@ -185,8 +185,11 @@ async function inFolder(data: string, restore: (disk: Store) => Promise<Restored
     rmSync(mark);
     return refused('not_empty', `${data} is not empty any more: something else writes there.`);
   }
-  clear(data);
-  const disk = await openStore(data);
+  if (wasMarked) clear(data);
+  const disk = await openStore(data).catch((error: unknown) => {
+    if (!wasMarked) rmSync(mark);
+    throw error;
+  });
   let restored: Restored | null = null;
   try {
     restored = await restore(disk);

@@ -241,6 +241,18 @@ t.test('what is restored is what was backed up, but for what keys have signed', 
   t.equal(getCount(restored, VOTE_KEY), 0);
 });
 
+t.test('a backup that changes after it was found whole is not gone on with', async (t) => {
+  const { store } = await grown();
+  const bytes = await archiveOf(store);
+  const archive = await opened(bytes);
+  const { hours } = await auditOf(archive);
+  // The last frame of records, behind which only the end stands.
+  bytes[bytes.length - 120] = (bytes[bytes.length - 120] as number) ^ 1;
+  const copy = checked(new MemoryStore());
+  await t.rejects(restoreRecords(archive, copy, [], hours), /is not what was written/);
+  t.equal(getFinal(copy), null, 'and what was written of it is no ledger');
+});
+
 t.test('of ids only what the state names is believed, and no hand-over past the last block', async (t) => {
   const { ledger, disk, store } = await grown();
   const honest = new Map(disk.table('ids'));
@@ -267,7 +279,6 @@ t.test('a key that may have signed does not sign over a restored folder', async 
     const mark = checked(new MemoryStore());
     const folder = checked(new MemoryStore());
     const written = new Mark(key, folder, mark);
-    await written.begin();
     for (let at = 0; at < count; at++) written.next();
     await written.advance();
     return mark;

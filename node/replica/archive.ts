@@ -209,17 +209,30 @@ export class Archive {
   /** The records of a table, ascending by key. */
   async *scan(table: Table): AsyncGenerator<[Uint8Array, Uint8Array]> {
     const name = ARCHIVE_TABLES.find((each) => each === table);
-    for (const { from, length } of name === undefined ? [] : (this.#frames.get(name) ?? [])) {
-      const frame = readRecords(await this.#readAt(from, length));
+    for (const { at, link } of name === undefined ? [] : (this.#frames.get(name) ?? [])) {
+      const read = await readFrame(this.#readAt, at, link);
+      if (!read.ok) throw new ArchiveChanged(read);
+      const frame = readRecords(read.frame);
       assert(frame !== null, 'a frame that was found whole is read again as it was');
       for (const [key, value] of frame.entries) yield [key, value];
     }
   }
 }
 
+/** A frame is not any more what was found whole: what is restored is what was checked, or nothing. */
+export class ArchiveChanged extends Error {
+  readonly refusal: ArchiveRefusal;
+
+  constructor(refusal: ArchiveRefusal) {
+    super(refusal.detail);
+    this.refusal = refusal;
+  }
+}
+
+/** Of a frame: where it begins, and the hash of all before it. */
 interface Place {
-  readonly from: number;
-  readonly length: number;
+  readonly at: number;
+  readonly link: Hash;
 }
 
 /** Reads a backup from its beginning to its end. Nothing of it counts before all of it was found whole. `onBytes` hears how far it has come. */
@@ -254,7 +267,7 @@ export async function openArchive(
       records += found.entries.length;
       const places = frames.get(found.table) ?? [];
       frames.set(found.table, places);
-      places.push({ from: at + 4, length: frame.length });
+      places.push({ at, link });
     }
     link = read.link;
     at = read.next;

@@ -50,7 +50,6 @@ export class Mark {
   readonly #key: Hash;
   #count: number;
   #isRetired: boolean;
-  readonly #isNew: boolean;
   readonly #marked: number;
   #incarnation: number;
   #isFolderOld: boolean;
@@ -67,7 +66,6 @@ export class Mark {
     this.#marked = known?.count ?? 0;
     this.#isRetired = known?.isRetired ?? false;
     this.#incarnation = known?.incarnation ?? 0;
-    this.#isNew = known === null && count === null;
     this.#unfit = judge(known, count);
     this.#isFolderOld = (known === null && count !== null) || this.#count < this.#marked;
   }
@@ -80,11 +78,6 @@ export class Mark {
   /** Whether the folder misses what the key has signed, or cannot show that it does not. */
   get isFolderOld(): boolean {
     return this.#isFolderOld;
-  }
-
-  /** Before the key first signs: from now on a folder that has a count and no mark has lost its mark. */
-  async begin(): Promise<void> {
-    if (this.#isNew) await this.advance();
   }
 
   /** Writes down that the key must not sign, once and for all. */
@@ -117,7 +110,10 @@ export class Mark {
     return putCount(this.#key, this.#count);
   }
 
-  /** After that write is durable, and before what was signed is said. */
+  /**
+   * After that write is durable, and before what was signed is said; and before a key first signs, so that a folder that has
+   * a count and no mark has lost its mark.
+   */
   async advance(): Promise<void> {
     const count = Math.max(this.#count, this.#marked);
     await this.#mark.write(

@@ -165,7 +165,6 @@ async function bordersFirstLine(names: ClusterNames): Promise<Opened> {
 
 class Containers implements Machines {
   readonly world = 'containers';
-  readonly hasClocks = false;
   readonly links: Links;
   readonly #names: ClusterNames;
   readonly #cast: Cast;
@@ -211,9 +210,6 @@ class Containers implements Machines {
         found.push(`${name}: ${state}. ${await docker(['logs', '--tail', '3', name])}`);
     }
     return found;
-  }
-  setClock(): void {
-    throw new Error('containers of one machine have its clock');
   }
   async close(): Promise<void> {
     await this.links.close();

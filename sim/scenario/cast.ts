@@ -1,6 +1,7 @@
 /** Who there is in a scenario, and what its names mean: central banks and their currencies, banks, nodes, assets. */
 import { CENTRAL_BANKS } from '../../node/cli/centralbanks.js';
 import { minorUnitsOf } from '../../protocol/currencies.js';
+import { parseAmount } from '../../protocol/values.js';
 import { PLACES, type PlaceCode } from '../geography.js';
 import type { Act, Fault, Scenario, ScenarioRefusal } from './file.js';
 
@@ -204,9 +205,11 @@ class Company implements Cast {
 
 /** Everything that the file names is there, and every act says when. */
 function judge(scenario: Scenario, cast: Cast): ScenarioRefusal | null {
-  for (const [at, { asset, to }] of scenario.opening.entries()) {
+  for (const [at, { asset, to, amount }] of scenario.opening.entries()) {
     const refusal = unknownAsset(cast, asset, `/opening/${at}/asset`) ?? unknownParty(cast, to, `/opening/${at}/to`);
     if (refusal !== null) return refusal;
+    if (parseAmount(amount, cast.asset(asset).decimals) === null)
+      return refuse(`/opening/${at}/amount`, `${amount} is no amount of ${asset}`);
   }
   for (const [at, act] of scenario.workload.entries()) {
     const refusal = judgeAct(cast, act, `/workload/${at}`);
@@ -255,8 +258,7 @@ const PARTIES = [
 function judgeAct(cast: Cast, act: Act, pointer: string): ScenarioRefusal | null {
   const isOnce = act.at !== undefined;
   const isRepeated = act.from !== undefined && act.until !== undefined && act.every !== undefined;
-  if (isOnce === isRepeated || (!isOnce && !isRepeated))
-    return refuse(pointer, 'it says either `at`, or `from`, `until` and `every`');
+  if (isOnce === isRepeated) return refuse(pointer, 'it says either `at`, or `from`, `until` and `every`');
   const members = act as unknown as Readonly<Record<string, string | readonly string[] | undefined>>;
   for (const [names, judged] of [
     [ASSETS, unknownAsset],
@@ -270,7 +272,7 @@ function judgeAct(cast: Cast, act: Act, pointer: string): ScenarioRefusal | null
       }
     }
   }
-  return null;
+  return judgeAmounts(cast, act, pointer) ?? judgeSides(cast, act, pointer);
 }
 
 function judgeFault(cast: Cast, fault: Fault, pointer: string): ScenarioRefusal | null {
@@ -281,4 +283,59 @@ function judgeFault(cast: Cast, fault: Fault, pointer: string): ScenarioRefusal 
   }
   const missing = fault.nodes.split(',').find((name) => cast.nodesOf(name).includes(-1));
   return missing === undefined ? null : refuse(`${pointer}/nodes`, `${missing} has no node`);
+}
+
+/** No amount is finer than its asset: it would be another one. */
+function judgeAmounts(cast: Cast, act: Act, pointer: string): ScenarioRefusal | null {
+  for (const [name, assets, amounts] of amountsOf(act)) {
+    for (const asset of assets) {
+      const { decimals } = cast.asset(asset);
+      const wrong = amounts.find((amount) => parseAmount(amount, decimals) === null);
+      if (wrong !== undefined)
+        return refuse(`${pointer}/${name}`, `${wrong} is no amount of ${asset}, which has ${decimals} decimals`);
+    }
+  }
+  return null;
+}
+
+type Amounts = readonly (readonly [name: string, assets: readonly string[], amounts: readonly string[]])[];
+
+function amountsOf(act: Act): Amounts {
+  switch (act.act) {
+    case 'issue':
+      return [['amount', [act.asset], [act.amount]]];
+    case 'redeem':
+    case 'payment':
+      return [['amount', [act.asset], act.amount ?? []]];
+    case 'pvp':
+      return [['amount', [act.gives], act.amount]];
+    case 'ring':
+      return [['amount', act.assets, [act.amount]]];
+    case 'coupon':
+      return [['perUnit', [act.cash], [act.perUnit]]];
+    case 'repo': {
+      const pledged = act.substitute === undefined ? [act.collateral] : [act.collateral, act.substitute];
+      return [
+        ['amount', [act.cash], [act.amount]],
+        ['interest', [act.cash], [act.interest]],
+        ['pledged', pledged, [act.pledged]],
+      ];
+    }
+    default:
+      return [];
+  }
+}
+
+/** Whoever is drawn has somebody else to deal with. */
+function judgeSides(cast: Cast, act: Act, pointer: string): ScenarioRefusal | null {
+  const [name, ones, others] =
+    act.act === 'payment'
+      ? ['payees', act.payers, act.payees]
+      : act.act === 'pvp'
+        ? ['of', act.by, act.of]
+        : ['', '', ''];
+  const alone = cast.all(ones).find((one) => cast.all(others).every((other) => other === one));
+  return alone === undefined || name === ''
+    ? null
+    : refuse(`${pointer}/${name}`, `${alone.name} would deal with itself alone`);
 }

@@ -415,8 +415,10 @@ export function sabotaged(scenario: Scenario): Scenario {
       .split('/')
       .map((name) => name.replaceAll('~1', '/').replaceAll('~0', '~'));
     const last = path.pop() as string;
-    let place: Record<string, unknown> = twin;
-    for (const name of path) place = place[name] as Record<string, unknown>;
+    let place: Record<string, unknown> | undefined = twin;
+    for (const name of path) place = place?.[name] as Record<string, unknown> | undefined;
+    if (typeof place !== 'object')
+      throw new Error(`The sabotage of ${scenario.name} sets ${at}, and there is no such place.`);
     if (to !== undefined) place[last] = to;
     else if (Array.isArray(place)) place.splice(Number(last), 1);
     else delete place[last];

@@ -49,7 +49,6 @@ export async function openProcesses(cast: Cast, folder: NetworkFolder, seed: num
 
 class Processes implements Machines {
   readonly world = 'processes';
-  readonly hasClocks = false;
   readonly #deaths: string[] = [];
   readonly links: Links;
   readonly #cast: Cast;
@@ -93,10 +92,6 @@ class Processes implements Machines {
   async kill(at: number): Promise<void> {
     await this.#running.get(at)?.kill();
   }
-  setClock(): void {
-    throw new Error('processes of one machine have its clock');
-  }
-
   async close(): Promise<void> {
     await Promise.all([...this.#running.values()].map((node) => node.stop()));
     await this.links.close();

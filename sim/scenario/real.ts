@@ -15,15 +15,12 @@ import type { Answer, NodeApi, SigningKey, Stage, Worse } from './stage.js';
 export interface Machines {
   readonly world: WorldName;
   readonly links: Links;
-  /** Whether clocks of nodes can be set apart. */
-  readonly hasClocks: boolean;
   /** Where a node's API is reached from here. */
   urlOf(at: number): string;
   /** Resolves when it serves. */
   start(at: number): Promise<void>;
   stop(at: number): Promise<void>;
   kill(at: number): Promise<void>;
-  setClock(at: number, aheadMs: number): void;
   /** Ends of nodes that nobody asked for, until now. */
   deaths(): Promise<readonly string[]>;
   close(): Promise<void>;
@@ -75,14 +72,7 @@ export class RealStage implements Stage {
     this.nodes = cast.seats.map((_, at) =>
       apiOf(createClient(machines.urlOf(at), { timeoutMs: ANSWER_MS_MAX, submitAttempts: 1 })),
     );
-    this.faults = new Set([
-      'partition',
-      'kill',
-      'lose',
-      'restart',
-      'slow',
-      ...(machines.hasClocks ? (['clock'] as const) : []),
-    ]);
+    this.faults = new Set(['partition', 'kill', 'lose', 'restart', 'slow']);
     this.#machines = machines;
     this.#folder = folder;
     this.#profile = profile;
@@ -137,8 +127,8 @@ export class RealStage implements Stage {
       this.#relink();
     };
   }
-  setClock(nodes: readonly number[], aheadMs: number): void {
-    for (const at of nodes) this.#machines.setClock(at, aheadMs);
+  setClock(): void {
+    throw new Error('nodes of one machine have its clock');
   }
   censor(): void {
     throw new Error('nodes of the product do not lie');

@@ -90,10 +90,28 @@ t.test('what is wrong with a file is told with its place', (t) => {
   t.end();
 });
 
+t.test('a sabotage of nothing is told', (t) => {
+  const scenario = scenarioOf('gridlock');
+  const sabotage = { ...scenario.sabotage, set: [{ at: '/faults/7/at', to: '1s' }] };
+  t.throws(() => sabotaged({ ...scenario, sabotage }), /sets \/faults\/7\/at, and there is no such place/);
+  t.end();
+});
+
 t.test('what a file names must be there', (t) => {
   const scenario = scenarioOf('gridlock');
   const [issue] = scenario.workload.filter(({ act }) => act === 'issue');
   const rows: readonly (readonly [string, Partial<Scenario>, string])[] = [
+    [
+      'too fine an amount',
+      { workload: [{ ...issue, amount: '1.005' } as Scenario['workload'][number]] },
+      '/workload/0/amount',
+    ],
+    ['too fine an opening', { opening: [{ asset: 'HKD', to: 'HK-1', amount: '1.005' }] }, '/opening/0/amount'],
+    [
+      'nobody else to pay',
+      { workload: [{ act: 'payment', at: '1s', asset: 'HKD', payers: 'HK-*', payees: 'HK-1', amount: ['1', '2'] }] },
+      '/workload/0/payees',
+    ],
     ['a jurisdiction nobody knows', { jurisdictions: [{ code: 'XX', banks: 1 }] }, '/jurisdictions/0/code'],
     ['one twice', { jurisdictions: [...scenario.jurisdictions, { code: 'HK', banks: 1 }] }, '/jurisdictions/4/code'],
     ['no validator', { jurisdictions: [{ code: 'HK', banks: 1, validator: false }] }, '/jurisdictions'],
