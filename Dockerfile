@@ -12,6 +12,9 @@ RUN node node/prepare.mjs --install-only
 COPY . .
 RUN node node/prepare.mjs
 RUN npm prune --omit=dev --ignore-scripts --no-progress && rm -rf dist/sim
+# What a node tells of itself, and the label below.
+ARG VERSION=0.1.0
+RUN npm pkg set "version=$VERSION"
 # Told of development dependencies, npm leaves out of the bill what these share with the rest. What the tool says of its
 # time would make each build another, and so would the times of files.
 RUN npm pkg delete devDependencies scripts && npm sbom --sbom-format=cyclonedx >/tmp/sbom.json \

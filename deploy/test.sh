@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the image and looks at what is in it; runs the four jurisdictions of deploy/compose from it, settles a PvP between
 # two banks on them, pays from a bank's own node, stops a validator and starts it again; plays a scenario on the simulator's
-# own cluster. Renders the Kubernetes files and checks the rules of Prometheus where the tools for it can be had. Then
+# own cluster, and another while every node comes to another image. Renders the Kubernetes files and checks the rules of Prometheus where the tools for it can be had. Then
 # takes everything down. Installs and starts a container engine where there is none and root may; exits 77 and says so
 # where none can be had.
 # Usage: deploy/test.sh
@@ -11,6 +11,7 @@ root=$(realpath -- "$(dirname -- "${BASH_SOURCE[0]}")/..")
 cd -- "$root"
 project=causeway-test-$$
 image=causeway:$project
+next_image=causeway:$project-next
 local_base=causeway-base:local
 validators=(8101 8102 8103 8104)
 hsbc=8105
@@ -41,7 +42,7 @@ finish() {
     # Files there are not of this user.
     if [[ -d $work/network ]]; then "${compose[@]}" run --rm --entrypoint sh setup -c 'rm -rf /network/*' >/dev/null 2>&1; fi
     "${compose[@]}" down --volumes --timeout 20 >"$work/down.log" 2>&1
-    docker image rm "$image" >/dev/null 2>&1
+    docker image rm "$image" "$next_image" >/dev/null 2>&1
   fi
   if [[ -d $cluster ]]; then "${causeway[@]}" sim down --dir "$cluster" >"$work/sim-down.log" 2>&1; fi
   if [[ -n $engine_started ]]; then deploy/engine.sh stop "$engine_started"; fi
@@ -187,6 +188,13 @@ plays_scenarios() {
   [[ -z $(docker ps --all --quiet --filter label=causeway.sim) ]] || fail 'a container of the cluster is left'
 }
 
+# Two versions of the image side by side, and no instruction refused or lost.
+upgrades() {
+  npm run --silent sim -- scenario rolling-upgrade --world containers --image "$image" --next-image "$next_image" \
+    >"$work/upgrade.log" 2>&1 || fail "$(tail -n 60 "$work/upgrade.log")"
+  tail -n 1 "$work/upgrade.log" >&2
+}
+
 ensure_engine
 ensure_compose
 ensure_base
@@ -237,5 +245,6 @@ echo "cn stopped with status 0, came back at height $after, and had $before" >&2
 
 "${compose[@]}" stop --timeout 20
 plays_scenarios
+upgrades
 check_rules
 check_manifests

@@ -35,6 +35,9 @@ for label in title description licenses version revision created; do
   value=$(docker image inspect --format "{{index .Config.Labels \"org.opencontainers.image.$label\"}}" "$image")
   [[ -n $value ]] || fail "it has no label $label"
 done
+told=$(docker run --rm --read-only "$image" --version)
+labelled=$(docker image inspect --format '{{index .Config.Labels "org.opencontainers.image.version"}}' "$image")
+[[ $told == "$labelled" ]] || fail "it tells version $told, and its label $labelled"
 
 # The bill names every package that is there, and none that is not; of ours, those that it depends on to run.
 # shellcheck disable=SC2016

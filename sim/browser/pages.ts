@@ -39,7 +39,7 @@ export async function pagesOf(): Promise<readonly Page[]> {
 }
 
 async function runOf(scenario: Scenario): Promise<Run> {
-  const run = await runScenario(scenario, { world: 'virtual', seed: SEED, image: '' }, () => undefined);
+  const run = await runScenario(scenario, { world: 'virtual', seed: SEED, image: '', nextImage: '' }, () => undefined);
   if (typeof run === 'string') throw new Error(run);
   return run;
 }

@@ -4,9 +4,10 @@
  * of the test, the kernel takes everything away with its first process.
  */
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Gate } from '../border/links.js';
+import { clockFile, clockSettings, libfaketime, setClockFile } from '../network/faketime.js';
 import type { Layout } from '../network/network.js';
 
 const HTTP_PORT = 8080;
@@ -14,12 +15,6 @@ const P2P_PORT = 7000;
 const DISK_MIB = 512;
 const BALLAST = 'ballast';
 const BALLAST_CHUNK_BYTES = 16 * 1024 * 1024;
-const LIBFAKETIME = [
-  '/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1',
-  '/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1',
-  '/usr/lib64/faketime/libfaketimeMT.so.1',
-  '/usr/lib/faketime/libfaketimeMT.so.1',
-];
 
 /** What has a process run in namespaces of its own that end with it. */
 export const unshareArguments = (isRoot: boolean): readonly string[] => [
@@ -45,9 +40,6 @@ export function run(command: string, args: readonly string[], input = ''): Promi
     });
   });
 }
-
-/** The library that gives a process a clock of its own, if the machine has it. */
-const libfaketime = (): string | null => LIBFAKETIME.find((path) => existsSync(path)) ?? null;
 
 /** Drops packets at one node: those to or from the other nodes given, all or a share of a thousand. */
 export interface Drop {
@@ -142,27 +134,13 @@ export class Lab {
     }));
   }
 
-  #clockSettings(node: number): Record<string, string> {
-    if (this.#faketime === null) return {};
-    return {
-      LD_PRELOAD: this.#faketime,
-      FAKETIME_TIMESTAMP_FILE: this.#clockFile(node),
-      FAKETIME_CACHE_DURATION: '1',
-      FAKETIME_DONT_FAKE_MONOTONIC: '1',
-      NO_FAKE_STAT: '1',
-    };
-  }
-
-  #clockFile(node: number): string {
-    return join(this.#folder, `clock-${name(node)}`);
+  #clockSettings(node: number): Readonly<Record<string, string>> {
+    return this.#faketime === null ? {} : clockSettings(this.#faketime, clockFile(this.#folder, name(node)));
   }
 
   /** Sets the clock of a node's processes apart from the machine's by so many milliseconds; seen within a second. */
   setClock(node: number, offsetMs: number): void {
-    // By renaming, so that no process reads half a line.
-    const file = this.#clockFile(node);
-    writeFileSync(`${file}.new`, `${offsetMs < 0 ? '-' : '+'}${Math.abs(offsetMs) / 1_000}\n`);
-    renameSync(`${file}.new`, file);
+    setClockFile(this.#folder, name(node), offsetMs);
   }
 
   /** Begins to drop packets; what it gives ends that, and tells how many were dropped. */

@@ -1,31 +1,22 @@
 /** A cluster of containers that stays: its folder says what it is, so that each command finds it again. */
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { type Broken, WHOLE } from '../scenario/broken.js';
 import { type Cast, castOf } from '../scenario/cast.js';
 import type { Scenario } from '../scenario/file.js';
 import { NetworkFolder } from '../scenario/files.js';
 import { RealStage } from '../scenario/real.js';
-import type { Worse } from '../scenario/stage.js';
-import { type ClusterPorts, createCluster, openCluster, removeCluster } from './containers.js';
+import { type ClusterNames, type ClusterPorts, createCluster, openCluster, removeCluster } from './containers.js';
 import { docker } from './engine.js';
-
-/** What is broken between its nodes until it is healed. */
-export interface Broken {
-  /** Sides, as places of nodes. */
-  readonly cuts: readonly (readonly (readonly number[])[])[];
-  readonly worse: readonly { readonly nodes: readonly number[]; readonly worse: Worse }[];
-}
-export const WHOLE: Broken = { cuts: [], worse: [] };
 
 export type Spec = Pick<Scenario, 'title' | 'profile' | 'jurisdictions' | 'assets' | 'timeScale'>;
 
-interface Written {
+interface Written extends ClusterNames {
   readonly format: 'causeway-cluster/1';
-  readonly project: string;
-  readonly image: string;
   readonly seed: number;
   readonly spec: Spec;
   readonly ports: ClusterPorts;
+  /** Until it is healed. */
   readonly broken: Broken;
 }
 
@@ -65,17 +56,17 @@ export class Cluster {
   }
 
   /** Makes networks and containers; none runs yet. What was made of it is removed again when it cannot be made whole. */
-  static async create(dir: string, project: string, image: string, spec: Spec, seed: number): Promise<Cluster> {
+  static async create(dir: string, names: ClusterNames, spec: Spec, seed: number): Promise<Cluster> {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
     const cast = needed(spec);
     const folder = new NetworkFolder(join(dir, 'network'), spec, cast, Date.now());
     try {
-      const ports = await createCluster({ project, image }, cast, folder, seed);
-      const written: Written = { format: 'causeway-cluster/1', project, image, seed, spec, ports, broken: WHOLE };
+      const ports = await createCluster(names, cast, folder, seed);
+      const written: Written = { format: 'causeway-cluster/1', ...names, seed, spec, ports, broken: WHOLE };
       write(dir, written);
       return new Cluster(dir, written, cast);
     } catch (error) {
-      await removeCluster({ project, image });
+      await removeCluster(names);
       rmSync(dir, { recursive: true, force: true });
       throw error;
     }
@@ -98,8 +89,8 @@ export class Cluster {
   }
 
   /** Who is on it is the cluster's; what else a scenario's cast has, assets above all, is its own. */
-  async stage(cast: Cast = this.cast): Promise<RealStage> {
-    const machines = await openCluster(this.#written, cast, this.#written.ports);
+  async stage(cast: Cast = this.cast, nextImage: string | null = null): Promise<RealStage> {
+    const machines = await openCluster(this.#written, cast, this.folder, this.#written.ports, nextImage);
     const { spec, folder, broken } = this;
     return new RealStage(spec.profile, cast, folder, machines, broken);
   }

@@ -7,15 +7,16 @@ import { Listr, type ListrTask } from 'listr2';
 import { TIME_SCALE_MAX } from '../../protocol/limits.js';
 import { Random } from '../random.js';
 import { Book } from '../scenario/book.js';
+import { type Broken, WHOLE } from '../scenario/broken.js';
 import { castOf } from '../scenario/cast.js';
-import { IMAGE, loadScenario, reasonAgainst, tellRun } from '../scenario/command.js';
+import { IMAGE, loadScenario, NEXT_IMAGE, reasonAgainst, tellRun } from '../scenario/command.js';
 import type { Scenario } from '../scenario/file.js';
 import { openNetwork } from '../scenario/opening.js';
 import { play } from '../scenario/play.js';
 import { Teller } from '../scenario/teller.js';
 import { Watch } from '../scenario/watch.js';
-import { type Broken, Cluster, type Spec, WHOLE } from './cluster.js';
-import { ensureImage, reasonWithoutEngine } from './engine.js';
+import { Cluster, type Spec } from './cluster.js';
+import { ensureImage, ensureNextImage, reasonWithoutEngine } from './engine.js';
 
 const FOLDER = '.causeway/sim';
 const USAGE_STATUS = 2;
@@ -111,6 +112,7 @@ export function clusterCommands(program: Command): void {
   add('exec', 'Play a scenario on the cluster. Example: npm run sim -- exec gridlock')
     .argument('<scenario>', 'one of the library, or a file')
     .option('--seed <n>', 'of what banks draw', whole(1, 2 ** 31 - 1), 1)
+    .option('--next-image <image>', 'what nodes run that the scenario upgrades; built if it is not there', NEXT_IMAGE)
     .option('--out <file>', 'write the report there')
     .action(carryOut(exec));
 }
@@ -166,7 +168,8 @@ async function up(options: Up & Common): Promise<Told> {
     {
       title: 'Networks of the jurisdictions, the border between them, and containers',
       task: async () => {
-        cluster = await Cluster.create(dir, `causeway-${Date.now().toString(36)}`, options.image, spec, options.seed);
+        const names = { project: `causeway-${Date.now().toString(36)}`, image: options.image, faketime: null };
+        cluster = await Cluster.create(dir, names, spec, options.seed);
       },
     },
     {
@@ -324,7 +327,13 @@ async function heal(options: Common): Promise<Told> {
   return { value: { broken: [] }, text: 'All links are whole, and all nodes run.' };
 }
 
-async function exec(name: string, options: Common & { readonly seed: number; readonly out?: string }): Promise<Told> {
+interface Exec {
+  readonly seed: number;
+  readonly nextImage: string;
+  readonly out?: string;
+}
+
+async function exec(name: string, options: Exec & Common): Promise<Told> {
   const cluster = standing(options);
   const scenario = loadScenario(name);
   if (typeof scenario === 'string') throw new Refusal('bad_scenario', scenario);
@@ -340,7 +349,9 @@ async function exec(name: string, options: Common & { readonly seed: number; rea
   const cast = castOf(here);
   if (!cast.ok)
     throw new Refusal(cast.code, `${name} needs what the cluster has not: ${cast.detail}, at ${cast.pointer}.`);
-  const stage = await cluster.stage(cast.cast);
+  const isUpgrade = scenario.faults?.some(({ fault }) => fault === 'upgrade') === true;
+  if (isUpgrade) await ensureNextImage(options.nextImage, (line) => console.error(line));
+  const stage = await cluster.stage(cast.cast, isUpgrade ? options.nextImage : null);
   try {
     const reason = reasonAgainst(scenario, stage);
     if (reason !== null) throw new Refusal('other_world', reason);

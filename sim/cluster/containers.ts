@@ -7,6 +7,7 @@ import { chmodSync, chownSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { freePorts } from '../../node/main/freeports.js';
 import { type Gate, LINK_PROGRAM, Links, type LinksData, type Opened } from '../border/links.js';
+import { clockFile, clockSettings, setClockFile } from '../network/faketime.js';
 import type { Cast, Seat } from '../scenario/cast.js';
 import type { NetworkFolder, Site } from '../scenario/files.js';
 import { dialledBy } from '../scenario/processes.js';
@@ -21,12 +22,16 @@ const IMAGE_USER = 1000;
 const READY_MS_MAX = 60_000;
 const STEP_MS = 100;
 const STOP_SECONDS = 30;
+/** Where a container sees the clocks, if it has one of its own. */
+const CLOCKS = '/clocks';
 
-/** What a cluster of containers is known by, so that it can be found again. */
+/** What a cluster of containers is known by, and made of. */
 export interface ClusterNames {
   /** Before the names of all its containers and networks. */
   readonly project: string;
   readonly image: string;
+  /** This machine's libfaketime, where each node is to have a clock of its own; null where all have the machine's. */
+  readonly faketime: string | null;
 }
 
 export interface ClusterPorts {
@@ -35,19 +40,18 @@ export interface ClusterPorts {
   readonly http: readonly number[];
 }
 
-const nameOf = ({ name }: Seat): string => name.toLowerCase();
 const networkOf = ({ project }: ClusterNames, jurisdiction: string): string =>
   `${project}-${jurisdiction.toLowerCase()}`;
 const containerOf = ({ project }: ClusterNames, name: string): string => `${project}-${name}`;
 
 /** The gates of the border, in order. */
-function gatesOf(cast: Cast): readonly Gate[] {
+function gatesOf(cast: Cast, folder: NetworkFolder): readonly Gate[] {
   const pairs = cast.seats.flatMap((_, from) => dialledBy(cast, from).map((to) => ({ from, to })));
   return pairs.map(({ from, to }, at) => ({
     host: '0.0.0.0',
     port: FIRST_GATE_PORT + at,
     to,
-    target: { host: `node-${nameOf(cast.seats[to] as Seat)}`, port: P2P_PORT },
+    target: { host: `node-${folder.nameOf(to)}`, port: P2P_PORT },
     callers: [{ address: null, from }],
   }));
 }
@@ -59,7 +63,7 @@ export async function createCluster(
   folder: NetworkFolder,
   seed: number,
 ): Promise<ClusterPorts> {
-  const gates = gatesOf(cast);
+  const gates = gatesOf(cast, folder);
   const [control, ...http] = (await freePorts(1 + cast.seats.length)) as [number, ...number[]];
   folder.write((at): Site => siteOf(gates, at));
   ownedByImageUser(folder.dir);
@@ -83,7 +87,8 @@ export async function createCluster(
   for (const jurisdiction of others)
     await docker(['network', 'connect', '--alias', BORDER, networkOf(names, jurisdiction), containerOf(names, BORDER)]);
   await docker(['start', containerOf(names, BORDER)]);
-  for (const [at, seat] of cast.seats.entries()) await createNode(names, folder, seat, at, http[at] as number);
+  for (const [at, seat] of cast.seats.entries())
+    await createNode(names, names.image, folder, seat, at, http[at] as number);
   return { control, http };
 }
 
@@ -111,24 +116,33 @@ const create = (names: ClusterNames, name: string, network: string, alias: strin
 
 async function createNode(
   names: ClusterNames,
+  image: string,
   folder: NetworkFolder,
   seat: Seat,
   at: number,
   port: number,
 ): Promise<void> {
   const own = folder.folderOf(at);
+  const name = folder.nameOf(at);
   await docker([
-    ...create(names, nameOf(seat), networkOf(names, seat.player.jurisdiction), `node-${nameOf(seat)}`),
-    ...['--publish', `127.0.0.1:${port}:${HTTP_PORT}`],
-    ...[
-      '--volume',
-      `${own}:/network/own:ro`,
-      '--volume',
-      `${join(folder.dir, 'genesis.json')}:/network/genesis.json:ro`,
-    ],
+    ...create(names, name, networkOf(names, seat.player.jurisdiction), `node-${name}`),
+    ...['--publish', `127.0.0.1:${port}:${HTTP_PORT}`, '--volume', `${own}:/network/own:ro`],
+    ...['--volume', `${join(folder.dir, 'genesis.json')}:/network/genesis.json:ro`],
     ...['--volume', `${join(own, 'data')}:/data`, '--volume', `${join(own, 'mark')}:/mark`],
-    ...[names.image, 'node', 'start', '--config', '/network/own/node.toml'],
+    ...clockArguments(names, folder, name),
+    ...[image, 'node', 'start', '--config', '/network/own/node.toml'],
   ]);
+}
+
+/** The machine's library and the node's clock, seen from inside. */
+function clockArguments({ faketime }: ClusterNames, folder: NetworkFolder, name: string): readonly string[] {
+  if (faketime === null) return [];
+  setClockFile(folder.clocks, name, 0);
+  const settings = Object.entries(clockSettings(faketime, clockFile(CLOCKS, name)));
+  return [
+    ...['--volume', `${faketime}:${faketime}:ro`, '--volume', `${folder.clocks}:${CLOCKS}:ro`],
+    ...settings.flatMap(([key, value]) => ['--env', `${key}=${value}`]),
+  ];
 }
 
 const isRoot = (): boolean => process.getuid?.() === 0;
@@ -146,11 +160,17 @@ function ownedByImageUser(dir: string): void {
   chmodSync(dir, 0o711);
 }
 
-/** The machines of a cluster that stands. */
-export async function openCluster(names: ClusterNames, cast: Cast, ports: ClusterPorts): Promise<Machines> {
+/** The machines of a cluster that stands. Nodes that are upgraded run the next image, if there is one. */
+export async function openCluster(
+  names: ClusterNames,
+  cast: Cast,
+  folder: NetworkFolder,
+  ports: ClusterPorts,
+  nextImage: string | null,
+): Promise<Machines> {
   const { ports: gates } = await bordersFirstLine(names);
   const links = await Links.attach({ host: '127.0.0.1', port: ports.control }, gates);
-  return new Containers(names, cast, links, ports);
+  return new Containers(names, cast, folder, links, ports, nextImage);
 }
 
 /** Once its gates are open the border says so. */
@@ -168,15 +188,29 @@ class Containers implements Machines {
   readonly links: Links;
   readonly #names: ClusterNames;
   readonly #cast: Cast;
+  readonly #folder: NetworkFolder;
   readonly #ports: ClusterPorts;
+  readonly #nextImage: string | null;
+  readonly setClock: Machines['setClock'];
   /** Nodes that were started here, and not ended. */
   readonly #running = new Set<number>();
 
-  constructor(names: ClusterNames, cast: Cast, links: Links, ports: ClusterPorts) {
+  constructor(
+    names: ClusterNames,
+    cast: Cast,
+    folder: NetworkFolder,
+    links: Links,
+    ports: ClusterPorts,
+    nextImage: string | null,
+  ) {
     this.links = links;
     this.#names = names;
     this.#cast = cast;
+    this.#folder = folder;
     this.#ports = ports;
+    this.#nextImage = nextImage;
+    const setClock = (at: number, aheadMs: number): void => setClockFile(folder.clocks, folder.nameOf(at), aheadMs);
+    this.setClock = names.faketime === null ? null : setClock;
   }
 
   urlOf(at: number): string {
@@ -197,6 +231,15 @@ class Containers implements Machines {
     this.#running.delete(at);
     await docker(['stop', '--time', `${STOP_SECONDS}`, this.#name(at)]);
   }
+  async upgrade(at: number): Promise<void> {
+    await this.stop(at);
+    if (this.#nextImage !== null) {
+      await docker(['rm', this.#name(at)]);
+      const [seat, port] = [this.#cast.seats[at] as Seat, this.#ports.http[at] as number];
+      await createNode(this.#names, this.#nextImage, this.#folder, seat, at, port);
+    }
+    await this.start(at);
+  }
   async kill(at: number): Promise<void> {
     this.#running.delete(at);
     await docker(['kill', this.#name(at)]);
@@ -216,7 +259,7 @@ class Containers implements Machines {
   }
 
   #name(at: number): string {
-    return containerOf(this.#names, nameOf(this.#cast.seats[at] as Seat));
+    return containerOf(this.#names, this.#folder.nameOf(at));
   }
 }
 

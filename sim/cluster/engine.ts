@@ -1,6 +1,7 @@
 /** The container engine, by its command: what it says, or why it cannot. */
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { readVersion } from '../../node/main/version.js';
 
 class EngineError extends Error {}
 
@@ -49,10 +50,18 @@ async function hasImage(image: string): Promise<boolean> {
 
 const ROOT = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '../..' : '../../..', import.meta.url));
 
+type OnLine = (line: string) => void;
+
 /** Builds the image of this project if it is not there. `CAUSEWAY_BASE` names another base than the Dockerfile does. */
-export async function ensureImage(image: string, onLine: (line: string) => void): Promise<void> {
+export const ensureImage = (image: string, onLine: OnLine): Promise<void> => build(image, [], onLine);
+
+/** The next version's image: where there is none, of the same sources under another version, as its nodes tell. */
+export const ensureNextImage = (image: string, onLine: OnLine): Promise<void> =>
+  build(image, ['--build-arg', `VERSION=${readVersion()}+next`], onLine);
+
+async function build(image: string, own: readonly string[], onLine: OnLine): Promise<void> {
   if (await hasImage(image)) return;
   const { CAUSEWAY_BASE: base } = process.env;
   const args = base === undefined ? [] : ['--build-arg', `BASE=${base}`];
-  await docker(['build', '--network', 'host', ...args, '--tag', image, ROOT], onLine);
+  await docker(['build', '--network', 'host', ...args, ...own, '--tag', image, ROOT], onLine);
 }

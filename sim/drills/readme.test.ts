@@ -44,6 +44,8 @@ function blocksOf(markdown: string): Block[] {
   return blocks;
 }
 
+/** It takes its commands from the README by itself. */
+const PILOT_TEST = join(root, 'sim/drills/pilot.test.ts');
 const blocks = blocksOf(readme);
 const TOUR = ['A tour', 'Without anything of ours'];
 const commands = blocks.filter(({ language }) => language === 'sh');
@@ -189,6 +191,11 @@ t.test('every other command is one that something runs', async (t) => {
     'npm run sim -- liquidity --quick': () => liquidityTest.includes("'--quick', '--instructions', '100', '--json'"),
     'npm run sim -- scenario gridlock': () =>
       ci.includes('npm run --silent sim -- scenario gridlock --world processes'),
+    'npm run sim -- scenario mbridge-pilot-2022 --world containers --out pilot.html': () => existsSync(PILOT_TEST),
+    'npm run sim -- scenario mbridge-pilot-2022 --world processes --out pilot.html': () => existsSync(PILOT_TEST),
+    'npm run sim -- scenario rolling-upgrade --world containers --image causeway:local --next-image causeway:next':
+      () =>
+        deployTest.includes('scenario rolling-upgrade --world containers --image "$image" --next-image "$next_image"'),
     'npm test': () => scripts['test'] === 'node node/prepare.mjs --install-only && tap run',
     'npm run check': () => ci.includes('npm run --silent check'),
     'npm run demo -- --json': () => ci.includes('npm run --silent demo -- --json'),

@@ -22,11 +22,13 @@ const SCHEMA = 'scenario.schema.json';
 const USAGE_STATUS = 2;
 const INTERRUPTED_STATUS = 130;
 export const IMAGE = 'causeway:local';
+export const NEXT_IMAGE = 'causeway:next';
 
 interface Options {
   readonly world: WorldName;
   readonly seed: number;
   readonly image: string;
+  readonly nextImage: string;
   readonly sabotaged: boolean;
   readonly out?: string;
   readonly json: boolean;
@@ -122,6 +124,7 @@ export function scenarioCommand(program: Command): void {
     )
     .option('--seed <number>', 'decides the virtual world, and what banks draw', readSeed, 1)
     .option('--image <image>', 'of containers; built if it is not there', IMAGE)
+    .option('--next-image <image>', 'of containers that are upgraded; built if it is not there', NEXT_IMAGE)
     .option('--sabotaged', 'its spoiled twin, which must fail', false)
     .option('--out <file>', 'write the report there, one HTML file')
     .option('--json', 'the run as one line of JSON', false)
@@ -169,7 +172,7 @@ async function playLibrary({ seed, json }: Pick<Options, 'seed' | 'json'>): Prom
 export async function playBoth(name: string, seed: number): Promise<Played | string> {
   const scenario = loadScenario(name);
   if (typeof scenario === 'string') return scenario;
-  const options: StageOptions = { world: 'virtual', seed, image: IMAGE };
+  const options: StageOptions = { world: 'virtual', seed, image: IMAGE, nextImage: NEXT_IMAGE };
   const silent: Say = () => undefined;
   const run = await runScenario(scenario, options, silent);
   if (typeof run === 'string') return run;

@@ -24,6 +24,7 @@ const NOTES = {
   kill: 'out',
   lose: 'lost',
   restart: 'restarts',
+  upgrade: 'is upgraded',
   slow: 'slow',
   clock: 'wrong clock',
   censor: 'censors',

@@ -22,6 +22,9 @@ export class Faults {
   readonly happened: Happened[] = [];
   /** Nodes that never come back. */
   readonly lost = new Set<number>();
+  /** The most versions of the program that nodes told of at one time, and the nodes that told of another after an upgrade. */
+  versions = 1;
+  readonly upgraded = new Set<number>();
   /** By node, what set its clock last. */
   readonly #clocks = new Map<number, Fault>();
   readonly #stage: Stage;
@@ -48,16 +51,19 @@ export class Faults {
     };
     this.happened.push(happened);
     const undo = await this.#begin(fault, stage.cast);
-    if (undo === null) return;
-    const leftMs = this.#endsMs - stage.elapsedMs();
-    const ownMs = fault.for === undefined ? leftMs : msOf(fault.at) + msOf(fault.for) - (stage.elapsedMs() - startedMs);
-    await stage.pause(Math.max(0, Math.min(leftMs, ownMs)));
-    await undo();
+    if (undo === 'stays') return;
+    if (undo !== 'over') {
+      const leftMs = this.#endsMs - stage.elapsedMs();
+      const spentMs = stage.elapsedMs() - startedMs;
+      const ownMs = 'for' in fault && fault.for !== undefined ? msOf(fault.at) + msOf(fault.for) - spentMs : leftMs;
+      await stage.pause(Math.max(0, Math.min(leftMs, ownMs)));
+      await undo();
+    }
     happened.untilMs = stage.elapsedMs();
   }
 
-  /** Gives what undoes it, or null for what stays. */
-  async #begin(fault: Fault, cast: Cast): Promise<(() => void | Promise<void>) | null> {
+  /** Gives what undoes it. */
+  async #begin(fault: Fault, cast: Cast): Promise<(() => void | Promise<void>) | 'over' | 'stays'> {
     const stage = this.#stage;
     if (fault.fault === 'partition')
       return stage.cut(fault.between.split('|').map((side) => cast.nodesIn(side.split(','))));
@@ -65,13 +71,21 @@ export class Faults {
     switch (fault.fault) {
       case 'kill':
         await stage.kill(nodes);
-        return () => stage.start(nodes);
+        // What was lost meanwhile stays lost.
+        return () => stage.start(nodes.filter((node) => !this.lost.has(node)));
       case 'lose':
         await stage.kill(nodes, true);
         this.#lose(nodes);
-        return null;
+        return 'stays';
       case 'restart':
-        return this.#restart(nodes);
+        await this.#oneByOne(nodes, async (node) => {
+          await stage.stop(node);
+          await stage.start([node]);
+        });
+        return 'over';
+      case 'upgrade':
+        await this.#oneByOne(nodes, (node) => this.#upgrade(node));
+        return 'over';
       case 'slow':
         return stage.worsen(nodes, {
           latencyMs: fault.latencyMs ?? 0,
@@ -108,15 +122,26 @@ export class Faults {
     }
   }
 
-  /** One after the other: the network goes on all the while. */
-  async #restart(nodes: readonly number[]): Promise<() => void> {
-    const stage = this.#stage;
+  /** The network goes on all the while. */
+  async #oneByOne(nodes: readonly number[], act: (node: number) => Promise<void>): Promise<void> {
     for (const node of nodes) {
-      await stage.stop(node);
-      await stage.start([node]);
-      await stage.pause(BETWEEN_RESTARTS_MS);
+      await act(node);
+      await this.#stage.pause(BETWEEN_RESTARTS_MS);
     }
-    return () => undefined;
+  }
+
+  async #upgrade(node: number): Promise<void> {
+    const before = (await this.#versions()).at(node);
+    await this.#stage.upgrade(node);
+    const after = await this.#versions();
+    if (after.at(node) !== before) this.upgraded.add(node);
+    this.versions = Math.max(this.versions, new Set(after.filter((version) => version !== null)).size);
+  }
+
+  /** What each node tells of itself, or null where it does not answer. */
+  async #versions(): Promise<readonly (string | null)[]> {
+    const told = await Promise.all(this.#stage.nodes.map((node) => node.status()));
+    return told.map((answer) => (answer.ok ? answer.value.version : null));
   }
 }
 

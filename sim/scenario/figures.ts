@@ -3,7 +3,7 @@ import { formatAmount, parseAmount } from '../../protocol/values.js';
 import type { Book, Sent } from './book.js';
 import type { Cast } from './cast.js';
 import type { Happened } from './faults.js';
-import type { Scenario } from './file.js';
+import { msOf, type Scenario } from './file.js';
 import { finalityOf, isSettled, percentileOf, type Span, sentsOf, seriesOf, settlementsIn } from './series.js';
 import type { Wait } from './waits.js';
 import type { SeenBlock } from './watch.js';
@@ -13,11 +13,14 @@ export type Figures = Readonly<Record<string, number>>;
 
 /** What a run has shown by its end. */
 export interface Shown {
-  readonly scenario: Pick<Scenario, 'worth'>;
+  readonly scenario: Pick<Scenario, 'worth' | 'lasts'>;
   readonly book: Book;
   readonly cast: Cast;
   readonly blocks: readonly SeenBlock[];
   readonly happened: readonly Happened[];
+  /** The most versions of the program at one time, and how many nodes came to another. */
+  readonly versions: number;
+  readonly upgraded: number;
   /** At the end of the business day. */
   readonly waits: readonly Wait[];
   /** What each account has when all is final, by `HK-1.HKD`, in major units. */
@@ -49,11 +52,13 @@ export function figuresOf(shown: Shown, { fromMs, toMs }: Span): Figures {
     blockBehindMostMs: Math.max(0, ...within.map(({ aheadMs }) => -aheadMs)),
     longestPauseMs: longestPause(sents),
     waitingMost: Math.max(0, ...seriesOf(book, cast, blocks, { fromMs, toMs }).map(({ waiting }) => waiting)),
+    versions: shown.versions,
+    upgraded: shown.upgraded,
     ...volumesOf(settled, cast),
     ...kindsOf(settled, shown),
     ...waitingOf(shown),
     ...Object.fromEntries(
-      shown.happened.flatMap(({ fault }) => Object.entries(recoveryOf(fault, shown, settled, toMs))),
+      shown.happened.flatMap(({ fault }) => Object.entries(recoveryOf(fault, shown, settled, { fromMs, toMs }))),
     ),
     ...Object.fromEntries([...shown.balances].map(([name, amount]) => [`balance.${name}`, Number(amount)])),
   };
@@ -130,14 +135,16 @@ function waitingOf({ waits, cast }: Shown): Record<string, number> {
  */
 function recoveryOf(
   fault: Happened['fault'],
-  { happened }: Shown,
+  { happened, scenario }: Shown,
   settled: readonly Sent[],
-  toMs: number,
+  span: Span,
 ): Record<string, number> {
+  // When banks have nothing more to send, nothing need settle.
+  const toMs = Math.min(span.toMs, span.fromMs + msOf(scenario.lasts));
   const ends = settled.flatMap(({ endedMs }) => (endedMs === null ? [] : [endedMs])).sort((a, b) => a - b);
   const own = happened.filter((each) => each.fault === fault);
   const pauses = own.flatMap(({ fromMs, untilMs }) => {
-    const last = untilMs ?? toMs;
+    const last = Math.min(untilMs ?? toMs, toMs);
     const after = ends.find((ms) => ms > last) ?? toMs;
     const moments = [fromMs, ...ends.filter((ms) => ms > fromMs && ms <= last), after];
     return moments.slice(1).map((ms, at) => ms - (moments[at] as number));

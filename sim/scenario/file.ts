@@ -181,16 +181,14 @@ const Nodes = Type.String({
   pattern: '^[A-Z]{2}(-[1-9][0-9]?)?(,[A-Z]{2}(-[1-9][0-9]?)?)*$',
   description: "nodes: HK its validator, HK-1 its first bank's own; several with commas between",
 });
-const fault = <K extends string, P extends object>(kind: K, description: string, members: P) =>
+/** One that ends by itself, or never. */
+const event = <K extends string, P extends object>(kind: K, description: string, members: P) =>
   Type.Object(
-    {
-      fault: Type.Literal(kind, { description }),
-      at: Time('so long after the opening'),
-      for: optional(Time('how long; to the end of the run if absent')),
-      ...members,
-    },
+    { fault: Type.Literal(kind, { description }), at: Time('so long after the opening'), ...members },
     strict,
   );
+const fault = <K extends string, P extends object>(kind: K, description: string, members: P) =>
+  event(kind, description, { for: optional(Time('how long; to the end of the run if absent')), ...members });
 const FaultSchema = Type.Union([
   fault('partition', 'nothing passes between the sides', {
     between: Type.String({
@@ -199,10 +197,15 @@ const FaultSchema = Type.Union([
     }),
   }),
   fault('kill', 'nodes end at once, as by a loss of power, and start again when it is over', { nodes: Nodes }),
-  fault('lose', 'nodes end at once and never come back', { nodes: Nodes }),
-  fault('restart', 'nodes stop as an operator stops them, one after the other, and start again at once', {
+  event('lose', 'nodes end at once and never come back', { nodes: Nodes }),
+  event('restart', 'nodes stop as an operator stops them, one after the other, and start again at once', {
     nodes: Nodes,
   }),
+  event(
+    'upgrade',
+    'as restart, and each starts as the next version: of containers another image, elsewhere the same program',
+    { nodes: Nodes },
+  ),
   fault('slow', 'all links of these nodes take longer, lose, and carry less', {
     nodes: Nodes,
     latencyMs: optional(Type.Integer({ minimum: 0, maximum: 60_000, description: 'more, one way' })),
@@ -219,6 +222,11 @@ const FaultSchema = Type.Union([
     victim: Type.String({ pattern: '^[A-Z]{2}$', description: 'the jurisdiction whose instructions are left out' }),
   }),
 ]);
+
+const Worlds = Type.Array(
+  Type.Union([Type.Literal('virtual'), Type.Literal('processes'), Type.Literal('containers')]),
+  { minItems: 1, maxItems: 3 },
+);
 
 const JurisdictionSchema = Type.Object(
   {
@@ -247,13 +255,7 @@ export const ScenarioSchema = Type.Object(
     title: text('one line for people', 100),
     about: text('what happens, and what it is to show', 2_000),
     source: optional(text('where the case is described', 600)),
-    worlds: optional(
-      Type.Array(Type.Union([Type.Literal('virtual'), Type.Literal('processes'), Type.Literal('containers')]), {
-        minItems: 1,
-        maxItems: 3,
-        description: 'where it can happen; everywhere if absent',
-      }),
-    ),
+    worlds: optional({ ...Worlds, description: 'where it can happen; everywhere if absent' }),
     profile: Type.Union([Type.Literal('lan'), Type.Literal('wan'), Type.Literal('poor')], {
       description:
         'links between jurisdictions: none to speak of; by the distance; by the distance, with loss and jitter',
@@ -302,6 +304,7 @@ export const ScenarioSchema = Type.Object(
           figure: Type.String({ pattern: '^[a-zA-Z0-9_.-]{1,80}$', description: 'a figure of the report' }),
           least: optional(Type.Number()),
           most: optional(Type.Number()),
+          worlds: optional({ ...Worlds, description: 'where it is expected; everywhere if absent' }),
           why: text('why it must be so'),
         },
         strict,

@@ -60,8 +60,16 @@ export class NetworkFolder {
   nodeKeyOf(at: number): SigningKey {
     return this.#nodeKey(at, 'network');
   }
+  /** What a node is called in files and on the network. */
+  nameOf(at: number): string {
+    return (this.#cast.seats[at] as Seat).name.toLowerCase();
+  }
   folderOf(at: number): string {
-    return join(this.dir, 'nodes', (this.#cast.seats[at] as Seat).name.toLowerCase());
+    return join(this.dir, 'nodes', this.nameOf(at));
+  }
+  /** Where the clocks of nodes lie that have their own. */
+  get clocks(): string {
+    return join(this.dir, 'clocks');
   }
 
   /** Writes what each node reads; `siteOf` says where it is. */

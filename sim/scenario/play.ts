@@ -28,7 +28,7 @@ export interface Expectation {
 /** Between two places where nodes stand. */
 export interface Link {
   readonly between: readonly [PlaceCode, PlaceCode];
-  /** One way, as the distance has it; null where this world adds nothing for the distance. */
+  /** One way, as the distance has it; null where nothing is added for the distance. */
   readonly latencyMs: number | null;
 }
 
@@ -105,10 +105,12 @@ async function playOn(scenario: Scenario, stage: Stage, seed: number, say: Say):
   watch.stop();
   const span = { fromMs: openedMs, toMs };
   const { cast } = stage;
-  const { happened } = faults;
+  const { happened, versions, upgraded } = faults;
   const balances = await balancesOf(stage, book);
-  const figures = figuresOf({ scenario, book, cast, blocks: watch.blocks, happened, waits, balances }, span);
-  const expectations = scenario.expect.map((each) => judge(each, figures));
+  const seen = { blocks: watch.blocks, happened, versions, upgraded: upgraded.size };
+  const figures = figuresOf({ scenario, book, cast, ...seen, waits, balances }, span);
+  const expected = scenario.expect.filter(({ worlds }) => worlds?.includes(stage.world) !== false);
+  const expectations = expected.map((each) => judge(each, figures));
   return {
     format: 'causeway-run/1',
     scenario: {
@@ -165,10 +167,10 @@ async function balancesOf({ cast, nodes }: Stage, book: Book): Promise<ReadonlyM
   return balances;
 }
 
-/** Every two places of the cast, once. The virtual world has the distance in every profile, the others in all but `lan`. */
-function linksOf({ profile }: Scenario, { cast, world }: Stage): Link[] {
+/** Every two places of the cast, once. The profile `lan` has no distance. */
+function linksOf({ profile }: Scenario, { cast }: Stage): Link[] {
   const places = [...new Set(cast.seats.map(({ place }) => place))];
-  const isFar = world === 'virtual' || profile !== 'lan';
+  const isFar = profile !== 'lan';
   return places.flatMap((from, at) =>
     places.slice(at + 1).map((to): Link => ({ between: [from, to], latencyMs: isFar ? latencyMs(from, to) : null })),
   );

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { freePorts } from '../../node/main/freeports.js';
 import { type Gate, Links } from '../border/links.js';
+import { clockFile, clockSettings, setClockFile } from '../network/faketime.js';
 import { describe, NodeProcess } from '../network/processes.js';
 import type { Cast } from './cast.js';
 import type { NetworkFolder, Site } from './files.js';
@@ -13,8 +14,13 @@ const HOST = '127.0.0.1';
 export const dialledBy = ({ seats }: Cast, from: number): readonly number[] =>
   seats.flatMap(({ isValidator }, to) => (isValidator && to !== from ? [to] : []));
 
-/** Opens the links and writes the folder; no node runs yet. */
-export async function openProcesses(cast: Cast, folder: NetworkFolder, seed: number): Promise<Machines> {
+/** Opens the links and writes the folder; no node runs yet. `faketime` gives each a clock of its own, where it is there. */
+export async function openProcesses(
+  cast: Cast,
+  folder: NetworkFolder,
+  seed: number,
+  faketime: string | null,
+): Promise<Machines> {
   const places = cast.seats.map((_, at) => at);
   const ports = await freePorts(2 * places.length);
   const httpPort = (at: number): number => ports[2 * at] as number;
@@ -44,7 +50,7 @@ export async function openProcesses(cast: Cast, folder: NetworkFolder, seed: num
       peers: new Map(peers),
     };
   });
-  return new Processes(cast, folder, links, httpPort);
+  return new Processes(cast, folder, links, httpPort, faketime);
 }
 
 class Processes implements Machines {
@@ -54,13 +60,25 @@ class Processes implements Machines {
   readonly #cast: Cast;
   readonly #folder: NetworkFolder;
   readonly #httpPort: (at: number) => number;
+  readonly #faketime: string | null;
+  readonly setClock: Machines['setClock'];
   readonly #running = new Map<number, NodeProcess>();
 
-  constructor(cast: Cast, folder: NetworkFolder, links: Links, httpPort: (at: number) => number) {
+  constructor(
+    cast: Cast,
+    folder: NetworkFolder,
+    links: Links,
+    httpPort: (at: number) => number,
+    faketime: string | null,
+  ) {
     this.links = links;
     this.#cast = cast;
     this.#folder = folder;
     this.#httpPort = httpPort;
+    this.#faketime = faketime;
+    const setClock = (at: number, aheadMs: number): void => setClockFile(folder.clocks, folder.nameOf(at), aheadMs);
+    this.setClock = faketime === null ? null : setClock;
+    if (faketime !== null) for (const at of cast.seats.keys()) setClock(at, 0);
   }
 
   urlOf(at: number): string {
@@ -69,7 +87,9 @@ class Processes implements Machines {
 
   async start(at: number): Promise<void> {
     if (this.#running.has(at)) return;
-    const node = new NodeProcess(join(this.#folder.folderOf(at), 'node.toml'), {});
+    const file = clockFile(this.#folder.clocks, this.#folder.nameOf(at));
+    const settings = this.#faketime === null ? {} : clockSettings(this.#faketime, file);
+    const node = new NodeProcess(join(this.#folder.folderOf(at), 'node.toml'), settings);
     this.#running.set(at, node);
     void this.#watch(at, node);
     await node.started;
@@ -88,6 +108,10 @@ class Processes implements Machines {
 
   async stop(at: number): Promise<void> {
     await this.#running.get(at)?.stop();
+  }
+  async upgrade(at: number): Promise<void> {
+    await this.stop(at);
+    await this.start(at);
   }
   async kill(at: number): Promise<void> {
     await this.#running.get(at)?.kill();

@@ -3,9 +3,10 @@ import { type Client, type ClientResult, createClient } from '../../node/api/cli
 import type { Genesis } from '../../protocol/genesis.js';
 import { networkTime } from '../../protocol/networktime.js';
 import { PERFECT, type Quality } from '../border/linkproxy.js';
-import type { Links, Way } from '../border/links.js';
+import type { Links } from '../border/links.js';
 import { nativeFact } from '../crypto.js';
-import { latencyMs } from '../geography.js';
+import { latencyMs, type PlaceCode } from '../geography.js';
+import { type Broken, BrokenLinks, WHOLE } from './broken.js';
 import type { Cast, Player } from './cast.js';
 import type { Fault, Scenario, WorldName } from './file.js';
 import type { NetworkFolder } from './files.js';
@@ -20,16 +21,14 @@ export interface Machines {
   /** Resolves when it serves. */
   start(at: number): Promise<void>;
   stop(at: number): Promise<void>;
+  /** Stops it, and starts the next version in its place where there is one. Resolves when it serves. */
+  upgrade(at: number): Promise<void>;
   kill(at: number): Promise<void>;
+  /** Sets the clock of a node apart from the machine's; null where nodes have none of their own. */
+  readonly setClock: ((at: number, aheadMs: number) => void) | null;
   /** Ends of nodes that nobody asked for, until now. */
   deaths(): Promise<readonly string[]>;
   close(): Promise<void>;
-}
-
-type Sides = readonly (readonly number[])[];
-interface Slowed {
-  readonly nodes: readonly number[];
-  readonly worse: Worse;
 }
 
 /** A bank gives up on an answer sooner than the SDK would: it asks again. */
@@ -53,8 +52,7 @@ export class RealStage implements Stage {
   readonly #folder: NetworkFolder;
   readonly #profile: Scenario['profile'];
   readonly #openedMs = performance.now();
-  readonly #cuts: Set<Sides>;
-  readonly #worse: Set<Slowed>;
+  readonly #links: BrokenLinks;
   /** Orders to the links that were not obeyed. */
   readonly #failures: string[] = [];
 
@@ -64,7 +62,7 @@ export class RealStage implements Stage {
     cast: Cast,
     folder: NetworkFolder,
     machines: Machines,
-    broken: { readonly cuts: readonly Sides[]; readonly worse: readonly Slowed[] } = { cuts: [], worse: [] },
+    broken: Broken = WHOLE,
   ) {
     this.world = machines.world;
     this.cast = cast;
@@ -72,12 +70,14 @@ export class RealStage implements Stage {
     this.nodes = cast.seats.map((_, at) =>
       apiOf(createClient(machines.urlOf(at), { timeoutMs: ANSWER_MS_MAX, submitAttempts: 1 })),
     );
-    this.faults = new Set(['partition', 'kill', 'lose', 'restart', 'slow']);
+    const clocks = machines.setClock === null ? [] : (['clock'] as const);
+    this.faults = new Set(['partition', 'kill', 'lose', 'restart', 'upgrade', 'slow', ...clocks]);
     this.#machines = machines;
     this.#folder = folder;
     this.#profile = profile;
-    this.#cuts = new Set(broken.cuts);
-    this.#worse = new Set(broken.worse);
+    this.#links = new BrokenLinks(broken, () => {
+      this.relink().catch((error: unknown) => this.#failures.push(`links: ${(error as Error).message}`));
+    });
   }
 
   nowMs(): number {
@@ -110,25 +110,18 @@ export class RealStage implements Stage {
     return this.#machines.stop(node);
   }
 
+  upgrade(node: number): Promise<void> {
+    return this.#machines.upgrade(node);
+  }
+
   cut(groups: readonly (readonly number[])[]): () => void {
-    this.#cuts.add(groups);
-    this.#relink();
-    return () => {
-      this.#cuts.delete(groups);
-      this.#relink();
-    };
+    return this.#links.cut(groups);
   }
   worsen(nodes: readonly number[], worse: Worse): () => void {
-    const one = { nodes, worse };
-    this.#worse.add(one);
-    this.#relink();
-    return () => {
-      this.#worse.delete(one);
-      this.#relink();
-    };
+    return this.#links.worsen(nodes, worse);
   }
-  setClock(): void {
-    throw new Error('nodes of one machine have its clock');
+  setClock(nodes: readonly number[], aheadMs: number): void {
+    for (const at of nodes) this.#machines.setClock?.(at, aheadMs);
   }
   censor(): void {
     throw new Error('nodes of the product do not lie');
@@ -141,47 +134,29 @@ export class RealStage implements Stage {
     await this.#machines.close();
   }
 
-  #relink(): void {
-    this.relink().catch((error: unknown) => this.#failures.push(`links: ${(error as Error).message}`));
-  }
-
   /** Gives every link what it is to have by now. */
   async relink(): Promise<void> {
     const all = this.cast.seats.map((_, at) => at);
     for (const from of all) {
       for (const to of all) {
         if (from !== to)
-          await this.#machines.links.ask({ type: 'set', ways: [[from, to]], quality: this.#quality([from, to]) });
+          await this.#machines.links.ask({ type: 'set', ways: [[from, to]], quality: this.#quality(from, to) });
       }
     }
   }
 
-  #quality([from, to]: Way): Quality {
-    const [here, there] = [this.cast.seats[from], this.cast.seats[to]] as [
-      Cast['seats'][number],
-      Cast['seats'][number],
-    ];
-    const { jitterMs, stallPerMille } = LINKS[this.#profile];
-    const base = this.#profile === 'lan' ? 0 : latencyMs(here.place, there.place);
-    const own = [...this.#worse]
-      .filter(({ nodes }) => nodes.includes(from) || nodes.includes(to))
-      .map(({ worse }) => worse);
-    const sideOf = (groups: readonly (readonly number[])[], at: number): number =>
-      groups.findIndex((group) => group.includes(at));
-    const widths = own.flatMap(({ kilobytesPerSecond }) =>
-      kilobytesPerSecond === null ? [] : [kilobytesPerSecond * 1_024],
-    );
+  #quality(from: number, to: number): Quality {
+    const [here, there] = [from, to].map((at) => this.cast.seats[at]?.place) as [PlaceCode, PlaceCode];
+    const usual = LINKS[this.#profile];
+    const { latencyMs: moreMs, jitterMs, lossPerMille, kilobytesPerSecond } = this.#links.worseOf(from, to);
     return {
       ...PERFECT,
-      latencyMs: own.reduce((sum, each) => sum + each.latencyMs, base),
-      jitterMs: own.reduce((sum, each) => sum + each.jitterMs, jitterMs),
-      stallPerMille: own.reduce((most, each) => Math.max(most, each.lossPerMille), stallPerMille),
+      latencyMs: moreMs + (this.#profile === 'lan' ? 0 : latencyMs(here, there)),
+      jitterMs: jitterMs + usual.jitterMs,
+      stallPerMille: Math.max(lossPerMille, usual.stallPerMille),
       stallMs: RESENT_MS,
-      bytesPerSecond: widths.length === 0 ? null : Math.min(...widths),
-      held: [...this.#cuts].some((groups) => {
-        const [a, b] = [sideOf(groups, from), sideOf(groups, to)];
-        return a !== -1 && b !== -1 && a !== b;
-      }),
+      bytesPerSecond: kilobytesPerSecond === null ? null : kilobytesPerSecond * 1_024,
+      held: this.#links.isCut(from, to),
     };
   }
 }

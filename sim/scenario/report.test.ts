@@ -11,7 +11,7 @@ import { numbered, wordsOf } from './timeline.js';
 
 t.setTimeout(120_000);
 
-const played = await runScenario(STORM, { world: 'virtual', seed: 1, image: '' }, () => undefined);
+const played = await runScenario(STORM, { world: 'virtual', seed: 1, image: '', nextImage: '' }, () => undefined);
 if (typeof played === 'string') throw new Error(played);
 const run: Run = played;
 const page = reportOf(run);

@@ -18,7 +18,7 @@ function scenarioOf(name: string): Scenario {
 }
 
 async function played(scenario: Scenario, seed = SEED): Promise<Run> {
-  const run = await runScenario(scenario, { world: 'virtual', seed, image: '' }, silent);
+  const run = await runScenario(scenario, { world: 'virtual', seed, image: '', nextImage: '' }, silent);
   if (typeof run === 'string') throw new Error(run);
   return run;
 }

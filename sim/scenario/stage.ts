@@ -74,6 +74,8 @@ export interface Stage {
   kill(nodes: readonly number[], isForGood?: boolean): Promise<void>;
   /** As an operator stops it. */
   stop(node: number): Promise<void>;
+  /** Stops a node and starts the next version of the program on its data; the same program where there is no other. */
+  upgrade(node: number): Promise<void>;
   /** Nothing passes between nodes of different groups, until what it gives is called. */
   cut(groups: readonly (readonly number[])[]): () => void;
   worsen(nodes: readonly number[], worse: Worse): () => void;

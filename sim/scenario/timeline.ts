@@ -41,6 +41,8 @@ export function wordsOf(fault: Fault): string {
       return `${nodesIn(fault.nodes)} out, as by a loss of power`;
     case 'lose':
       return `${nodesIn(fault.nodes)} lost for good`;
+    case 'upgrade':
+      return `${nodesIn(fault.nodes)} brought to the next version, one after the other`;
     case 'restart':
       return `${nodesIn(fault.nodes)} restarted by the operator, one after the other`;
     case 'slow':

@@ -9,17 +9,21 @@ import { newLiar } from '../byzantine/lies.js';
 import { cheapFact } from '../checkers/signatures.js';
 import { Checkers } from '../checkers.js';
 import { simKey } from '../crypto.js';
+import { PLACES, type PlaceCode } from '../geography.js';
 import { SIM_TIMING, SimNode } from '../node.js';
 import { Random } from '../random.js';
 import { hexKey } from '../workload/parties.js';
 import { CALM, type NetworkFaults, World } from '../world.js';
+import { BrokenLinks, WHOLE } from './broken.js';
 import type { Cast, Player } from './cast.js';
 import type { Fault, Scenario } from './file.js';
 import { makeGenesis } from './genesis.js';
 import type { Answer, NodeApi, SigningKey, Stage, Worse } from './stage.js';
 
-/** Keys with numbers below this are the nodes': vote key 2i and network key 2i + 1 of the i-th. */
-const FIRST_PARTY_KEY = 400;
+/** Keys with numbers below this are the nodes': vote key 2i and network key 2i + 1 of the i-th. Of a cast's most. */
+const FIRST_PARTY_KEY = 2 * 40 * 25;
+/** Where all nodes stand when the distance counts for nothing. */
+const NEAR: PlaceCode = PLACES[0].code;
 /** Links while nothing is wrong, on top of what the distance takes. */
 const LINKS: Readonly<Record<Scenario['profile'], NetworkFaults>> = {
   lan: { latencyMs: [0, 1], lostPerMille: 0, duplicatedPerMille: 0 },
@@ -34,6 +38,7 @@ export class VirtualStage implements Stage {
     'kill',
     'lose',
     'restart',
+    'upgrade',
     'slow',
     'clock',
     'censor',
@@ -47,11 +52,13 @@ export class VirtualStage implements Stage {
   readonly #nodes: readonly SimNode[];
   readonly #liars = new Map<number, Liar>();
   readonly #lost = new Set<number>();
+  readonly #links = new BrokenLinks(WHOLE, () => this.#relink());
+  readonly #isFar: boolean;
   readonly #startedMs: number;
 
   constructor(scenario: Scenario, cast: Cast, seed: number) {
     this.cast = cast;
-    // Nodes of one city are as near as nodes can be; the distance is the map's.
+    this.#isFar = scenario.profile !== 'lan';
     this.#world = new World(seed, { usual: LINKS[scenario.profile] });
     this.#startedMs = this.#world.nowMs;
     ({ genesis: this.genesis } = makeGenesis(scenario, cast, this.#world.nowMs - 1_000, {
@@ -81,7 +88,7 @@ export class VirtualStage implements Stage {
       networkKey: hexKey(2 * at + 1) as PeerKey,
     };
     // Where time runs fast, a clock that is off by a second is off by hours: no node of a test network has one.
-    const options = { place, ...(this.genesis.test !== null && { clockOffMsMax: 0 }) };
+    const options = { place: this.#isFar ? place : NEAR, ...(this.genesis.test !== null && { clockOffMsMax: 0 }) };
     if (!isLiar) return new SimNode(this.#world, this.genesis, identity, this.#checkers, options);
     const liar = newLiar({
       network: this.genesis.network,
@@ -141,32 +148,34 @@ export class VirtualStage implements Stage {
     await node.shutdown();
     while (node.isUp) await this.pause(1);
   }
-  cut(groups: readonly (readonly number[])[]): () => void {
-    const pairs = groups.flatMap((group, i) =>
-      groups.flatMap((other, j) => (i === j ? [] : group.flatMap((a) => other.map((b) => this.#pair(a, b))))),
-    );
-    for (const pair of pairs) this.#world.cut.add(pair);
-    return () => {
-      for (const pair of pairs) this.#world.cut.delete(pair);
-    };
+  async upgrade(at: number): Promise<void> {
+    await this.stop(at);
+    await this.start([at]);
   }
 
+  cut(groups: readonly (readonly number[])[]): () => void {
+    return this.#links.cut(groups);
+  }
   worsen(nodes: readonly number[], worse: Worse): () => void {
-    const all = this.#nodes.map((_, at) => at);
-    const pairs = all.flatMap((a) =>
-      all.flatMap((b) => (a !== b && (nodes.includes(a) || nodes.includes(b)) ? [this.#pair(a, b)] : [])),
-    );
-    const { kilobytesPerSecond } = worse;
-    for (const pair of pairs) {
-      this.#world.worse.set(pair, worse);
-      if (kilobytesPerSecond !== null) this.#world.slow.set(pair, kilobytesPerSecond * 1_024);
-    }
-    return () => {
-      for (const pair of pairs) {
-        this.#world.worse.delete(pair);
-        this.#world.slow.delete(pair);
+    return this.#links.worsen(nodes, worse);
+  }
+
+  /** Gives every link of the world what it is to have by now. */
+  #relink(): void {
+    const { cut, worse, slow } = this.#world;
+    for (const from of this.#nodes.keys()) {
+      for (const to of this.#nodes.keys()) {
+        if (from === to) continue;
+        const pair = this.#pair(from, to);
+        if (this.#links.isCut(from, to)) cut.add(pair);
+        else cut.delete(pair);
+        const own = this.#links.worseOf(from, to);
+        if (own.latencyMs + own.jitterMs + own.lossPerMille === 0) worse.delete(pair);
+        else worse.set(pair, own);
+        if (own.kilobytesPerSecond === null) slow.delete(pair);
+        else slow.set(pair, own.kilobytesPerSecond * 1_024);
       }
-    };
+    }
   }
 
   setClock(nodes: readonly number[], aheadMs: number): void {
