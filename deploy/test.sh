@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Builds the image and looks at what is in it; runs the four jurisdictions of deploy/compose from it, settles a PvP between
 # two banks on them, pays from a bank's own node, stops a validator and starts it again; plays a scenario on the simulator's
-# own cluster, and another while every node comes to another image. Renders the Kubernetes files and checks the rules of Prometheus where the tools for it can be had. Then
-# takes everything down. Installs and starts a container engine where there is none and root may; exits 77 and says so
-# where none can be had.
+# own cluster, and another in which every node comes to another image. Renders the Kubernetes files and checks the rules
+# of Prometheus where the tools for it can be had. Then takes everything down. Installs and starts a container engine where
+# there is none and root may; exits 77 and says so where none can be had.
 # Usage: deploy/test.sh
 set -euo pipefail
 
