@@ -36,7 +36,7 @@ export const CENTRAL_BANKS: readonly CentralBank[] = [
   { jurisdiction: 'CH', party: 'SNBZCHZZXXX', name: 'Swiss National Bank', lei: lei('CH'), currency: 'CHF' },
   { jurisdiction: 'CA', party: 'BCANCAW2XXX', name: 'Bank of Canada', lei: lei('CA'), currency: 'CAD' },
   { jurisdiction: 'AU', party: 'RSBKAU2SXXX', name: 'Reserve Bank of Australia', lei: lei('AU'), currency: 'AUD' },
-  { jurisdiction: 'NZ', party: 'RBNZNZ22XXX', name: 'Reserve Bank of New Zealand', lei: lei('NZ'), currency: 'NZD' },
+  { jurisdiction: 'NZ', party: 'RBNZNZ2WXXX', name: 'Reserve Bank of New Zealand', lei: lei('NZ'), currency: 'NZD' },
   { jurisdiction: 'SE', party: 'RIKSSESSXXX', name: 'Sveriges Riksbank', lei: lei('SE'), currency: 'SEK' },
   { jurisdiction: 'NO', party: 'NBHKNOKKXXX', name: 'Norges Bank', lei: lei('NO'), currency: 'NOK' },
   { jurisdiction: 'DK', party: 'DKNBDKKKXXX', name: 'Danmarks Nationalbank', lei: lei('DK'), currency: 'DKK' },
