@@ -441,10 +441,10 @@ export interface BlockView {
   readonly receiptsRoot: string;
   readonly stateRoot: string;
   readonly receipts: readonly ReceiptView[];
-  /** How many of the instructions each lane gives, in the order of the set. */
-  readonly lanes: readonly number[];
-  /** The instructions as JWS, in the order in which the cut holds them: lane by lane. */
-  readonly instructions: readonly object[];
+  /** How many of the instructions each lane gives, in the order of the set; null where this node does not keep them. */
+  readonly lanes: readonly number[] | null;
+  /** The instructions as JWS, in the order in which the cut holds them: lane by lane; null with `lanes`. */
+  readonly instructions: readonly object[] | null;
 }
 /** A change of validators under way: parties of the whole next set in its order, and those of them that are ready. */
 export interface ChangeView {

@@ -67,6 +67,12 @@ t.test('a wiped validator comes back by a snapshot, never votes with its old key
   t.equal(late.running?.replica.members.voteKey, null);
   t.equal(await late.running?.service.block(60), null, 'by a snapshot, not block by block');
   t.ok(await stage.settle(), 'all that was answered for is final');
+  const shown = await Promise.all(
+    Array.from({ length: stage.heightOf(late) - 60 }, (_, nth) => late.running?.service.block(61 + nth)),
+  );
+  const [first, ...others] = shown.filter((block) => block !== null && block !== undefined);
+  t.match(first, { lanes: null, instructions: null }, 'what it does not keep of the first block it does not make up');
+  t.ok(others.length > 0 && others.every((block) => block.lanes?.length === 4), 'of those that follow it has all');
   await stage.checkers.atEnd(stage.nodes);
   t.strictSame(stage.checkers.violations, []);
 });

@@ -380,11 +380,13 @@ export const SCHEMAS = {
         id: Type.String(),
       }),
     ),
-    lanes: Type.Array(IndexNumber, {
-      description: 'how many of the instructions each lane gives, in the order of the set',
+    lanes: Type.Union([Type.Array(IndexNumber), Type.Null()], {
+      description:
+        'how many of the instructions each lane gives, in the order of the set; null where this node does not keep them, as where it began with a snapshot',
     }),
-    instructions: Type.Array(Type.Unsafe<object>({ type: 'object' }), {
-      description: 'as JWS, lane by lane: a block executes the lanes in turn, from lane height mod n on',
+    instructions: Type.Union([Type.Array(Type.Unsafe<object>({ type: 'object' })), Type.Null()], {
+      description:
+        'as JWS, lane by lane: a block executes the lanes in turn, from lane height mod n on; null with `lanes`',
     }),
   }),
   Status: Type.Object({

@@ -115,7 +115,10 @@ async function read(digest: string, { node }: NodeOptions): Promise<Outcome> {
     return failed('refused', 'not_revealed', `${digest} is ${code ?? 'pending'}: no preimage has settled it.`);
   const block = await client.getBlock({ height: String(height) });
   if (!block.ok) return refusedBy(block.problem);
-  for (const jws of block.value.instructions) {
+  const { instructions } = block.value;
+  if (instructions === null)
+    return failed('refused', 'pruned', `The node does not keep what block ${height} ordered: ask another.`);
+  for (const jws of instructions) {
     const parsed = parseInstruction(utf8(JSON.stringify(jws)));
     if (!parsed.ok || parsed.instruction.payload.kind !== 'reveal') continue;
     const { settlement, preimage } = parsed.instruction.payload;

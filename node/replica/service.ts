@@ -428,8 +428,8 @@ export class Service implements NodeService {
       receiptsRoot: record.receiptsRoot,
       stateRoot: record.stateRoot,
       receipts,
-      lanes: lanes.map(({ length }) => length),
-      instructions: lanes.flat(),
+      lanes: lanes?.map(({ length }) => length) ?? null,
+      instructions: lanes?.flat() ?? null,
     };
   }
 
@@ -437,27 +437,33 @@ export class Service implements NodeService {
     return getBlock(this.#parts.store, 1)?.header.parent ?? this.#replica.chain.final.id;
   }
 
-  /** The instructions that a block's cut adds to its parent's, lane by lane; bytes that are none are left out. */
-  #lanes({ header }: BlockRecord): JwsJson[][] {
-    const parent = header.height === 0 ? null : getBlock(this.#parts.store, header.height - 1);
-    if (parent === null) return [];
+  /**
+   * The instructions that a block's cut adds to its parent's, lane by lane; bytes that are none are left out. Null where
+   * the parent or a batch is not here any more, or not yet.
+   */
+  #lanes({ header }: BlockRecord): JwsJson[][] | null {
+    if (header.height === 0) return [];
+    const parent = getBlock(this.#parts.store, header.height - 1);
+    if (parent === null) return null;
     // Over the last block of the epoch before, lanes are empty.
     const cut = parent.header.epoch === header.epoch ? parent.header.cut : header.cut.map(() => laneStart(0));
-    return header.cut.map((point, lane) =>
-      this.#items(header.epoch, lane as ValidatorIndex, cut[lane] as LanePoint, point).flatMap((bytes) => {
-        const read = decodeItem(bytes);
-        return read.ok ? [toJws(read.instruction)] : [];
-      }),
-    );
+    const lanes: JwsJson[][] = [];
+    for (const [lane, point] of header.cut.entries()) {
+      const items = this.#items(header.epoch, lane as ValidatorIndex, cut[lane] as LanePoint, point);
+      if (items === null) return null;
+      const read = items.map(decodeItem);
+      lanes.push(read.flatMap((each) => (each.ok ? [toJws(each.instruction)] : [])));
+    }
+    return lanes;
   }
 
-  #items(epoch: Epoch, lane: ValidatorIndex, from: LanePoint, to: LanePoint): Uint8Array[] {
+  #items(epoch: Epoch, lane: ValidatorIndex, from: LanePoint, to: LanePoint): Uint8Array[] | null {
     const items: Uint8Array[][] = [];
     let at = to;
     for (let steps = 0; steps < BLOCK_BATCHES_MAX && at.number > 0 && at.digest !== from.digest; steps++) {
       const stored = getBatch(this.#parts.store, epoch, lane, at);
       const batch = stored === null ? null : decodeBatch(stored.bytes);
-      if (batch === null) break;
+      if (batch === null) return null;
       items.unshift([...batch.items]);
       at = { incarnation: batch.incarnation, number: batch.number - 1, digest: batch.previous };
     }

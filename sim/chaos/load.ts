@@ -252,7 +252,7 @@ type ShownBlock = Extract<Awaited<ReturnType<Client['getBlock']>>, { ok: true }>
 
 /** A block as the history keeps it: its settlements are read from the signed payloads. */
 export function seenBlock(block: ShownBlock): SeenBlock {
-  const settlements = (block.instructions as readonly JwsJson[]).flatMap(({ payload }) => {
+  const settlements = ((block.instructions ?? []) as readonly JwsJson[]).flatMap(({ payload }) => {
     const bytes = fromBase64url(payload) ?? new Uint8Array();
     const read = JSON.parse(new TextDecoder().decode(bytes)) as { kind: string; legs: (Leg & { amount: string })[] };
     if (read.kind !== 'settle') return [];

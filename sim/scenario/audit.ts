@@ -139,7 +139,12 @@ export class Audit {
       const { height, proposer, receipts } = block;
       const time = parseTime(block.time);
       assert(time !== null, 'a block has a time');
-      const own = ledger.apply({ height, time, proposer, lanes: lanesOf(block) });
+      const lanes = lanesOf(block);
+      if (lanes === null) {
+        this.#violate('outcomes', `block ${height} was shown without its instructions`);
+        return null;
+      }
+      const own = ledger.apply({ height, time, proposer, lanes });
       for (let at = 0; at < Math.max(own.length, receipts.length); at++) {
         const [mine, theirs] = [own[at], receipts[at]];
         this.#count('outcomes');
@@ -236,8 +241,9 @@ export class Audit {
   }
 }
 
-/** What each lane of a block gives, as items of a batch. */
-function lanesOf({ lanes, instructions }: ShownBlock): Uint8Array[][] {
+/** What each lane of a block gives, as items of a batch; null where the node did not keep it. */
+function lanesOf({ lanes, instructions }: ShownBlock): Uint8Array[][] | null {
+  if (lanes === null || instructions === null) return null;
   let at = 0;
   return lanes.map((count) =>
     instructions.slice(at, (at += count)).map((jws) => {
