@@ -6,6 +6,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { Listr, type ListrTask } from 'listr2';
 import { TIME_SCALE_MAX } from '../../protocol/limits.js';
 import { Random } from '../random.js';
+import { writable } from '../report/writable.js';
 import { Book } from '../scenario/book.js';
 import { castOf } from '../scenario/cast.js';
 import { IMAGE, loadScenario, reasonAgainst, tellRun } from '../scenario/command.js';
@@ -111,7 +112,7 @@ export function clusterCommands(program: Command): void {
   add('exec', 'Play a scenario on the cluster. Example: npm run sim -- exec gridlock')
     .argument('<scenario>', 'one of the library, or a file')
     .option('--seed <n>', 'of what banks draw', whole(1, 2 ** 31 - 1), 1)
-    .option('--out <file>', 'write the report there')
+    .option('--out <file>', 'write the report there', writable)
     .action(carryOut(exec));
 }
 

@@ -282,7 +282,9 @@ function judgeFault(cast: Cast, fault: Fault, pointer: string): ScenarioRefusal 
     return missing === undefined ? null : refuse(`${pointer}/between`, `no node stands in ${missing}`);
   }
   const missing = fault.nodes.split(',').find((name) => cast.nodesOf(name).includes(-1));
-  return missing === undefined ? null : refuse(`${pointer}/nodes`, `${missing} has no node`);
+  if (missing !== undefined) return refuse(`${pointer}/nodes`, `${missing} has no node`);
+  if (fault.fault !== 'censor' || !cast.nodesOf(fault.victim).includes(-1)) return null;
+  return refuse(`${pointer}/victim`, `no validator stands in ${fault.victim}`);
 }
 
 /** No amount is finer than its asset: it would be another one. */

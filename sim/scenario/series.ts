@@ -1,7 +1,7 @@
 /** What a run came to as time went by, span by span, and by asset: what people look at, and no expectation is about. */
 import { formatAmount, parseAmount } from '../../protocol/values.js';
 import { isOpenCode } from '../checkers/watched.js';
-import type { Book, Sent } from './book.js';
+import { type Book, OPENING, type Sent } from './book.js';
 import type { Cast, Token } from './cast.js';
 import type { SeenBlock } from './watch.js';
 
@@ -50,7 +50,6 @@ export interface Span {
 }
 
 const SPANS = 60;
-const OPENING = 'opening';
 /** What has expired came into none. */
 const NO_BLOCK = 0;
 
