@@ -26,7 +26,7 @@ async function played(scenario: Scenario, seed = SEED): Promise<Run> {
 }
 
 /** Some that are quick; all of the library with `npm run sim -- scenario-library`. */
-for (const name of ['gridlock', 'green-bond', 'intraday-repo', 'partition-at-cutoff']) {
+for (const name of ['gridlock', 'green-bond', 'intraday-repo', 'leader-censors-bank', 'partition-at-cutoff']) {
   t.test(name, async (t) => {
     const played = await playBoth(name, SEED);
     t.match(played, { name, holds: true, twinFails: true }, JSON.stringify(played));
