@@ -1,10 +1,11 @@
 /** What a run comes to, in numbers, by name: what expectations are about, and what the report shows. */
 import { formatAmount, parseAmount } from '../../protocol/values.js';
+import { percentileOf } from '../percentile.js';
 import type { Book, Sent } from './book.js';
 import type { Cast } from './cast.js';
 import type { Happened } from './faults.js';
 import type { Scenario } from './file.js';
-import { finalityOf, isSettled, percentileOf, type Span, sentsOf, seriesOf, settlementsIn } from './series.js';
+import { finalityOf, isSettled, type Span, sentsOf, seriesOf, settlementsIn } from './series.js';
 import type { Wait } from './waits.js';
 import type { SeenBlock } from './watch.js';
 import { worthOf } from './worth.js';
