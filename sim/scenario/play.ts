@@ -5,7 +5,7 @@ import { perform } from './acts.js';
 import { Audit, type Verdict } from './audit.js';
 import { Book } from './book.js';
 import { Faults, type Happened } from './faults.js';
-import { type Figures, figuresOf } from './figures.js';
+import { type Figures, figuresOf, type Shown } from './figures.js';
 import { type Act, msOf, type Scenario, type WorldName } from './file.js';
 import { openNetwork } from './opening.js';
 import type { Scene } from './scene.js';
@@ -103,11 +103,28 @@ async function playOn(scenario: Scenario, stage: Stage, seed: number, say: Say):
   const nodes = seats.flatMap((_, at) => (faults.lost.has(at) ? [] : [at]));
   const verdicts = await new Audit(stage, book, watch, nodes).judge(seed);
   watch.stop();
-  const span = { fromMs: openedMs, toMs };
-  const { cast } = stage;
-  const { happened } = faults;
   const balances = await balancesOf(stage, book);
-  const figures = figuresOf({ scenario, book, cast, blocks: watch.blocks, happened, waits, balances }, span);
+  const { happened } = faults;
+  return runOf({ scenario, stage, seed, book, watch, happened, openedMs, toMs, waits, verdicts, balances });
+}
+
+/** What a run has come to, when it is over and judged. */
+interface Played extends Pick<Shown, 'book' | 'happened' | 'waits' | 'balances'> {
+  readonly scenario: Scenario;
+  readonly stage: Stage;
+  readonly seed: number;
+  readonly watch: Watch;
+  readonly openedMs: number;
+  readonly toMs: number;
+  readonly verdicts: readonly Verdict[];
+}
+
+/** The run as the report has it. */
+function runOf(played: Played): Run {
+  const { scenario, stage, seed, book, watch, happened, openedMs, toMs, waits, verdicts } = played;
+  const { cast } = stage;
+  const span = { fromMs: openedMs, toMs };
+  const figures = figuresOf({ ...played, cast, blocks: watch.blocks }, span);
   const expectations = scenario.expect.map((each) => judge(each, figures));
   return {
     format: 'causeway-run/1',
@@ -122,7 +139,7 @@ async function playOn(scenario: Scenario, stage: Stage, seed: number, say: Say):
     world: stage.world,
     seed,
     lastedMs: toMs - openedMs,
-    seats: seats.map(({ name, player, isValidator, place }, at) => ({
+    seats: cast.seats.map(({ name, player, isValidator, place }, at) => ({
       name,
       party: player.party,
       title: player.title,
@@ -130,15 +147,15 @@ async function playOn(scenario: Scenario, stage: Stage, seed: number, say: Say):
       place,
       height: watch.heights[at] as number,
     })),
-    banks: stage.cast.banks.length,
+    banks: cast.banks.length,
     links: linksOf(scenario, stage),
     timeline: happened.map((each) => ({
       ...each,
       fromMs: each.fromMs - openedMs,
       untilMs: each.untilMs === null ? null : each.untilMs - openedMs,
     })),
-    series: seriesOf(book, stage.cast, watch.blocks, span),
-    assets: assetSumsOf(book, stage.cast),
+    series: seriesOf(book, cast, watch.blocks, span),
+    assets: assetSumsOf(book, cast),
     waits,
     figures,
     verdicts,
