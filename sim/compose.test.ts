@@ -5,11 +5,18 @@ import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { parse } from 'yaml';
 import { loadConfig } from '../node/config.js';
-import { createMetrics } from '../node/metrics/prometheus.js';
+import {
+  alertRules,
+  DASHBOARD,
+  labelsIn,
+  measured,
+  metricsIn,
+  monitoring,
+  panelsShown,
+} from './monitoring.test-helper.js';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const folder = join(root, 'deploy/compose');
-const monitoring = join(folder, 'monitoring');
 const yamlOf = (path: string): unknown => parse(readFileSync(path, 'utf8'), { merge: true });
 
 interface Service {
@@ -110,33 +117,17 @@ function hasItsOwn(t: Test, name: string, party: string, keys: readonly string[]
 /** Labels that Prometheus gives, by the scrape. */
 const SCRAPED_LABELS = ['instance', 'job', 'role'];
 
-/** What a node tells, each with its labels; and what Prometheus notes of a scrape itself. */
-async function measuredNames(): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
-  const metrics = createMetrics();
-  metrics.gauges('circulating', new Map([['HKD', 1]]));
-  for (const disk of ['disk_free_bytes', 'disk_size_bytes'] as const) metrics.gauges(disk, new Map([['data', 1]]));
-  const names = new Map<string, ReadonlySet<string>>([['up', new Set()]]);
-  for (const [, name = '', labels = ''] of (await metrics.render()).matchAll(/^(\w+)(?:\{(.*)\})? \S+$/gm))
-    names.set(name, new Set([...labels.matchAll(/(\w+)=/g)].map(([, label = '']) => label)));
-  return names;
-}
-const measured = measuredNames();
-
-/** Metrics that an expression of PromQL names, and labels that it asks for: words that are no functions or numbers. */
+/** An expression names metrics that nodes tell, and asks for labels that those or the scrape give. */
 async function isMeasured(t: Test, expression: string, where: string): Promise<void> {
   const measuredBy = await measured;
   const known = new Set(SCRAPED_LABELS);
-  const names = [...expression.matchAll(/\b(causeway_\w+|up)\b(?!\()/g)].map(([, name = '']) => name);
+  const names = metricsIn(expression);
   t.ok(names.length > 0, `${where} asks for something: ${expression}`);
   for (const name of names) {
     t.ok(measuredBy.has(name), `${where}: a node measures ${name}`);
     for (const label of measuredBy.get(name) ?? []) known.add(label);
   }
-  const asked = [
-    ...[...expression.matchAll(/\{([^}]*)\}/g)].flatMap(([, inner = '']) => [...inner.matchAll(/(\w+)\s*[!=]/g)]),
-    ...[...expression.matchAll(/\b(?:by|on) \(([^)]*)\)/g)].flatMap(([, inner = '']) => [...inner.matchAll(/(\w+)/g)]),
-  ].map(([, label = '']) => label);
-  for (const label of asked) t.ok(known.has(label), `${where}: label ${label}`);
+  for (const { label } of labelsIn(expression)) t.ok(known.has(label), `${where}: label ${label}`);
 }
 
 t.test('Prometheus sees every node, and its rules name what nodes measure', async (t) => {
@@ -158,10 +149,7 @@ t.test('Prometheus sees every node, and its rules name what nodes measure', asyn
   );
   t.same(serviceOf('prometheus').networks, validators, 'which it reaches');
   t.same(files, ['alerts.yaml']);
-  const { groups } = yamlOf(join(monitoring, 'alerts.yaml')) as {
-    readonly groups: readonly { readonly rules: readonly { readonly alert: string; readonly expr: string }[] }[];
-  };
-  const rules = groups.flatMap((group) => group.rules);
+  const rules = alertRules();
   t.ok(rules.length >= 10, `saw ${rules.length} rules`);
   for (const { alert, expr, ...rest } of rules) {
     await isMeasured(t, expr, alert);
@@ -178,17 +166,8 @@ t.test('the dashboards show what nodes measure', async (t) => {
     readonly datasources: readonly { readonly uid: string; readonly url: string }[];
   };
   t.match(datasources, [{ uid: 'prometheus', url: 'http://prometheus:9090' }]);
-  const files = readdirSync(join(monitoring, 'grafana/dashboards'));
-  t.same(files, ['causeway.json']);
-  const { panels } = JSON.parse(readFileSync(join(monitoring, 'grafana/dashboards/causeway.json'), 'utf8')) as {
-    readonly panels: readonly {
-      readonly id: number;
-      readonly type: string;
-      readonly title: string;
-      readonly datasource?: { readonly uid: string };
-      readonly targets?: readonly { readonly expr: string; readonly legendFormat: string }[];
-    }[];
-  };
+  t.same(readdirSync(join(monitoring, 'grafana/dashboards')), [DASHBOARD]);
+  const panels = panelsShown();
   t.equal(new Set(panels.map(({ id }) => id)).size, panels.length, 'each panel has an id of its own');
   const shown = panels.filter(({ type }) => type !== 'row');
   for (const { title, datasource, targets = [] } of shown) {

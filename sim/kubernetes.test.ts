@@ -17,6 +17,7 @@ import t, { type Test } from 'tap';
 import ts from 'typescript';
 import { parseAllDocuments } from 'yaml';
 import { loadConfig } from '../node/config.js';
+import { alertRules, labelsIn, measured, panelsShown } from './monitoring.test-helper.js';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const folder = join(root, 'deploy/kubernetes');
@@ -27,7 +28,11 @@ const hasKustomize = spawnSync(kustomize, ['version'], { stdio: 'ignore' }).stat
 interface Resource {
   readonly apiVersion: string;
   readonly kind: string;
-  readonly metadata: { readonly name: string; readonly namespace?: string };
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string;
+    readonly labels?: Readonly<Record<string, string>>;
+  };
   readonly spec?: never;
   readonly data?: Readonly<Record<string, string>>;
 }
@@ -35,6 +40,7 @@ interface Kustomization {
   readonly namespace?: string;
   readonly resources: readonly string[];
   readonly configMapGenerator?: readonly { readonly name: string; readonly files: readonly string[] }[];
+  readonly labels?: readonly { readonly pairs: Readonly<Record<string, string>> }[];
   readonly images?: readonly { readonly name: string; readonly newName: string; readonly newTag: string }[];
 }
 
@@ -62,7 +68,7 @@ function documentsIn(text: string): Resource[] {
 
 /** What `kustomize build` makes of a folder, as far as these files ask for: no patches, and names without prefixes. */
 function rendered(place: string): Resource[] {
-  const { namespace, resources, configMapGenerator, images, ...rest } = documentsIn(
+  const { namespace, resources, configMapGenerator, images, labels, ...rest } = documentsIn(
     readFileSync(join(place, 'kustomization.yaml'), 'utf8'),
   )[0] as unknown as Kustomization;
   const unknown = Object.keys(rest).filter((member) => member !== 'apiVersion' && member !== 'kind');
@@ -79,7 +85,11 @@ function rendered(place: string): Resource[] {
   for (const { name, map } of made) text = text.replaceAll(`"name":"${name}"`, `"name":"${map.metadata.name}"`);
   for (const { name, newName, newTag } of images ?? [])
     text = text.replaceAll(`"image":"${name}"`, `"image":"${newName}:${newTag}"`);
-  const all = JSON.parse(text) as Resource[];
+  const pairs = Object.assign({}, ...(labels ?? []).map((each) => each.pairs)) as Readonly<Record<string, string>>;
+  const all = (JSON.parse(text) as Resource[]).map((each) => ({
+    ...each,
+    metadata: { ...each.metadata, labels: { ...each.metadata.labels, ...pairs } },
+  }));
   if (namespace === undefined) return all;
   return all.map((each) => (each.kind === 'Namespace' ? each : { ...each, metadata: { ...each.metadata, namespace } }));
 }
@@ -122,6 +132,10 @@ function unknownMembers(resources: readonly Resource[]): string[] {
     .map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'));
 }
 
+/** Labels of every series, by the Prometheus operator's own relabelling of an endpoint of a service. */
+const OPERATOR_LABELS = ['instance', 'namespace', 'service', 'pod', 'container', 'endpoint'];
+const nodeLabels = [...(await measured).values()].flatMap((labels) => [...labels]);
+
 const one = (resources: readonly Resource[], kind: string, name: string): Resource => {
   const found = resources.filter((each) => each.kind === kind && each.metadata.name === name);
   if (found.length !== 1) throw new Error(`${found.length} of ${kind} ${name}`);
@@ -142,6 +156,7 @@ for (const overlay of OVERLAYS) {
     hasLeastRights(t, resources);
     findsItsParts(t, resources);
     hasConfiguration(t, resources, overlay);
+    isFoundByAlerts(t, resources, overlay);
     t.end();
   });
 }
@@ -241,6 +256,29 @@ function hasConfiguration(t: Test, resources: readonly Resource[], overlay: (typ
       `${path} is mounted`,
     );
   t.match(text, /^data = "\/data"\nmark = "\/mark"$/m, 'both on volumes');
+}
+
+/** Alerts and dashboards find their series: what they ask of the scrape, the monitor gives, with the values they ask for. */
+function isFoundByAlerts(t: Test, resources: readonly Resource[], overlay: (typeof OVERLAYS)[number]): void {
+  const { jobLabel, targetLabels } = one(resources, 'ServiceMonitor', 'causeway').spec as unknown as {
+    readonly jobLabel: string;
+    readonly targetLabels: readonly string[];
+  };
+  const { labels = {} } = one(resources, 'Service', 'causeway-http').metadata;
+  // What is no character of a label's name in Prometheus becomes a line there.
+  const given = new Map(targetLabels.map((name) => [name.replace(/\W/g, '_'), labels[name]]));
+  given.set('job', labels[jobLabel]);
+  t.equal(given.get('role'), overlay);
+  const panels = panelsShown().flatMap(({ targets = [] }) => targets.map(({ expr }) => expr));
+  const asked = [...alertRules().map(({ expr }) => expr), ...panels].flatMap(labelsIn);
+  t.ok(asked.some(({ label }) => label === 'job') && asked.some(({ label }) => label === 'role'));
+  const own = new Set([...OPERATOR_LABELS, ...nodeLabels]);
+  for (const { label, value } of asked) {
+    t.ok(given.has(label) || own.has(label), `something gives ${label}`);
+    // Conditions on the role are of validators; a bank's node is to be left out of them.
+    if (value !== null && given.has(label) && !(label === 'role' && overlay === 'participant'))
+      t.equal(given.get(label), value, `${label} of a ${overlay}`);
+  }
 }
 
 t.test('a member that Kubernetes does not know is found', (t) => {

@@ -5,7 +5,8 @@ import { type Genesis, type GenesisFile, parseGenesis } from '../protocol/genesi
 import type { JwsJson } from '../protocol/instruction.js';
 import { ISSUED_AHEAD_MS_MAX } from '../protocol/limits.js';
 import { assert } from '../protocol/types.js';
-import { ACTS, admission, LEI, oneSided, type Share } from './workload/acts.js';
+import { LEI } from './lei.js';
+import { ACTS, admission, oneSided, type Share } from './workload/acts.js';
 import { Desk, type Surroundings } from './workload/desk.js';
 import { LOCK_ACTS } from './workload/lockacts.js';
 import { hexKey, jurisdictionsOf, partyKey, startOf } from './workload/parties.js';

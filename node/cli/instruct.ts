@@ -25,6 +25,14 @@ import type { Runner } from './runner.js';
 import { instruct, type SigningOptions, withSigning } from './submit.js';
 
 export function instructCommands(program: Command, run: Runner): void {
+  settlements(program, run);
+  parties(program, run);
+  assets(program, run);
+  keys(program, run);
+  validators(program, run);
+}
+
+function settlements(program: Command, run: Runner): void {
   withSigning(program.command('consent'))
     .description('consent to a settlement that another party submitted, or as an authority to a change of validators')
     .argument('<digest>', "the settlement's or the change's digest", readDigest)
@@ -51,6 +59,9 @@ Example:
     .argument('<digest>', "the settlement's digest", readDigest)
     .addHelpText('after', '\nExample:\n  causeway cancel 6acc…d226 --key hsbc.pem')
     .action(run(settlementCommand('cancel')));
+}
+
+function parties(program: Command, run: Runner): void {
   const party = program.command('party').description('parties of the ledger');
   withSigning(party.command('admit'))
     .description("admit a party, as its jurisdiction's authority")
@@ -71,6 +82,9 @@ Example:
     .option('--revoke', 'no longer')
     .addHelpText('after', '\nExample:\n  causeway party solver --key hk/keys/authority.pem --party HSBCHKHHXXX')
     .action(run(setSolver));
+}
+
+function assets(program: Command, run: Runner): void {
   withSigning(program.command('asset').description('assets of the ledger').command('define'))
     .description('define an asset, or change its name or cap, as its issuer')
     .requiredOption('--asset <code>', 'its code: ISO 4217 for central bank money', readAsset)
@@ -92,8 +106,6 @@ Example:
       '\nExample:\n  causeway asset define --key hk/keys/authority.pem --asset HKD --name "Hong Kong dollar" --cap 1000000000.00 --jurisdiction HK',
     )
     .action(run(define));
-  keys(program, run);
-  validators(program, run);
 }
 
 function keys(program: Command, run: Runner): void {

@@ -6,7 +6,7 @@ import { utf8 } from '../../protocol/codec.js';
 import { rawKeyOf, verifyReference } from '../../protocol/crypto.js';
 import { hashOf } from '../../protocol/hash.js';
 import { parseInstruction } from '../../protocol/instruction.js';
-import { percentile } from './measure.js';
+import { percentileOf } from '../percentile.js';
 import { type BenchBank, checksOf, httpPost, SCENARIOS, SIGNATURES, Traffic } from './traffic.js';
 import { valueOf } from './world.js';
 
@@ -44,7 +44,10 @@ for (const scenario of SCENARIOS) {
 
 t.test('figures', async (t) => {
   const hundred = Array.from({ length: 100 }, (_, at) => 100 - at);
-  t.same([percentile(hundred, 0.5), percentile(hundred, 0.99), percentile([7], 0.5)], [50, 99, 7]);
+  t.same(
+    [percentileOf(hundred, 0.5), percentileOf(hundred, 0.99), percentileOf([7], 0.5), percentileOf([], 0.5)],
+    [50, 99, 7, null],
+  );
   t.equal(valueOf('# HELP x_total x\nx_totals 1\nx_total 41.5\n', 'x_total'), 41.5);
   t.throws(() => valueOf('x_total 1', 'y_total'));
 });

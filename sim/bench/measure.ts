@@ -3,7 +3,9 @@
  * nodes take, and time to finality at half of that. Every instruction that a node took must have settled in the end.
  */
 import type { Worker } from 'node:worker_threads';
+import { assert } from '../../protocol/types.js';
 import type { Member } from '../network/network.js';
+import { percentileOf } from '../percentile.js';
 import { measureCeiling } from './ceiling.js';
 import { CONTROL, CONTROL_BYTES, type DriverData, type DriverOrder, type DriverReport } from './orders.js';
 import { answerOf, startThread } from './threads.js';
@@ -78,10 +80,12 @@ export async function measure({ world, scenario, seconds, say }: Settings): Prom
     say(`${Math.round(saturated.tps)} settled a second; now half of that`);
     const finalityMs = await steady(drivers, { world, scenario, seconds, say }, saturated.tps / 2);
     const { tps, cpuUsPerTxPerNode, bytesPerTx, settled, blocks, driverCpuUsPerTx } = saturated;
+    const [p50, p99] = [percentileOf(finalityMs, 0.5), percentileOf(finalityMs, 0.99)];
+    assert(p50 !== null && p99 !== null, 'what was sent at a steady rate settled');
     return {
       figures: {
         tps: rounded(tps),
-        finalityMs: { p50: rounded(percentile(finalityMs, 0.5)), p99: rounded(percentile(finalityMs, 0.99)) },
+        finalityMs: { p50: rounded(p50), p99: rounded(p99) },
         ceilingTps: rounded(ceilingTps),
         ratio: Math.round((tps / ceilingTps) * 1000) / 1000,
         cpuUsPerTxPerNode: rounded(cpuUsPerTxPerNode),
@@ -96,12 +100,6 @@ export async function measure({ world, scenario, seconds, say }: Settings): Prom
 }
 
 const rounded = (value: number): number => Math.round(value * 10) / 10;
-
-/** The smallest value that at least this share of all is not above (nearest rank). */
-export function percentile(values: readonly number[], share: number): number {
-  const ascending = [...values].sort((a, b) => a - b);
-  return ascending[Math.max(0, Math.ceil(share * ascending.length) - 1)] ?? Number.NaN;
-}
 
 /** The threads that send, and the words that they share with this one. */
 class Drivers {

@@ -25,6 +25,7 @@ import {
   type ValidatorIndex,
   ZERO_HASH,
 } from '../../protocol/types.js';
+import { LEI } from '../lei.js';
 import { Random } from '../random.js';
 
 const [BANKS, CURRENCIES] = [100, 10];
@@ -136,7 +137,7 @@ function ledgerOf(accounts: number): State {
   const authority = {
     party: bankName(0),
     name: 'Authority',
-    lei: '5493001KJTIIGC8Y1R12',
+    lei: LEI,
     jurisdiction: 'HK' as Jurisdiction,
     threshold: 1,
     keys: [],
@@ -154,7 +155,7 @@ function ledgerOf(accounts: number): State {
   const banks = accounts / CURRENCIES;
   for (let at = 1; at <= banks; at++) {
     const [party, kid] = [bankName(at), kidOf(at)];
-    const name = { name: party, lei: '5493001KJTIIGC8Y1R12', jurisdiction: 'HK' as Jurisdiction };
+    const name = { name: party, lei: LEI, jurisdiction: 'HK' as Jurisdiction };
     state.tables.participants.set(party, {
       ...name,
       party,

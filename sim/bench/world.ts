@@ -1,13 +1,12 @@
 /** The network that is measured: four validators as `npm start` has them, banks with money, and what the nodes tell of themselves. */
 import { randomBytes } from 'node:crypto';
 import { keySigner, proveKey } from '../../node/api/signing.js';
+import { LEI } from '../lei.js';
 import { act, CURRENCIES, defineCurrencies, need, untilReady, untilSeen } from '../network/acts.js';
 import { authorityOf } from '../network/banks.js';
 import type { LocalNetwork, Member } from '../network/network.js';
 import type { BenchBank } from './traffic.js';
 
-/** Made up; its check digits hold. */
-const LEI = '98450000BANKHSBCHK93';
 const BANKS_PER_NODE = 4;
 const ISSUED = '100000000.00';
 

@@ -1,14 +1,12 @@
 /** What is asked of the nodes when the faults are over, and held against the history. */
 import { readFileSync } from 'node:fs';
-import { decodeReceipt } from '../../ledger/receipt.js';
-import { verifyBundle } from '../../protocol/bundle.js';
-import { utf8 } from '../../protocol/codec.js';
 import { verifyReference } from '../../protocol/crypto.js';
 import { type Genesis, parseGenesis } from '../../protocol/genesis.js';
 import { assert } from '../../protocol/types.js';
 import { isConserved, need, untilReady } from '../network/acts.js';
 import type { LocalNetwork, Member } from '../network/network.js';
 import { Random } from '../random.js';
+import { outcomeText, receiptText } from '../receipttext.js';
 import type { History, Rule } from './history.js';
 import { type Load, seenBlock } from './load.js';
 
@@ -118,11 +116,8 @@ async function receiptsOf({ network, history }: Parts, { client, party }: Member
   await forEach(places, async (place) => {
     const digest = digests[place - 1] as string;
     const outcome = history.outcomeOf(digest);
-    const bundle = utf8(JSON.stringify(need(await client.getReceipt({ digest }))));
-    const checked = verifyBundle(bundle, { network: genesis.network, validators: genesis.validators }, verifyReference);
-    const receipt = checked.ok ? decodeReceipt(checked.receipt) : null;
-    const says = checked.ok ? `${receipt?.digest} ${receipt?.code} ${receipt?.height}` : checked.detail;
-    if (says !== `${digest} ${outcome?.code} ${outcome?.height}`) {
+    const says = receiptText(need(await client.getReceipt({ digest })), genesis, verifyReference);
+    if (outcome === null || says !== outcomeText({ digest, ...outcome })) {
       history.violate('receipts', `the receipt of ${digest} from ${party} does not hold: ${says}`);
     }
   });

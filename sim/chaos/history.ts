@@ -2,6 +2,7 @@
  * What banks saw of the ledger, and what must hold of it. Everything here comes from answers of the nodes' API: a ledger
  * of our own, as plain as can be, is kept from the blocks that they showed, and every other answer is held against it.
  */
+import { isOpenCode } from '../checkers/watched.js';
 
 /** A block as the API shows it, as far as it matters here. */
 export interface SeenBlock {
@@ -41,16 +42,6 @@ export const RULES = {
 } as const;
 export type Rule = keyof typeof RULES;
 
-/** Codes of receipts that another one follows. */
-const OPEN: ReadonlySet<string> = new Set([
-  'proposed',
-  'waiting',
-  'scheduled',
-  'queued',
-  'locked',
-  'part_settled',
-  'amended',
-]);
 const VIOLATIONS_MAX = 100;
 
 interface Submitted {
@@ -173,7 +164,7 @@ export class History {
       this.violate('agreement', `block ${height} does not follow block ${height - 1}`);
     for (const { digest, legs } of settlements) this.#legs.set(digest, legs);
     for (const { digest, code } of receipts) {
-      if (OPEN.has(code)) continue;
+      if (isOpenCode(code)) continue;
       const earlier = this.#outcomes.get(digest);
       if (earlier !== undefined) {
         this.violate(

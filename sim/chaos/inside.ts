@@ -2,12 +2,12 @@
 import { join } from 'node:path';
 import Table from 'cli-table3';
 import { keySigner } from '../../node/api/signing.js';
-import { percentile } from '../bench/measure.js';
 import type { BenchBank } from '../bench/traffic.js';
 import { type BenchWorld, openWorld } from '../bench/world.js';
 import { Links } from '../border/links.js';
 import { startBankNodes } from '../network/acts.js';
 import { LocalNetwork, type Member } from '../network/network.js';
+import { percentileOf } from '../percentile.js';
 import { type Audited, audit } from './audit.js';
 import { Faults } from './faults.js';
 import { History, RULES, type Rule } from './history.js';
@@ -121,8 +121,8 @@ class Minutes {
     load.finalityMs = [];
     this.#count += 1;
     this.#startedMs = performance.now();
-    const figures = [finality.length / seconds, percentile(finality, 0.5), percentile(finality, 0.99)];
-    const texts = figures.map((figure) => (Number.isNaN(figure) ? '-' : figure.toFixed(figure < 100 ? 1 : 0)));
+    const figures = [finality.length / seconds, percentileOf(finality, 0.5), percentileOf(finality, 0.99)];
+    const texts = figures.map((figure) => (figure === null ? '-' : figure.toFixed(figure < 100 ? 1 : 0)));
     const heights = Array.from({ length: NODES }, (_, node) => history.heightOf(node)).join(' ');
     this.#row([String(this.#count), ...texts, heights], faults.takeNames().join('; ') || 'none');
   }
@@ -141,7 +141,7 @@ function showProgress({ history }: Chaos, load: Load): void {
   process.stderr.write(`\r\x1b[K${sinceStart()}  ${taken} taken, heights ${heights}, ${load.underWay} under way\r`);
 }
 
-const rounded = (value: number): number => Math.round(value * 100) / 100;
+const rounded = (value: number | null): number | null => (value === null ? null : Math.round(value * 100) / 100);
 
 /** Begins each fault at its time; resolves when the last one is over. */
 async function breakThings(chaos: Chaos, load: Load, planned: readonly Planned[]): Promise<void> {
@@ -208,7 +208,7 @@ async function main(): Promise<number> {
   const audited = await audit({ network, load, history, seed: orders.seed, say });
   const ways = network.nodes.flatMap((_, from) => network.nodes.map((__, to) => [from, to] as const));
   const { latenessMs } = await links.ask({ type: 'tell', ways });
-  const lateMs = { p50: rounded(percentile(latenessMs, 0.5)), p99: rounded(percentile(latenessMs, 0.99)) };
+  const lateMs = { p50: rounded(percentileOf(latenessMs, 0.5)), p99: rounded(percentileOf(latenessMs, 0.99)) };
   verdicts(chaos, audited, load.refusals);
   say(`links kept their latency: late by ${lateMs.p50} ms at p50, ${lateMs.p99} ms at p99`);
   const never = kinds.filter((kind) => plan.some(({ fault }) => fault.kind === kind) && faults.counts[kind] === 0);

@@ -1,14 +1,14 @@
 /** `sim up`, and what is done to the cluster that it starts: containers of this machine's engine, until `sim down`. */
-import { spawn } from 'node:child_process';
 import { join, resolve } from 'node:path';
 import Table from 'cli-table3';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { Listr, type ListrTask } from 'listr2';
 import { TIME_SCALE_MAX } from '../../protocol/limits.js';
 import { Random } from '../random.js';
+import { writable } from '../report/writable.js';
 import { Book } from '../scenario/book.js';
 import { type Broken, WHOLE } from '../scenario/broken.js';
-import { castOf } from '../scenario/cast.js';
+import { castOf, companyOf } from '../scenario/cast.js';
 import { IMAGE, loadScenario, NEXT_IMAGE, reasonAgainst, tellRun } from '../scenario/command.js';
 import type { Scenario } from '../scenario/file.js';
 import { openNetwork } from '../scenario/opening.js';
@@ -16,7 +16,7 @@ import { play } from '../scenario/play.js';
 import { Teller } from '../scenario/teller.js';
 import { Watch } from '../scenario/watch.js';
 import { Cluster, type Spec } from './cluster.js';
-import { ensureImage, ensureNextImage, reasonWithoutEngine } from './engine.js';
+import { docker, ensureImage, ensureNextImage, reasonWithoutEngine } from './engine.js';
 
 const FOLDER = '.causeway/sim';
 const USAGE_STATUS = 2;
@@ -113,7 +113,7 @@ export function clusterCommands(program: Command): void {
     .argument('<scenario>', 'one of the library, or a file')
     .option('--seed <n>', 'of what banks draw', whole(1, 2 ** 31 - 1), 1)
     .option('--next-image <image>', 'what nodes run that the scenario upgrades; built if it is not there', NEXT_IMAGE)
-    .option('--out <file>', 'write the report there')
+    .option('--out <file>', 'write the report there', writable)
     .action(carryOut(exec));
 }
 
@@ -146,8 +146,6 @@ function standing(options: Common): Cluster {
 async function up(options: Up & Common): Promise<Told> {
   const dir = dirOf(options);
   if (Cluster.isIn(dir)) throw new Refusal('exists', `A cluster stands in ${dir} already. End it with \`sim down\`.`);
-  const reason = await reasonWithoutEngine();
-  if (reason !== null) throw new Refusal('no_engine', `No container can run here. ${reason}`);
   const spec: Spec = {
     title: 'A cluster for trying',
     profile: options.profile,
@@ -159,6 +157,10 @@ async function up(options: Up & Common): Promise<Told> {
       bankValidators: options.validatorsPerJurisdiction - 1,
     })),
   };
+  const cast = companyOf(spec);
+  if (!cast.ok) throw new Refusal(cast.code, `There can be no such cluster: ${cast.detail}.`);
+  const reason = await reasonWithoutEngine();
+  if (reason !== null) throw new Refusal('no_engine', `No container can run here. ${reason}`);
   let cluster: Cluster | null = null;
   await show(options.json, [
     {
@@ -252,12 +254,18 @@ async function down(options: Common): Promise<Told> {
 async function logs(node: string, options: Common & { readonly tail: number }): Promise<Told> {
   const cluster = standing(options);
   const [at] = nodesOf(cluster, node) as [number];
-  await new Promise<void>((resolve, reject) => {
-    const child = spawn('docker', ['logs', '--tail', `${options.tail}`, cluster.containerOf(at)], { stdio: 'inherit' });
-    child.once('error', reject);
-    child.once('close', () => resolve());
-  });
-  return { value: { node }, text: '' };
+  const lines: string[] = [];
+  await docker(['logs', '--tail', `${options.tail}`, cluster.containerOf(at)], (line) => lines.push(line));
+  return { value: { node, lines: lines.map(entryOf) }, text: lines.join('\n') };
+}
+
+/** A line of a log, which is JSON unless the process said it on its way out. */
+function entryOf(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return line;
+  }
 }
 
 function nodesOf({ cast }: Cluster, names: string): readonly number[] {
@@ -281,13 +289,16 @@ async function breakIt(cluster: Cluster, broken: Broken): Promise<Told> {
 
 async function partition(sides: string, options: Common): Promise<Told> {
   const cluster = standing(options);
-  const groups = sides.split('|').map((side) => cluster.cast.nodesIn(side.split(',')));
-  if (groups.length < 2 || groups.some((group) => group.length === 0))
+  const groups = sides.split('|').map((side) => side.split(','));
+  const codes = groups.flat();
+  const there = [...new Set(cluster.cast.seats.map(({ player }) => player.jurisdiction))];
+  if (groups.length < 2 || new Set(codes).size < codes.length || codes.some((code) => !there.includes(code)))
     throw new Refusal(
       'unknown_side',
-      `${sides} is not two sides or more of jurisdictions that are there, as HK|CN,TH.`,
+      `${sides} is not two sides or more, as HK|CN,TH, of jurisdictions that are there: ${there.join(', ')}, each once at most.`,
     );
-  return breakIt(cluster, { ...cluster.broken, cuts: [...cluster.broken.cuts, groups] });
+  const cut = groups.map((side) => cluster.cast.nodesIn(side));
+  return breakIt(cluster, { ...cluster.broken, cuts: [...cluster.broken.cuts, cut] });
 }
 
 interface Slow {

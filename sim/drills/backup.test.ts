@@ -3,7 +3,17 @@
  * does with its vote key and with what it had answered for; and each refusal, with nothing changed.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -168,16 +178,19 @@ t.test('what was answered 202 and was in no block then comes back, and settles o
   await untilReady([hk]);
 });
 
-/** Runs a command, and ends it once a file is there, so long after. Gives its exit status, or null where it was ended. */
-async function endedAt(file: string, afterMs: number, ...args: readonly string[]): Promise<number | null> {
+/** Bytes of a file, or of the files of a folder; none while it is not there. */
+function bytesIn(path: string): number {
+  const there = statSync(path, { throwIfNoEntry: false });
+  if (there?.isDirectory() !== true) return there?.size ?? 0;
+  return readdirSync(path).reduce((sum, name) => sum + bytesIn(join(path, name)), 0);
+}
+
+/** Runs a command, and ends it as soon as it has come so far. Gives its exit status, or null where it was ended. */
+async function endedWhen(isSoFar: () => boolean, ...args: readonly string[]): Promise<number | null> {
   const cli = fileURLToPath(new URL('../../dist/node/cli.js', import.meta.url));
   const child = spawn(process.execPath, [cli, ...args], { stdio: 'ignore' });
   const exited = new Promise<number | null>((resolve) => child.on('exit', resolve));
-  const watching = setInterval(() => {
-    if (!existsSync(file)) return;
-    clearInterval(watching);
-    setTimeout(() => child.kill('SIGKILL'), afterMs);
-  }, 1);
+  const watching = setInterval(() => isSoFar() && child.kill('SIGKILL'), 1);
   const status = await exited;
   clearInterval(watching);
   return status;
@@ -187,12 +200,17 @@ t.test('ended at any moment, a backup or restore leaves what is whole or what is
   const spare = { ...ae, folder: join(network.dir, 'spare') };
   cpSync(ae.folder, spare.folder, { recursive: true, filter: (path) => !/\/(data|mark)(\/|$)/.test(path) });
   const seen = new Set<string>();
-  for (const afterMs of [0, 4, 15, 40]) {
-    const out = inFolder(`${afterMs}.backup`);
-    const made = await endedAt(`${out}.partial`, afterMs, 'node', 'backup', '--config', configOf(hk), '--out', out);
-    t.ok(!existsSync(out) || (await verifyBackup(`${afterMs}.backup`)).status === 0, `a backup ended: ${made}`);
-    const args = ['node', 'restore', inFolder('hk.backup'), '--config', configOf(spare)];
-    await endedAt(join(dataOf(spare), 'restoring'), afterMs, ...args);
+  const whole = bytesIn(inFolder('hk.backup'));
+  for (const percent of [0, 30, 60, 90]) {
+    const name = `${percent}.backup`;
+    const out = inFolder(name);
+    const isSoFar = (path: string, begun: string) => () => existsSync(begun) && bytesIn(path) * 100 >= whole * percent;
+    const partial = `${out}.partial`;
+    const args = ['node', 'backup', '--config', configOf(hk), '--out', out];
+    const made = await endedWhen(isSoFar(partial, partial), ...args);
+    t.ok(!existsSync(out) || (await verifyBackup(name)).status === 0, `a backup ended: ${made}`);
+    const restoring = isSoFar(dataOf(spare), join(dataOf(spare), 'restoring'));
+    await endedWhen(restoring, 'node', 'restore', inFolder('hk.backup'), '--config', configOf(spare));
     const { status, said } = await verifyFolder(spare);
     seen.add(said.error?.code ?? 'sound');
     if (status !== 0) t.equal((await restore(spare, 'hk.backup')).status, 0, 'a restore is begun anew');

@@ -23,6 +23,8 @@ import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { type Client, createClient } from '../../node/api/client.js';
 import { buildInstruction, signInstruction } from '../../node/api/signing.js';
+import { WHY } from '../../node/main/backupsocket.js';
+import type { ArchiveCode } from '../../node/replica/archive.js';
 import { admitBanks, defineCurrencies, fundBanks, need, untilReady, untilSeen } from '../network/acts.js';
 import { type Bank, keyFileOf, openBanks } from '../network/banks.js';
 import { LocalNetwork } from '../network/network.js';
@@ -333,6 +335,31 @@ t.test('each page runs as it stands', { skip: hasTools ? false : 'SKIPPED: bash 
       endAll();
     });
   }
+});
+
+/** What commands for folders and backups refuse with. */
+const CODES = {
+  ...WHY,
+  not_a_backup: true,
+  newer_format: true,
+  older_format: true,
+  archive_truncated: true,
+  archive_damaged: true,
+  file_exists: true,
+  not_empty: true,
+  other_network: true,
+  archive_unsound: true,
+  data_unsound: true,
+  restore_unfinished: true,
+} satisfies Record<ArchiveCode, unknown> & Record<string, unknown>;
+
+t.test('whoever is refused finds the code on a page, with what to do', async (t) => {
+  const rows = readdirSync(pages).flatMap((page) => readFileSync(join(pages, page), 'utf8').match(/^\| `.*$/gm) ?? []);
+  for (const code of Object.keys(CODES))
+    t.ok(
+      rows.some((row) => row.split('|')[1]?.includes(`\`${code}\``)),
+      code,
+    );
 });
 
 t.test('every page is drilled, and listed', async (t) => {

@@ -1,8 +1,8 @@
 /** `npm run sim -- liquidity`: what it costs in delay to save liquidity, by mechanism, over a day made from a seed. */
-import { accessSync, constants, statSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { writeFileSync } from 'node:fs';
 import Table from 'cli-table3';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { writable } from '../report/writable.js';
 import { type Gap, gapOf, loadSolver } from './exact.js';
 import { figuresOf } from './figures.js';
 import { LEVELS, QUICK_LEVELS } from './levels.js';
@@ -37,18 +37,6 @@ const within =
     if (value >= least && value <= most) return value;
     throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`);
   };
-
-/** A file that can be written: better refused now than when all has been reckoned. */
-function writable(path: string): string {
-  try {
-    accessSync(dirname(path), constants.W_OK);
-  } catch {
-    throw new InvalidArgumentError('Its folder is not there, or cannot be written to.');
-  }
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true)
-    throw new InvalidArgumentError('It is a folder; a file is needed.');
-  return path;
-}
 
 /** Adds `liquidity` to the simulator's command line. */
 export function liquidityCommand(program: Command): void {

@@ -2,8 +2,6 @@
  * What must hold of every run, whatever was done to the network, judged by what the nodes showed to those who ask: the
  * blocks are executed once more by the naive ledger, which is written from ledger/SPEC.md alone.
  */
-import { decodeReceipt } from '../../ledger/receipt.js';
-import { verifyBundle } from '../../protocol/bundle.js';
 import { utf8 } from '../../protocol/codec.js';
 import { encodeItem, parseInstruction } from '../../protocol/instruction.js';
 import { assert } from '../../protocol/types.js';
@@ -11,6 +9,7 @@ import { formatAmount, parseTime } from '../../protocol/values.js';
 import { isOpenCode } from '../checkers/watched.js';
 import { NaiveLedger } from '../naive/ledger.js';
 import { Random } from '../random.js';
+import { outcomeText, receiptText } from '../receipttext.js';
 import type { Book } from './book.js';
 import type { ShownBlock, Stage } from './stage.js';
 import type { Watch } from './watch.js';
@@ -216,15 +215,17 @@ export class Audit {
     const ended = this.#book.all.filter(({ taken, code }) => taken !== null && code !== null && code !== EXPIRED);
     for (const node of this.#nodes) {
       for (let left = Math.min(RECEIPTS_PER_NODE, ended.length); left > 0; left--) {
-        const { digest, code } = random.pick(ended);
+        const { digest, receipts } = random.pick(ended);
         const answer = await nodes[node]?.receipt(digest);
         this.#count('receipts');
-        const bundle = answer?.ok === true ? utf8(JSON.stringify(answer.value)) : null;
-        const checked = bundle === null ? null : verifyBundle(bundle, genesis, isValid);
-        const told =
-          checked === null ? 'no receipt' : checked.ok ? decodeReceipt(checked.receipt)?.code : checked.detail;
-        if (told !== code)
-          this.#violate('receipts', `of ${digest}, ${code}, ${this.#stage.cast.seats[node]?.name} gives ${told}`);
+        const says = answer?.ok === true ? receiptText(answer.value, genesis, isValid) : (answer?.code ?? 'nothing');
+        const last = receipts.at(-1);
+        const wanted = last === undefined ? 'no receipt' : outcomeText({ digest, ...last });
+        if (says !== wanted)
+          this.#violate(
+            'receipts',
+            `${this.#stage.cast.seats[node]?.name} gives ${says}, where the blocks say ${wanted}`,
+          );
       }
     }
   }

@@ -9,9 +9,12 @@ export interface Receipt {
   readonly seenMs: number;
 }
 
+/** In the place of an act's name, for what opens a network: a name that no file can give an act. */
+export const OPENING = 'the opening';
+
 export class Sent {
   readonly digest: string;
-  /** The act that it belongs to, by its name in the scenario. */
+  /** The act that it belongs to, by its name in the scenario, or the opening. */
   readonly name: string;
   readonly kind: string;
   readonly legs: readonly Leg[];

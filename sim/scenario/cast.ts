@@ -88,14 +88,21 @@ function bankOf(jurisdiction: string, nth: number): Player {
   return { name: `${jurisdiction}-${nth}`, party, title, lei: leiOf(party), jurisdiction };
 }
 
-/** The cast of a scenario, or what in the file names something that is not there. */
-export function castOf(scenario: Scenario): { readonly ok: true; readonly cast: Cast } | ScenarioRefusal {
-  const built = build(scenario);
-  if ('ok' in built) return built;
-  return judge(scenario, built) ?? { ok: true, cast: built };
+type Made = { readonly ok: true; readonly cast: Cast } | ScenarioRefusal;
+
+/** The cast of a scenario, or what in the file names something that is not there (`unknown_name`). */
+export function castOf(scenario: Scenario): Made {
+  const made = companyOf(scenario);
+  return made.ok ? (judge(scenario, made.cast) ?? made) : made;
 }
 
-function build(scenario: Scenario): Cast | ScenarioRefusal {
+/** The same, of nothing but who there is. */
+export function companyOf(scenario: Pick<Scenario, 'jurisdictions' | 'assets'>): Made {
+  const built = build(scenario);
+  return 'ok' in built ? built : { ok: true, cast: built };
+}
+
+function build(scenario: Pick<Scenario, 'jurisdictions' | 'assets'>): Cast | ScenarioRefusal {
   const authorities: Player[] = [];
   const tokens: Token[] = [];
   const [validators, guests]: [Seat[], Seat[]] = [[], []];
@@ -106,7 +113,11 @@ function build(scenario: Scenario): Cast | ScenarioRefusal {
   ] of scenario.jurisdictions.entries()) {
     const where = `/jurisdictions/${at}`;
     const known = CENTRAL_BANKS.find(({ jurisdiction }) => jurisdiction === code);
-    if (known === undefined) return refuse(`${where}/code`, `no central bank of ${code} is known here`);
+    if (known === undefined)
+      return refuse(
+        `${where}/code`,
+        `no central bank of ${code} is known here; there are ${CENTRAL_BANKS.map(({ jurisdiction }) => jurisdiction).join(', ')}`,
+      );
     if (authorities.some(({ jurisdiction }) => jurisdiction === code))
       return refuse(`${where}/code`, `${code} stands there twice`);
     const authority = { name: code, party: known.party, title: known.name, lei: known.lei, jurisdiction: code };
@@ -129,7 +140,10 @@ function build(scenario: Scenario): Cast | ScenarioRefusal {
     if (!validator && bankNodes === 0) continue;
     const place = PLACES.find((each) => each.code === code)?.code;
     if (place === undefined)
-      return refuse(`${where}/code`, `nodes cannot stand in ${code}: the map of places has no city there`);
+      return refuse(
+        `${where}/code`,
+        `nodes cannot stand in ${code}: the map of places has no city there, but in ${PLACES.map((each) => each.code).join(', ')}`,
+      );
     if (validator) validators.push({ name: code, player: authority, place, isValidator: true });
     for (const [nth, player] of own.slice(0, bankNodes).entries()) {
       const isValidator = nth < bankValidators;
@@ -282,7 +296,9 @@ function judgeFault(cast: Cast, fault: Fault, pointer: string): ScenarioRefusal 
     return missing === undefined ? null : refuse(`${pointer}/between`, `no node stands in ${missing}`);
   }
   const missing = fault.nodes.split(',').find((name) => cast.nodesOf(name).includes(-1));
-  return missing === undefined ? null : refuse(`${pointer}/nodes`, `${missing} has no node`);
+  if (missing !== undefined) return refuse(`${pointer}/nodes`, `${missing} has no node`);
+  if (fault.fault !== 'censor' || !cast.nodesOf(fault.victim).includes(-1)) return null;
+  return refuse(`${pointer}/victim`, `no validator stands in ${fault.victim}`);
 }
 
 /** No amount is finer than its asset: it would be another one. */

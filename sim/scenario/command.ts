@@ -4,6 +4,7 @@ import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import Table from 'cli-table3';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { writable } from '../report/writable.js';
 import { castOf } from './cast.js';
 import { parseScenario, type Scenario, ScenarioSchema, sabotaged, type WorldName } from './file.js';
 import { play, type Run, type Say } from './play.js';
@@ -126,7 +127,7 @@ export function scenarioCommand(program: Command): void {
     .option('--image <image>', 'of containers; built if it is not there', IMAGE)
     .option('--next-image <image>', 'of containers that are upgraded; built if it is not there', NEXT_IMAGE)
     .option('--sabotaged', 'its spoiled twin, which must fail', false)
-    .option('--out <file>', 'write the report there, one HTML file')
+    .option('--out <file>', 'write the report there, one HTML file', writable)
     .option('--json', 'the run as one line of JSON', false)
     .action((name: string | undefined, options: Options) => statusOf(carryOut(name, options)));
   command.addHelpText('after', `\nThe library: ${libraryNames().join(', ')}.`);

@@ -1,10 +1,11 @@
 /** What a run comes to, in numbers, by name: what expectations are about, and what the report shows. */
 import { formatAmount, parseAmount } from '../../protocol/values.js';
+import { percentileOf } from '../percentile.js';
 import type { Book, Sent } from './book.js';
 import type { Cast } from './cast.js';
 import type { Happened } from './faults.js';
 import { msOf, type Scenario } from './file.js';
-import { finalityOf, isSettled, percentileOf, type Span, sentsOf, seriesOf, settlementsIn } from './series.js';
+import { finalityOf, isSettled, type Span, sentsOf, seriesOf, settlementsIn } from './series.js';
 import type { Wait } from './waits.js';
 import type { SeenBlock } from './watch.js';
 import { worthOf } from './worth.js';
@@ -60,6 +61,7 @@ export function figuresOf(shown: Shown, { fromMs, toMs }: Span): Figures {
     ...Object.fromEntries(
       shown.happened.flatMap(({ fault }) => Object.entries(recoveryOf(fault, shown, settled, { fromMs, toMs }))),
     ),
+    ...censoredIn(shown, toMs),
     ...Object.fromEntries([...shown.balances].map(([name, amount]) => [`balance.${name}`, Number(amount)])),
   };
   for (const name of new Set(sents.map((sent) => sent.name))) {
@@ -158,6 +160,29 @@ function recoveryOf(
     ...(resumed.every(Number.isFinite) && resumed.length > 0 && { [`resumedAfter.${fault}Ms`]: Math.max(...resumed) }),
     [`settledDuring.${fault}`]: Math.min(...during),
   };
+}
+
+/**
+ * What came of censors: the blocks that they led meanwhile, and how many instructions of their victims' lanes those
+ * have, beside those of the others. A node's place among the seats is that of its lane: no act changes who validates.
+ */
+function censoredIn({ happened, blocks, cast }: Shown, toMs: number): Record<string, number> {
+  const censors = happened.flatMap(({ asked, ...when }) => (asked.fault === 'censor' ? [{ asked, ...when }] : []));
+  if (censors.length === 0) return {};
+  let [led, ofVictims, besides] = [0, 0, 0];
+  for (const { asked, fromMs, untilMs } of censors) {
+    const [liars, [victim = -1]] = [cast.nodesOf(asked.nodes), cast.nodesOf(asked.victim)];
+    for (const { block, seenMs } of blocks) {
+      if (seenMs < fromMs || seenMs > (untilMs ?? toMs)) continue;
+      const count = block.lanes?.[victim] ?? 0;
+      if (!liars.includes(block.proposer)) besides += count;
+      else {
+        led += 1;
+        ofVictims += count;
+      }
+    }
+  }
+  return { 'ledBy.censors': led, 'ofVictims.ledBy.censors': ofVictims, 'ofVictims.ledBy.others': besides };
 }
 
 /** What settled of each asset, in major units. Its figure is for people: no money is reckoned with it. */

@@ -4,7 +4,9 @@
  */
 import { type Static, Type } from 'typebox';
 import { TIME_SCALE_MAX } from '../../protocol/limits.js';
-import { parseShape } from '../../protocol/shape.js';
+import { checkShape, parseShape } from '../../protocol/shape.js';
+import { assert } from '../../protocol/types.js';
+import { plainJson } from './json.js';
 
 const SCENARIO_BYTES_MAX = 256 * 1024;
 const strict = { additionalProperties: false } as const;
@@ -383,7 +385,8 @@ export const ScenarioSchema = Type.Object(
 export type Scenario = Static<typeof ScenarioSchema>;
 export type Act = Scenario['workload'][number];
 export type ActOf<K extends Act['act']> = Extract<Act, { act: K }>;
-export type Fault = NonNullable<Scenario['faults']>[number];
+/** One that is for good has no `for`. */
+export type Fault = NonNullable<Scenario['faults']>[number] & { for?: string };
 export type WorldName = NonNullable<Scenario['worlds']>[number];
 
 export type ScenarioRefusal = {
@@ -393,13 +396,20 @@ export type ScenarioRefusal = {
   readonly pointer: string;
 };
 
-/** Reads a scenario file by its form alone; `castOf` judges whether what it names is there. */
-export const parseScenario = (
-  bytes: Uint8Array,
-): { readonly ok: true; readonly scenario: Scenario } | ScenarioRefusal => {
-  const shaped = parseShape(ScenarioSchema, bytes, SCENARIO_BYTES_MAX);
-  return shaped.ok ? { ok: true, scenario: shaped.value } : shaped;
-};
+export type ScenarioRead = { readonly ok: true; readonly scenario: Scenario } | ScenarioRefusal;
+
+/**
+ * Reads a scenario file by its form alone, and that of its sabotaged twin; `castOf` judges whether what it names is there.
+ * Refuses with `too_large`, `malformed_json` (not UTF-8, not JSON, or a member written twice) and `malformed`.
+ */
+export function parseScenario(bytes: Uint8Array): ScenarioRead {
+  // What is too large, or no JSON at all, is for the strict reader to say.
+  const plain = bytes.length > SCENARIO_BYTES_MAX ? bytes : (plainJson(bytes) ?? new Uint8Array());
+  const shaped = parseShape(ScenarioSchema, plain, SCENARIO_BYTES_MAX);
+  if (!shaped.ok) return shaped;
+  const twin = twinOf(shaped.value);
+  return twin.ok ? { ok: true, scenario: shaped.value } : twin;
+}
 
 const UNIT_MS = { ms: 1, s: 1_000, min: 60_000, h: 3_600_000 } as const;
 
@@ -409,22 +419,51 @@ export function msOf(time: string): number {
   return Math.round(Number(time.slice(0, -unit.length)) * UNIT_MS[unit]);
 }
 
-/** The sabotaged twin: the same scenario with what its `sabotage` sets. */
+/** The sabotaged twin of a scenario that was read: the same with what its `sabotage` sets. */
 export function sabotaged(scenario: Scenario): Scenario {
-  const twin = structuredClone(scenario);
-  for (const { at, to } of scenario.sabotage.set) {
-    const path = at
-      .slice(1)
-      .split('/')
-      .map((name) => name.replaceAll('~1', '/').replaceAll('~0', '~'));
-    const last = path.pop() as string;
-    let place: Record<string, unknown> | undefined = twin;
-    for (const name of path) place = place?.[name] as Record<string, unknown> | undefined;
-    if (typeof place !== 'object')
-      throw new Error(`The sabotage of ${scenario.name} sets ${at}, and there is no such place.`);
-    if (to !== undefined) place[last] = to;
-    else if (Array.isArray(place)) place.splice(Number(last), 1);
-    else delete place[last];
-  }
-  return twin;
+  const twin = twinOf(scenario);
+  assert(twin.ok, 'a scenario that was read has a twin');
+  return twin.scenario;
 }
+
+function twinOf(scenario: Scenario): ScenarioRead {
+  const twin = structuredClone(scenario);
+  for (const [nth, { at, to }] of scenario.sabotage.set.entries()) {
+    if (!setAt(twin, at, to))
+      return {
+        ok: false,
+        code: 'malformed',
+        pointer: `/sabotage/set/${nth}/at`,
+        detail: `the sabotage sets ${at}, and there is no such place`,
+      };
+  }
+  const shaped = checkShape(ScenarioSchema, twin);
+  if (shaped.ok) return { ok: true, scenario: twin };
+  return { ...shaped, detail: `the sabotaged twin is no scenario: ${shaped.detail}` };
+}
+
+/** Sets the member at a JSON pointer (RFC 6901), or removes it where nothing is to stand; gives whether it has a place. */
+function setAt(whole: object, pointer: string, to: unknown): boolean {
+  const path = pointer
+    .slice(1)
+    .split('/')
+    .map((name) => name.replaceAll('~1', '/').replaceAll('~0', '~'));
+  const last = path.pop() as string;
+  let place: unknown = whole;
+  for (const name of path) place = isMember(place, name) ? place[name] : null;
+  if (Array.isArray(place)) {
+    const at = last === '-' ? place.length : /^(0|[1-9][0-9]{0,3})$/.test(last) ? Number(last) : -1;
+    // An item is set, or removed, where one is, and may be added behind the last.
+    if (at < 0 || at > place.length - (to === undefined ? 1 : 0)) return false;
+    place.splice(at, 1, ...(to === undefined ? [] : [to]));
+    return true;
+  }
+  if (typeof place !== 'object' || place === null) return false;
+  if (to === undefined) return isMember(place, last) && delete place[last];
+  // Not by assignment, which to a member called __proto__ is something else.
+  Object.defineProperty(place, last, { value: to, enumerable: true, configurable: true, writable: true });
+  return true;
+}
+
+const isMember = (place: unknown, name: string): place is Record<string, unknown> =>
+  typeof place === 'object' && place !== null && Object.hasOwn(place, name);

@@ -1,4 +1,5 @@
 /** What opens a network for business, before a scenario begins: assets, banks, their nodes, money. */
+import { OPENING } from './book.js';
 import type { Player } from './cast.js';
 import type { Scenario } from './file.js';
 import type { Stage } from './stage.js';
@@ -8,7 +9,6 @@ import type { Watch } from './watch.js';
 /** Enough that no run meets it. */
 const CAP_MAJOR = 10n ** 15n;
 const SEEN_MS_MAX = 60_000;
-const NAME = 'opening';
 
 export async function openNetwork(
   money: Scenario['opening'],
@@ -30,14 +30,14 @@ export async function openNetwork(
       const fields = { kind: 'asset', asset, class: kind, name: asset, issuer: issuer.party, decimals };
       const more = { jurisdiction: issuer.jurisdiction, cap: `${CAP_MAJOR}` };
       const by: [Player, ...Player[]] = issuer === authority ? [authority] : [issuer, authority];
-      return teller.must({ name: NAME, fields: { ...fields, ...more }, by });
+      return teller.must({ name: OPENING, fields: { ...fields, ...more }, by });
     }),
   );
   await Promise.all(
     money.map(({ asset, to, amount }) => {
       const { issuer } = cast.asset(asset);
       const legs = cast.all(to).map(({ party }) => ({ from: issuer.party, to: party, asset, amount }));
-      return teller.must({ name: NAME, fields: { kind: 'settle', mode: 'gross', legs }, by: [issuer] });
+      return teller.must({ name: OPENING, fields: { kind: 'settle', mode: 'gross', legs }, by: [issuer] });
     }),
   );
   if (!(await watch.until(watch.height, places, SEEN_MS_MAX)))
@@ -56,7 +56,7 @@ async function admit(teller: Teller, bank: Player): Promise<void> {
     keys: [await teller.prove(bank)],
     threshold: 1,
   };
-  await teller.must({ name: NAME, fields, by: [teller.cast.player(jurisdiction)] });
+  await teller.must({ name: OPENING, fields, by: [teller.cast.player(jurisdiction)] });
 }
 
 /** Through a validator: nobody talks to a node whose key is not registered. */
@@ -65,7 +65,7 @@ async function registerNode(teller: Teller, at: number): Promise<void> {
   const keys = [await teller.prove(player, teller.stage.nodeKeyOf(at))];
   const fields = { kind: 'key', action: 'node', party: player.party, keys };
   await teller.must({
-    name: NAME,
+    name: OPENING,
     fields,
     by: [player],
     at: teller.cast.homeOf(teller.cast.player(player.jurisdiction)),

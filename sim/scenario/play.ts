@@ -5,7 +5,7 @@ import { perform } from './acts.js';
 import { Audit, type Verdict } from './audit.js';
 import { Book } from './book.js';
 import { Faults, type Happened } from './faults.js';
-import { type Figures, figuresOf } from './figures.js';
+import { type Figures, figuresOf, type Shown } from './figures.js';
 import { type Act, msOf, type Scenario, type WorldName } from './file.js';
 import { openNetwork } from './opening.js';
 import type { Scene } from './scene.js';
@@ -103,12 +103,29 @@ async function playOn(scenario: Scenario, stage: Stage, seed: number, say: Say):
   const nodes = seats.flatMap((_, at) => (faults.lost.has(at) ? [] : [at]));
   const verdicts = await new Audit(stage, book, watch, nodes).judge(seed);
   watch.stop();
-  const span = { fromMs: openedMs, toMs };
-  const { cast } = stage;
-  const { happened, versions, upgraded } = faults;
   const balances = await balancesOf(stage, book);
-  const seen = { blocks: watch.blocks, happened, versions, upgraded: upgraded.size };
-  const figures = figuresOf({ scenario, book, cast, ...seen, waits, balances }, span);
+  const { happened, versions, upgraded } = faults;
+  const seen = { happened, versions, upgraded: upgraded.size };
+  return runOf({ scenario, stage, seed, book, watch, ...seen, openedMs, toMs, waits, verdicts, balances });
+}
+
+/** What a run has come to, when it is over and judged. */
+interface Played extends Pick<Shown, 'book' | 'happened' | 'versions' | 'upgraded' | 'waits' | 'balances'> {
+  readonly scenario: Scenario;
+  readonly stage: Stage;
+  readonly seed: number;
+  readonly watch: Watch;
+  readonly openedMs: number;
+  readonly toMs: number;
+  readonly verdicts: readonly Verdict[];
+}
+
+/** The run as the report has it. */
+function runOf(played: Played): Run {
+  const { scenario, stage, seed, book, watch, happened, openedMs, toMs, waits, verdicts } = played;
+  const { cast } = stage;
+  const span = { fromMs: openedMs, toMs };
+  const figures = figuresOf({ ...played, cast, blocks: watch.blocks }, span);
   const expected = scenario.expect.filter(({ worlds }) => worlds?.includes(stage.world) !== false);
   const expectations = expected.map((each) => judge(each, figures));
   return {
@@ -124,7 +141,7 @@ async function playOn(scenario: Scenario, stage: Stage, seed: number, say: Say):
     world: stage.world,
     seed,
     lastedMs: toMs - openedMs,
-    seats: seats.map(({ name, player, isValidator, place }, at) => ({
+    seats: cast.seats.map(({ name, player, isValidator, place }, at) => ({
       name,
       party: player.party,
       title: player.title,
@@ -132,15 +149,15 @@ async function playOn(scenario: Scenario, stage: Stage, seed: number, say: Say):
       place,
       height: watch.heights[at] as number,
     })),
-    banks: stage.cast.banks.length,
+    banks: cast.banks.length,
     links: linksOf(scenario, stage),
     timeline: happened.map((each) => ({
       ...each,
       fromMs: each.fromMs - openedMs,
       untilMs: each.untilMs === null ? null : each.untilMs - openedMs,
     })),
-    series: seriesOf(book, stage.cast, watch.blocks, span),
-    assets: assetSumsOf(book, stage.cast),
+    series: seriesOf(book, cast, watch.blocks, span),
+    assets: assetSumsOf(book, cast),
     waits,
     figures,
     verdicts,

@@ -127,8 +127,8 @@ function storyHtml(run: Run): string {
     `${nodes} ran the ledger, with ${LINKS[scenario.profile]}. In ${duration(lastedMs)}, ${counted(banks, 'bank')} and the issuers sent ` +
     `${counted(figure('sent'), 'instruction')}; ${timeline.length === 0 ? 'no fault was' : `${counted(timeline.length, 'fault')} ${timeline.length === 1 ? 'was' : 'were'}`} done to the network meanwhile.`;
   const came =
-    `${counted(figure('settled'), 'settlement')} became final: ${counted(figure('exchanges'), 'exchange or bundle', 'exchanges and bundles')}, all legs or none, and ` +
-    `${counted(figure('payments'), 'payment')}. ${orNone(figure('lapsed'))} lapsed, ${orNone(figure('rejected'))} ended otherwise without effect, and ` +
+    `${counted(figure('settled'), 'settlement')} became final: ${counted(figure('exchanges'), 'exchange or bundle', 'exchanges and bundles')}, all legs or none, ` +
+    `${counted(figure('payments'), 'payment')}, ${counted(figure('issues'), 'issue')} and ${counted(figure('redemptions'), 'redemption')}. ${orNone(figure('lapsed'))} lapsed, ${orNone(figure('rejected'))} ended otherwise without effect, and ` +
     `${orNone(figure('refused'))} of the instructions ${figure('refused') === 1 ? 'was' : 'were'} turned away before.`;
   const time = (name: string): string => (figures[name] === undefined ? '–' : duration(figures[name]));
   const cards = [

@@ -1,10 +1,12 @@
 /** The library of scenarios in the virtual world: each holds, its sabotaged twin fails for the reason it names, and a seed is a run. */
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Command } from 'commander';
 import t from 'tap';
 import { utf8 } from '../../protocol/codec.js';
 import { CHECKS } from './audit.js';
 import { castOf } from './cast.js';
-import { libraryNames, loadScenario, playBoth, runScenario, schemaText } from './command.js';
+import { libraryNames, loadScenario, playBoth, runScenario, scenarioCommand, schemaText } from './command.js';
 import { parseScenario, type Scenario, sabotaged } from './file.js';
 import type { Run } from './play.js';
 
@@ -24,7 +26,7 @@ async function played(scenario: Scenario, seed = SEED): Promise<Run> {
 }
 
 /** Some that are quick; all of the library with `npm run sim -- scenario-library`. */
-for (const name of ['gridlock', 'green-bond', 'intraday-repo', 'partition-at-cutoff']) {
+for (const name of ['gridlock', 'green-bond', 'intraday-repo', 'leader-censors-bank', 'partition-at-cutoff']) {
   t.test(name, async (t) => {
     const played = await playBoth(name, SEED);
     t.match(played, { name, holds: true, twinFails: true }, JSON.stringify(played));
@@ -79,6 +81,11 @@ t.test('what is wrong with a file is told with its place', (t) => {
     ['no unit', { ...scenario, lasts: '20' }, '/lasts'],
     ['no such act', { ...scenario, workload: [{ act: 'steal', at: '1s' }] }, '/workload/0'],
     ['no such fault', { ...scenario, faults: [{ fault: 'flood', at: '1s' }] }, '/faults/0'],
+    [
+      'a time for what is for good',
+      { ...scenario, faults: [{ fault: 'lose', at: '1s', for: '1s', nodes: 'HK' }] },
+      '/faults/0/for',
+    ],
     ['no sabotage', { ...scenario, sabotage: undefined }, '/sabotage'],
   ];
   for (const [what, file, pointer] of rows) {
@@ -90,11 +97,71 @@ t.test('what is wrong with a file is told with its place', (t) => {
   t.end();
 });
 
-t.test('a sabotage of nothing is told', (t) => {
+t.test('a file is JSON however it is written, and no member stands twice', (t) => {
   const scenario = scenarioOf('gridlock');
-  const sabotage = { ...scenario.sabotage, set: [{ at: '/faults/7/at', to: '1s' }] };
-  t.throws(() => sabotaged({ ...scenario, sabotage }), /sets \/faults\/7\/at, and there is no such place/);
+  const text = JSON.stringify({ ...scenario, title: 'Träge' });
+  const read = parseScenario(utf8(text.replace('ä', '\\u00e4')));
+  t.match(read, { ok: true, scenario: { title: 'Träge' } }, 'an escape');
+  const { about } = scenario.sabotage;
+  const rows: readonly (readonly [string, string])[] = [
+    ['a member twice', text.replace('{', '{"title":"Other",')],
+    ['a member twice, once by an escape', text.replace('{', '{"t\\u0069tle":"Other",')],
+    ['an escape that JSON has not', text.replace('ä', '\\xe4')],
+    ['what nests deep', text.replace(JSON.stringify(about), `${'['.repeat(100_000)}${']'.repeat(100_000)}`)],
+    ['no UTF-8', ''],
+  ];
+  for (const [what, wrong] of rows) {
+    const bytes = wrong === '' ? Uint8Array.of(0x22, 0xff, 0x22) : utf8(wrong);
+    t.match(parseScenario(bytes), { ok: false, code: 'malformed_json' }, what);
+  }
+  t.match(parseScenario(new Uint8Array(300_000)), { ok: false, code: 'too_large' });
   t.end();
+});
+
+t.test('a sabotaged twin is judged as a scenario is, when the file is read', (t) => {
+  const scenario = scenarioOf('gridlock');
+  const rows: readonly (readonly [string, Scenario['sabotage']['set'][number], string])[] = [
+    ['no such place', { at: '/faults/7/at', to: '1s' }, '/sabotage/set/0/at'],
+    ['nothing to remove', { at: '/workload/99' }, '/sabotage/set/0/at'],
+    ['an item that is no number', { at: '/workload/first', to: {} }, '/sabotage/set/0/at'],
+    ['a place past the end', { at: '/workload/99', to: {} }, '/sabotage/set/0/at'],
+    ['a place of every object', { at: '/__proto__/polluted', to: 'yes' }, '/sabotage/set/0/at'],
+    ['no unit', { at: '/lasts', to: '20' }, '/lasts'],
+    ['an unknown member', { at: '/colour', to: 'red' }, '/colour'],
+    ['a member called as none should be', { at: '/__proto__', to: {} }, '/__proto__'],
+    ['no such act', { at: '/workload/-', to: { act: 'steal', at: '1s' } }, `/workload/${scenario.workload.length}`],
+  ];
+  for (const [what, set, pointer] of rows) {
+    const sabotage = { ...scenario.sabotage, set: [set] };
+    const read = parseScenario(utf8(JSON.stringify({ ...scenario, sabotage })));
+    t.match(read, { ok: false, code: 'malformed' }, what);
+    t.ok(!read.ok && read.pointer.startsWith(pointer), `${what}: ${JSON.stringify(read)}`);
+  }
+  t.notOk('polluted' in {});
+  t.end();
+});
+
+t.test('a report that cannot be written is refused before the run', async (t) => {
+  const folder = t.testdir({});
+  for (const [out, sentence] of [
+    [join(folder, 'nowhere', 'report.html'), /Its folder is not there/],
+    [folder, /It is a folder/],
+  ] as const) {
+    const program = new Command();
+    scenarioCommand(program);
+    for (const command of program.commands) command.exitOverride().configureOutput({ writeErr: () => {} });
+    await t.rejects(program.parseAsync(['scenario', 'gridlock', '--out', out], { from: 'user' }), {
+      message: sentence,
+    });
+  }
+});
+
+t.test('an act may be called as the opening is', async (t) => {
+  const scenario = scenarioOf('gridlock');
+  const workload = scenario.workload.map((act) => ({ ...act, name: 'opening' }));
+  const run = await played({ ...scenario, workload });
+  t.equal(run.figures['opening.sent'], run.figures['sent']);
+  t.ok((run.figures['sent'] ?? 0) > 0);
 });
 
 t.test('what a file names must be there', (t) => {
@@ -137,6 +204,7 @@ t.test('what a file names must be there', (t) => {
       '/workload/0/what',
     ],
     ['a rate', { worth: { in: 'HKD', rates: [{ asset: 'XAU', rate: '1' }] } }, '/worth/rates/0/asset'],
+    ['a victim of censors', { faults: [{ fault: 'censor', at: '1s', nodes: 'HK', victim: 'SA' }] }, '/faults/0/victim'],
     ['a side', { faults: [{ fault: 'partition', at: '1s', between: 'HK|SA' }] }, '/faults/0/between'],
   ];
   for (const [what, changed, pointer] of rows)

@@ -1,7 +1,8 @@
 /** What a run came to as time went by, span by span, and by asset: what people look at, and no expectation is about. */
 import { formatAmount, parseAmount } from '../../protocol/values.js';
 import { isOpenCode } from '../checkers/watched.js';
-import type { Book, Sent } from './book.js';
+import { percentileOf } from '../percentile.js';
+import { type Book, OPENING, type Sent } from './book.js';
 import type { Cast, Token } from './cast.js';
 import type { SeenBlock } from './watch.js';
 
@@ -50,14 +51,8 @@ export interface Span {
 }
 
 const SPANS = 60;
-const OPENING = 'opening';
 /** What has expired came into none. */
 const NO_BLOCK = 0;
-
-export function percentileOf(values: readonly number[], share: number): number | null {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? null;
-}
 
 /** From sending to the first receipt that its sender saw. */
 export const finalityOf = (sents: readonly Sent[]): number[] =>

@@ -28,7 +28,7 @@ const PASSING: ReadonlySet<string> = new Set([
 const DONE: ReadonlySet<string> = new Set(['applied', 'settled', 'party_exists', 'key_taken']);
 
 export interface Order {
-  /** The act that it belongs to, by its name in the scenario. */
+  /** The act that it belongs to, by its name in the scenario, or the opening. */
   readonly name: string;
   /** What it asks, without network, id and times. */
   readonly fields: object;

@@ -9,6 +9,7 @@ import { ed25519Thumbprint, type JwsJson } from '../../protocol/instruction.js';
 import { AMOUNT_MINOR_MAX, KEYS_PER_PARTY_MAX } from '../../protocol/limits.js';
 import { DAY_MS, formatAmount } from '../../protocol/values.js';
 import type { SimKey } from '../crypto.js';
+import { LEI } from '../lei.js';
 import { type Desk, type LegFields, readJws } from './desk.js';
 import { partyKey } from './parties.js';
 
@@ -369,7 +370,6 @@ export async function admission(desk: Desk, party: string, authority: string, ju
   };
   return desk.make({ initiator: authority, ...fields }, [authority]);
 }
-export const LEI = '5493001KJTIIGC8Y1R12';
 
 /** Expires before it is ordered, or just after; the id stays free when it was in time for nothing. */
 const shortLived: Act = async (desk) => {
