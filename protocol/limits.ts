@@ -39,6 +39,11 @@ export const BLOCK_ITEMS_MAX = 10_000;
 /** Signatures that one block may ask every node to check: some seconds of a core. */
 export const BLOCK_SIGNATURES_MAX = 40_000;
 
+/** Up to here the seconds since the network began count as the incarnation of a lane; past it a clock is wrong, and each is only one more. */
+export const INCARNATION_SECONDS_MAX = 2 ** 31;
+/** The last one that a data folder or a backup is believed to have come to: whatever it says, so many are left that the lane never ends. */
+export const INCARNATION_BELIEVED_MAX = 3 * 2 ** 30;
+
 export const VALIDATORS_MAX = 100;
 /** Notarized but unfinalized blocks past which new ones are empty. */
 export const UNFINALIZED_BLOCKS_MAX = 8;
@@ -120,6 +125,10 @@ assert(
 assert(
   NETWORK_TIME_MS_MAX + SKEW_MS_MAX * TIME_SCALE_MAX + CALENDAR_AHEAD_MS_MAX <= Number.MAX_SAFE_INTEGER,
   'no sum of times is rounded',
+);
+assert(
+  INCARNATION_SECONDS_MAX < INCARNATION_BELIEVED_MAX && INCARNATION_BELIEVED_MAX < 2 ** 32 - 2 ** 24,
+  'an incarnation of 32 bits goes on past any that is believed',
 );
 assert(QUEUE_MOVEMENTS_ASSURED >= 2 * LEGS_MAX, 'a largest settlement has room in any queue');
 assert(

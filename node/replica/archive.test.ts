@@ -1,10 +1,25 @@
 import t from 'tap';
 import { decodeEntry, encodeEntry, nameOfKey } from '../../ledger/codecs.js';
+import { unpackReceipts } from '../../ledger/receipt.js';
 import { ALFA, BETA, HKMA, HOUR } from '../../ledger/samples.test-helper.js';
+import { batchDigest, encodeBatch } from '../../protocol/block.js';
 import { toHex, Writer } from '../../protocol/codec.js';
 import type { Genesis } from '../../protocol/genesis.js';
 import { concat, hashPairs } from '../../protocol/hash.js';
-import { assert, type Hash, type TimestampMs } from '../../protocol/types.js';
+import { encodeItem } from '../../protocol/instruction.js';
+import {
+  assert,
+  type Batch,
+  type BatchDigest,
+  type Epoch,
+  type Hash,
+  type InstructionDigest,
+  type TimestampMs,
+  type Validator,
+  type ValidatorIndex,
+  type View,
+  ZERO_HASH,
+} from '../../protocol/types.js';
 import type { Operation, Store, Table } from '../ports.js';
 import { type Archive, archivePieces, notNow, openArchive, type ReadAt } from './archive.js';
 import { type Audit, audit } from './audit.js';
@@ -13,8 +28,26 @@ import type { Records } from './findings.js';
 import { certify, Ledger, NETWORK, SET, verifier } from './ledgerstore.test-helper.js';
 import { Mark } from './mark.js';
 import { MemoryStore } from './memorystore.test-helper.js';
-import { getBlock, getCount, getFinal, putBlock, putCount, putFinal, putOutbox } from './records.js';
+import { getFloor, putFloor } from './prune.js';
+import {
+  DATA_FORMAT,
+  getBlock,
+  getCount,
+  getFinal,
+  getPlace,
+  getRestored,
+  metaKey,
+  type Place,
+  putBatch,
+  putBlock,
+  putCount,
+  putFinal,
+  putIncarnation,
+  putOutbox,
+  putPlace,
+} from './records.js';
 import { restoreRecords } from './restoring.js';
+import { putSurveyed } from './survey.js';
 
 const EVERYTHING = { from: new Uint8Array(0), to: new Uint8Array(80).fill(0xff) };
 const VOTE_KEY = '5a'.repeat(32) as Hash;
@@ -62,14 +95,15 @@ async function opened(bytes: Uint8Array): Promise<Archive> {
 
 const recordsOf = (store: Store): Records => ({
   scan: (table, onDamage) => soundEntries(store, table, EVERYTHING, onDamage),
+  get: (table, key) => store.get(table, key),
 });
 const auditOf = (records: Records): Promise<Audit> =>
   audit(records, { genesis, verifier, hasher: hashPairs, vouched: [] });
 
 /** As `causeway node restore` does it. */
-async function restoredTo(store: Store, into: Pick<Store, 'write'>, keys: readonly Hash[]): Promise<void> {
+async function restoredTo(store: Store, into: Pick<Store, 'get' | 'write'>, keys: readonly Hash[]): Promise<void> {
   const archive = await opened(await archiveOf(store));
-  await restoreRecords(archive, into, keys, (await auditOf(archive)).hours);
+  await restoreRecords(archive, into, { audit: await auditOf(archive), keys, hasher: hashPairs });
 }
 
 t.test('a folder and its backup hold together, and say the same', async (t) => {
@@ -176,6 +210,66 @@ const FORGERIES: readonly (readonly [
   ],
   ['ids that are gone', 'ids_differ', () => [lastList()]],
   [
+    'a pointer of another view',
+    'chain_broken',
+    (_, ledger) => [putFinal({ ...ledger.pointer(), view: 9_999 as View })],
+  ],
+  ['an incarnation after which there is none', 'record_malformed', () => [putIncarnation(0xffff_ffff)]],
+  ['a survey of an epoch to come', 'record_malformed', () => [putSurveyed(7 as Epoch)]],
+  ['a floor above the last block', 'record_malformed', (_, { header }) => [putFloor(header.height + 1)]],
+  ['a floor that is no number', 'record_malformed', () => [metaRecord('floor', Uint8Array.of(1))]],
+  ['a pointer that is cut short', 'record_malformed', () => [metaRecord('final', Uint8Array.of(DATA_FORMAT, 1, 2))]],
+  [
+    'no hand-over',
+    'record_malformed',
+    () => [
+      { type: 'put', table: 'meta', key: new Writer(16).text('handOver').u64(1).finish(), value: Uint8Array.of(9) },
+    ],
+  ],
+  [
+    'a record that nobody writes',
+    'record_malformed',
+    () => [{ type: 'put', table: 'meta', key: Uint8Array.of(1), value: Uint8Array.of(9) }],
+  ],
+  [
+    'history that leads to no certificate, before a gap',
+    'not_certified',
+    (store, { header: { height } }) => [
+      putBlock({ ...blockAt(store, height - 3), certificate: null }),
+      gone('blocks', height - 2),
+      gone('receipts', height - 2),
+      putFloor(height - 1),
+    ],
+  ],
+  [
+    'another outcome of an id',
+    'ids_differ',
+    () => [{ type: 'put', table: 'ids', ...remembered(), value: Uint8Array.of(1) }],
+  ],
+  [
+    'an id that was never used',
+    'ids_differ',
+    () => [{ type: 'put', table: 'ids', ...remembered(), key: new Uint8Array(28).fill(1) }],
+  ],
+  ['an id that is forgotten', 'record_missing', () => [{ type: 'delete', table: 'ids', key: remembered().key }]],
+  [
+    'the place of another receipt',
+    'receipts_differ',
+    (store, { header: { height, time } }) => {
+      const [, other] = unpackReceipts(store.get('receipts', heightKey(height)) as Uint8Array) ?? [];
+      return [putPlace(other?.digest as InstructionDigest, { type: 'receipt', height, time, position: 0 })];
+    },
+  ],
+  ['a batch that its author did not sign', 'record_malformed', () => [forgedBatch(0xffff_ffff)]],
+  [
+    'an instruction in the outbox under the key of another',
+    'record_malformed',
+    (_, { book }) => {
+      const { instruction } = book.pay(HKMA, BETA, '1.00');
+      return [putOutbox('ef'.repeat(32) as InstructionDigest, encodeItem(instruction))];
+    },
+  ],
+  [
     'no instruction in the outbox',
     'record_malformed',
     () => [putOutbox('ef'.repeat(32) as never, Uint8Array.of(1, 2, 3))],
@@ -209,6 +303,23 @@ function forgedBalance(): Operation {
   };
 }
 let lists: Uint8Array[] = [];
+let ids: [Uint8Array, Uint8Array][] = [];
+const remembered = () => {
+  const [key, value] = ids.at(-1) as [Uint8Array, Uint8Array];
+  return { key, value };
+};
+const metaRecord = (name: 'floor' | 'final', value: Uint8Array): Operation => ({
+  type: 'put',
+  table: 'meta',
+  key: metaKey(name),
+  value,
+});
+function forgedBatch(incarnation: number): Operation {
+  const previous = ZERO_HASH as BatchDigest;
+  const batch: Batch = { author: 0 as ValidatorIndex, epoch: 0 as Epoch, incarnation, number: 1, previous, items: [] };
+  const bytes = encodeBatch(batch);
+  return putBatch({ batch, bytes, digest: batchDigest(bytes), signature: new Uint8Array(64) });
+}
 const lastList = (): Operation => ({ type: 'delete', table: 'ids', key: lists.at(-1) as Uint8Array });
 
 t.test('what is sound by its checksum and is not what was certified is found', async (t) => {
@@ -217,7 +328,11 @@ t.test('what is sound by its checksum and is not what was certified is found', a
     entries = [];
     lists = [];
     for await (const entry of store.scan('state', EVERYTHING)) entries.push(entry);
-    for await (const [key] of store.scan('ids', EVERYTHING)) if (key[0] === 0) lists.push(key);
+    ids = [];
+    for await (const [key, value] of store.scan('ids', EVERYTHING)) {
+      if (key[0] === 0) lists.push(key);
+      else ids.push([key, value]);
+    }
     await store.write(forge(store, ledger), { sync: true });
     const told = await auditOf(recordsOf(store));
     t.ok(
@@ -234,9 +349,12 @@ t.test('what is restored is what was backed up, but for what keys have signed', 
   const copy = new MemoryStore();
   await restoredTo(store, checked(copy), []);
   t.equal(copy.table('votes').size, 0, 'no vote log');
-  for (const table of ['blocks', 'receipts', 'state', 'ids', 'index', 'outbox'] as const)
+  for (const table of ['blocks', 'receipts', 'state', 'ids', 'outbox'] as const)
     t.same(copy.table(table), disk.table(table), table);
+  t.match(copy.table('index'), disk.table('index'), 'and what is remembered of receipts that are not here');
   const restored = checked(copy);
+  t.same(getRestored(restored), { epoch: 0, height: ledger.header.height });
+  t.equal(getFloor(restored), 1 + ledger.header.height - 5, 'from the lowest block on');
   t.same(getFinal(restored), ledger.pointer());
   t.equal(getCount(restored, VOTE_KEY), 0);
 });
@@ -245,11 +363,11 @@ t.test('a backup that changes after it was found whole is not gone on with', asy
   const { store } = await grown();
   const bytes = await archiveOf(store);
   const archive = await opened(bytes);
-  const { hours } = await auditOf(archive);
+  const audit = await auditOf(archive);
   // The last frame of records, behind which only the end stands.
   bytes[bytes.length - 120] = (bytes[bytes.length - 120] as number) ^ 1;
   const copy = checked(new MemoryStore());
-  await t.rejects(restoreRecords(archive, copy, [], hours), /is not what was written/);
+  await t.rejects(restoreRecords(archive, copy, { audit, keys: [], hasher: hashPairs }), /is not what was written/);
   t.equal(getFinal(copy), null, 'and what was written of it is no ledger');
 });
 
@@ -270,9 +388,36 @@ t.test('of ids only what the state names is believed, and no hand-over past the 
   t.notOk(checked(copy).get('meta', key), 'an epoch that nothing proves does not begin');
 });
 
+t.test('what became of an instruction is not believed of a backup, but made anew', async (t) => {
+  const { ledger, disk, store } = await grown();
+  const { height, time } = ledger.header;
+  const [known] = unpackReceipts(store.get('receipts', heightKey(height)) as Uint8Array) ?? [];
+  assert(known !== undefined, 'it has a receipt');
+  const honest = getPlace(store, known.digest);
+  const unknown = 'cd'.repeat(32) as InstructionDigest;
+  const lies: readonly Place[] = [
+    { type: 'taken', height, time },
+    { type: 'dropped', expires: time },
+    { type: 'receipt', height: 9_999_999, time, position: 0 },
+    { type: 'remembered', code: 'lapsed', height, time },
+  ];
+  for (const lie of lies) {
+    await store.write([putPlace(known.digest, lie), putPlace(unknown, lie)], { sync: true });
+    const copy = new MemoryStore();
+    await restoredTo(store, checked(copy), []);
+    t.same(getPlace(checked(copy), known.digest), honest, `${lie.type}: its receipt is here`);
+    t.same(getPlace(checked(copy), unknown), { type: 'before', height, time }, `${lie.type}: nothing here tells`);
+  }
+  for (const key of [...disk.entries.keys()]) if (key.startsWith('index/')) disk.entries.delete(key);
+  const copy = new MemoryStore();
+  await restoredTo(store, checked(copy), []);
+  t.same(getPlace(checked(copy), known.digest), honest, 'an entry that is missing comes back');
+});
+
 t.test('a key that may have signed does not sign over a restored folder', async (t) => {
   const { store } = await grown();
   const unknown = '6b'.repeat(32) as Hash;
+  const [{ voteKey: ofTheSet }] = SET.validators as [Validator];
   const restored = checked(new MemoryStore());
   await restoredTo(store, restored, [unknown]);
   const markOf = async (count: number, key: Hash) => {
@@ -283,7 +428,7 @@ t.test('a key that may have signed does not sign over a restored folder', async 
     await written.advance();
     return mark;
   };
-  for (const key of [VOTE_KEY, unknown]) {
+  for (const key of [VOTE_KEY, unknown, ofTheSet]) {
     t.equal(new Mark(key, restored, checked(new MemoryStore())).unfit, 'vote_mark_missing', 'the mark is lost too');
     t.equal(
       new Mark(key, restored, await markOf(3, key)).unfit,

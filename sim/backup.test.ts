@@ -1,0 +1,133 @@
+/** Backups taken at every step of an epoch's end, each checked, restored, and gone on from. */
+import t from 'tap';
+import { hashPairsNative } from '../node/main/hasher.js';
+import type { Operation, Store } from '../node/ports.js';
+import { type Archive, archivePieces, openArchive } from '../node/replica/archive.js';
+import { type Audit, audit } from '../node/replica/audit.js';
+import { checked, soundEntries } from '../node/replica/checked.js';
+import type { Records } from '../node/replica/findings.js';
+import { getBlock, getFinal, metaKey, putBlock, putFinal } from '../node/replica/records.js';
+import { restoreRecords } from '../node/replica/restoring.js';
+import { genesisBlockId, genesisResultRoot } from '../protocol/block.js';
+import type { Genesis } from '../protocol/genesis.js';
+import { concat } from '../protocol/hash.js';
+import { assert, type Height, type Root, type TimestampMs, type View } from '../protocol/types.js';
+import { cheapVerifier } from './crypto.js';
+import { SimDisk } from './disk.js';
+import { Stage } from './stage.test-helper.js';
+
+const EVERYTHING = { from: new Uint8Array(0), to: new Uint8Array(80).fill(0xff) };
+
+/** A disk as it lies there, with no process over it. */
+function storeOf(disk: SimDisk): Store {
+  const store: Store = {
+    get: (table, key) => disk.table(table).get(key),
+    async *scan(table, { from, to, reverse = false, limit = Number.MAX_SAFE_INTEGER }) {
+      yield* disk.table(table).range(from, to, { reverse, limit });
+    },
+    write: async (operations) => {
+      disk.write(operations);
+      disk.sync();
+    },
+    snapshot: () => ({ ...store, close: () => Promise.resolve() }),
+    close: () => Promise.resolve(),
+  };
+  return checked(store);
+}
+
+const recordsOf = (store: Store): Records => ({
+  scan: (table, onDamage) => soundEntries(store, table, EVERYTHING, onDamage),
+  get: (table, key) => store.get(table, key),
+});
+
+const auditOf = (records: Records, genesis: Genesis): Promise<Audit> =>
+  audit(records, { genesis, verifier: cheapVerifier, hasher: hashPairsNative, vouched: [] });
+
+async function archiveOf(store: Store): Promise<Archive> {
+  const made = { party: 'HKMAHKHHXXX', version: 'sim', madeMs: 0 as TimestampMs };
+  const pieces: Uint8Array[] = [];
+  for await (const piece of archivePieces(store, made, () => Promise.resolve())) pieces.push(piece);
+  const bytes = concat(...pieces);
+  const opened = await openArchive((from, length) => Promise.resolve(bytes.slice(from, from + length)));
+  assert(opened.ok, 'the backup is whole');
+  return opened.archive;
+}
+
+/** Copies of a disk after each write that names the last final block: the last `kept` of them. */
+function copiesOf(disk: SimDisk, kept: number): SimDisk[] {
+  const copies: SimDisk[] = [];
+  const write = disk.write.bind(disk);
+  const final = Buffer.from(metaKey('final'));
+  disk.write = (operations: readonly Operation[]): void => {
+    write(operations);
+    if (!operations.some(({ table, key }) => table === 'meta' && final.equals(key))) return;
+    copies.push(disk.fork());
+    if (copies.length > kept) copies.shift();
+  };
+  return copies;
+}
+
+t.test('a backup of any moment about the end of an epoch is sound, and a node goes on from it', async (t) => {
+  const stage = new Stage(41);
+  await stage.open();
+  const node = stage.node(2);
+  const copies = copiesOf(node.disk, 4);
+  await stage.govern([0, 1, 2, 3], [0, 1, 2, 3], [1]);
+  t.ok(await stage.until(() => stage.epochOf(node) === 1));
+  const pointers = copies.map((disk) => getFinal(storeOf(disk)));
+  const [last, opening] = pointers.slice(-2);
+  t.match(
+    [last, opening],
+    [{ epoch: 0 }, { epoch: 1, view: 0 }],
+    'the last block of the epoch, and the opening over it',
+  );
+  t.equal(last?.height, opening?.height);
+  for (const [at, copy] of copies.entries()) {
+    const store = storeOf(copy);
+    const says = `epoch ${pointers[at]?.epoch}, height ${pointers[at]?.height}`;
+    const folder = await auditOf(recordsOf(store), stage.genesis);
+    t.strictSame(folder.findings, [], `the folder: ${says}`);
+    const archive = await archiveOf(store);
+    const told = await auditOf(archive, stage.genesis);
+    t.strictSame(told.findings, [], `its backup: ${says}`);
+    const disk = new SimDisk();
+    const keys = [node.key, ...node.identity.voteKeys];
+    await restoreRecords(archive, storeOf(disk), { audit: told, keys, hasher: hashPairsNative });
+    t.strictSame((await auditOf(recordsOf(storeOf(disk)), stage.genesis)).findings, [], `restored: ${says}`);
+    t.same(getFinal(storeOf(disk)), pointers[at]);
+    await node.stop();
+    node.rollBack(disk);
+    await node.start();
+    const height = stage.heightOf(stage.node(0));
+    const isBack = (): boolean => stage.epochOf(node) === 1 && stage.heightOf(node) > height;
+    t.ok(await stage.until(isBack), `it follows: ${says}`);
+    t.equal(node.running?.replica.members.voteKey, null, 'and its key does not sign');
+  }
+  t.ok(await stage.settle(), 'all that was answered for is final');
+  await stage.checkers.atEnd(stage.nodes.filter((each) => each !== node));
+  // Only that it went back to its backups.
+  const isOfBackups = (violation: string): boolean => violation.startsWith('undone: node 2 makes height');
+  t.strictSame(
+    stage.checkers.violations.filter((violation) => !isOfBackups(violation)),
+    [],
+  );
+});
+
+t.test('a ledger that begins with another state than the genesis file says is found', async (t) => {
+  const stage = new Stage(42);
+  const copies = copiesOf(stage.node(0).disk, 1);
+  await stage.open();
+  const disk = copies[0] as SimDisk;
+  const store = storeOf(disk);
+  const genesis = getBlock(store, 0);
+  assert(genesis !== null, 'the genesis block is kept');
+  const stateRoot = getBlock(store, 1)?.stateRoot as Root;
+  const { network } = stage.genesis;
+  const root = genesisResultRoot(stateRoot);
+  const pointer = { network, epoch: genesis.header.epoch, height: 0 as Height, view: 0 as View };
+  const forged = { ...genesis, stateRoot, root };
+  await store.write([putBlock(forged), putFinal({ ...pointer, block: genesisBlockId(network), root })], { sync: true });
+  t.match(await auditOf(recordsOf(store), stage.genesis), {
+    findings: [{ code: 'wrong_root', table: 'blocks', where: 'height 0' }],
+  });
+});
