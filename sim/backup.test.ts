@@ -1,6 +1,7 @@
 /** Backups taken at every step of an epoch's end, each checked, restored, and gone on from. */
 import t from 'tap';
 import { hashPairsNative } from '../node/main/hasher.js';
+import { noMetrics } from '../node/metrics/none.js';
 import type { Operation, Store } from '../node/ports.js';
 import { type Archive, archivePieces, openArchive } from '../node/replica/archive.js';
 import { type Audit, audit } from '../node/replica/audit.js';
@@ -8,6 +9,7 @@ import { checked, soundEntries } from '../node/replica/checked.js';
 import type { Records } from '../node/replica/findings.js';
 import { getBlock, getFinal, metaKey, putBlock, putFinal } from '../node/replica/records.js';
 import { restoreRecords } from '../node/replica/restoring.js';
+import { takeSurvey } from '../node/replica/survey.js';
 import { genesisBlockId, genesisResultRoot } from '../protocol/block.js';
 import type { Genesis } from '../protocol/genesis.js';
 import { concat } from '../protocol/hash.js';
@@ -104,6 +106,13 @@ t.test('a backup of any moment about the end of an epoch is sound, and a node go
     t.equal(node.running?.replica.members.voteKey, null, 'and its key does not sign');
   }
   t.ok(await stage.settle(), 'all that was answered for is final');
+  await node.stop();
+  const { genesis } = stage;
+  const clock = { now: () => stage.world.nowMs as TimestampMs, elapsed: () => 0, after: () => () => undefined };
+  const parts = { store: storeOf(node.disk), verifier: cheapVerifier, hasher: hashPairsNative, metrics: noMetrics };
+  const { epoch, height } = pointers.at(-1) ?? {};
+  const surveyed = await takeSurvey({ ...parts, genesis, clock, others: [] });
+  t.match(surveyed, { ok: true, survey: { restored: { epoch, height } } }, 'a survey of it tells what it is');
   await stage.checkers.atEnd(stage.nodes.filter((each) => each !== node));
   // Only that it went back to its backups.
   const isOfBackups = (violation: string): boolean => violation.startsWith('undone: node 2 makes height');

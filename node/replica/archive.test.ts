@@ -3,10 +3,12 @@ import { decodeEntry, encodeEntry, nameOfKey } from '../../ledger/codecs.js';
 import { unpackReceipts } from '../../ledger/receipt.js';
 import { ALFA, BETA, HKMA, HOUR } from '../../ledger/samples.test-helper.js';
 import { batchDigest, encodeBatch } from '../../protocol/block.js';
-import { toHex, Writer } from '../../protocol/codec.js';
+import { fromHex, Reader, toHex, Writer } from '../../protocol/codec.js';
 import type { Genesis } from '../../protocol/genesis.js';
-import { concat, hashPairs } from '../../protocol/hash.js';
-import { encodeItem } from '../../protocol/instruction.js';
+import { concat, hashOf, hashPairs } from '../../protocol/hash.js';
+import { encodeItem, type Instruction, type SignatureEntry } from '../../protocol/instruction.js';
+import { protectedTextOf } from '../../protocol/jws.js';
+import { fc } from '../../protocol/property.test-helper.js';
 import {
   assert,
   type Batch,
@@ -14,6 +16,7 @@ import {
   type Epoch,
   type Hash,
   type InstructionDigest,
+  type Thumbprint,
   type TimestampMs,
   type Validator,
   type ValidatorIndex,
@@ -21,11 +24,11 @@ import {
   ZERO_HASH,
 } from '../../protocol/types.js';
 import type { Operation, Store, Table } from '../ports.js';
-import { type Archive, archivePieces, notNow, openArchive, type ReadAt } from './archive.js';
+import { ARCHIVE_TABLES, type Archive, archivePieces, notNow, openArchive, type ReadAt } from './archive.js';
 import { type Audit, audit } from './audit.js';
 import { checked, soundEntries } from './checked.js';
 import type { Records } from './findings.js';
-import { certify, Ledger, NETWORK, SET, verifier } from './ledgerstore.test-helper.js';
+import { certify, cheap, Ledger, NETWORK, SET, TestClock, verifier } from './ledgerstore.test-helper.js';
 import { Mark } from './mark.js';
 import { MemoryStore } from './memorystore.test-helper.js';
 import { getFloor, putFloor } from './prune.js';
@@ -46,6 +49,7 @@ import {
   putOutbox,
   putPlace,
 } from './records.js';
+import { recover } from './recovery.js';
 import { restoreRecords } from './restoring.js';
 import { putSurveyed } from './survey.js';
 
@@ -266,7 +270,7 @@ const FORGERIES: readonly (readonly [
     'record_malformed',
     (_, { book }) => {
       const { instruction } = book.pay(HKMA, BETA, '1.00');
-      return [putOutbox('ef'.repeat(32) as InstructionDigest, encodeItem(instruction))];
+      return [putOutbox('ef'.repeat(32) as InstructionDigest, itemOf(instruction))];
     },
   ],
   [
@@ -275,6 +279,13 @@ const FORGERIES: readonly (readonly [
     () => [putOutbox('ef'.repeat(32) as never, Uint8Array.of(1, 2, 3))],
   ],
 ];
+
+/** As it travels, with a signature that nobody need check. */
+function itemOf({ payloadBytes }: Instruction): Uint8Array {
+  const header = { alg: 'Ed25519', kid: 'A'.repeat(43) as Thumbprint, typ: 'causeway+json' } as const;
+  const signature = { header, protectedText: protectedTextOf(header), signature: new Uint8Array(64), list: null };
+  return encodeItem({ payloadBytes, signatures: [signature as unknown as SignatureEntry] });
+}
 
 const heightKey = (height: number): Uint8Array => new Uint8Array(8).with(7, height);
 const gone = (table: Table, height: number): Operation => ({ type: 'delete', table, key: heightKey(height) });
@@ -440,6 +451,170 @@ t.test('a key that may have signed does not sign over a restored folder', async 
     t.ok(new Mark(key, restored, checked(new MemoryStore())).isFolderOld, 'a lane goes on under a later incarnation');
   }
   t.equal(new Mark('7c'.repeat(32) as Hash, restored, checked(new MemoryStore())).unfit, null, 'a new key signs');
+});
+
+/** A backup of these records, with hashes that hold: whoever forges one has them, too. */
+function sealed(header: Uint8Array, tables: ReadonlyMap<string, readonly (readonly [Uint8Array, Uint8Array])[]>) {
+  const frames = [header];
+  let records = 0;
+  for (const [table, entries] of tables) {
+    records += entries.length;
+    const sorted = [...entries].sort(([a], [b]) => Buffer.compare(a, b));
+    frames.push(
+      new Writer()
+        .u8(1)
+        .text(table)
+        .list(sorted, (writer, [key, value]) => writer.bytes(key).bytes(value))
+        .finish(),
+    );
+  }
+  return chained([...frames, new Writer().u8(2).u64(records).finish()]);
+}
+
+function chained(frames: readonly Uint8Array[]): Uint8Array {
+  const parts: Uint8Array[] = [new TextEncoder().encode('causeway-backup\n'), Uint8Array.of(0, 0, 0, 1)];
+  let link = ZERO_HASH;
+  for (const frame of frames) {
+    link = hashOf(concat(fromHex(link), frame));
+    parts.push(new Writer(frame.length + 64).bytes(frame).hash(link).finish());
+  }
+  return concat(...parts);
+}
+
+function framesOf(bytes: Uint8Array): Uint8Array[] {
+  const reader = new Reader(bytes.subarray(20));
+  const frames: Uint8Array[] = [];
+  for (let at = 20; at < bytes.length; at += 36 + (frames.at(-1)?.length ?? 0)) {
+    frames.push(reader.bytes(bytes.length));
+    reader.hash();
+  }
+  return frames;
+}
+
+/** A ledger with something in every table: an instruction in the outbox, and a batch that no block has ordered. */
+async function full(): Promise<{ ledger: Ledger; store: Store }> {
+  const { ledger, store } = await grown();
+  const { instruction } = ledger.book.pay(HKMA, BETA, '2.00');
+  const item = itemOf(instruction);
+  const lane = { author: 0 as ValidatorIndex, epoch: 0 as Epoch, incarnation: 0, number: 1 };
+  const batch: Batch = { ...lane, previous: ZERO_HASH as BatchDigest, items: [item] };
+  const bytes = encodeBatch(batch);
+  const signature = cheap(fromHex(SET.validators[0]?.networkKey ?? ZERO_HASH), bytes);
+  const signed = putBatch({ batch, bytes, digest: batchDigest(bytes), signature });
+  const dropped = putPlace('cd'.repeat(32) as InstructionDigest, { type: 'dropped', expires: 1 as TimestampMs });
+  const more = [putOutbox(instruction.digest, item), signed, putIncarnation(3), putSurveyed(0 as Epoch), dropped];
+  await store.write(more, { sync: true });
+  return { ledger, store };
+}
+
+interface Forgery {
+  readonly what: 'flip value' | 'flip key' | 'cut' | 'drop' | 'replace' | 'add';
+  readonly record: number;
+  readonly at: number;
+  readonly bit: number;
+}
+const forgery: fc.Arbitrary<Forgery> = fc.record({
+  what: fc.constantFrom('flip value', 'flip key', 'cut', 'drop', 'replace', 'add'),
+  record: fc.nat(1_000_000),
+  at: fc.nat(1_000_000),
+  bit: fc.nat(7),
+});
+
+const flipped = (bytes: Uint8Array, at: number, bit: number): Uint8Array =>
+  bytes.length === 0
+    ? bytes
+    : Uint8Array.from(bytes, (byte, place) => (place === at % bytes.length ? byte ^ (1 << bit) : byte));
+
+function forged(all: [string, Uint8Array, Uint8Array][], { what, record, at, bit }: Forgery): void {
+  const place = record % all.length;
+  const [table, key, value] = all[place] as [string, Uint8Array, Uint8Array];
+  const [, , other] = all[at % all.length] as [string, Uint8Array, Uint8Array];
+  if (what === 'drop') all.splice(place, 1);
+  else if (what === 'add') all.push([table, flipped(key, at, bit), value]);
+  else if (what === 'flip key') all[place] = [table, flipped(key, at, bit), value];
+  else if (what === 'flip value') all[place] = [table, key, flipped(value, at, bit)];
+  else if (what === 'cut') all[place] = [table, key, value.subarray(0, at % (value.length + 1))];
+  else all[place] = [table, key, other];
+}
+
+/** Restores bytes as the command does: null when they are refused, with a code or a finding. */
+async function restoredOf(bytes: Uint8Array): Promise<MemoryStore | null> {
+  const opened = await openArchive(readerOf(bytes));
+  if (!opened.ok) return null;
+  const told = await auditOf(opened.archive);
+  if (told.found > 0) return null;
+  const copy = new MemoryStore();
+  await restoreRecords(opened.archive, checked(copy), { audit: told, keys: [], hasher: hashPairs });
+  const recovery = await recover(checked(copy), new TestClock(), genesis, hashPairs);
+  assert(recovery.ok, 'a node starts on it');
+  return copy;
+}
+
+t.test('a forged backup is refused, or what is restored of it is what was certified', async (t) => {
+  const { store } = await full();
+  const honest = framesOf(await archiveOf(store));
+  const whole = await restoredOf(chained(honest));
+  assert(whole !== null, 'the honest one is restored');
+  const all: [string, Uint8Array, Uint8Array][] = [];
+  for (const table of ARCHIVE_TABLES)
+    for await (const [key, value] of store.scan(table, EVERYTHING)) all.push([table, key, value]);
+  let [refused, taken] = [0, 0];
+  const judge = async (bytes: Uint8Array): Promise<void> => {
+    const copy = await restoredOf(bytes);
+    if (copy === null) {
+      refused += 1;
+      return;
+    }
+    taken += 1;
+    for (const table of ['state', 'ids'] as const) t.same(copy.table(table), whole.table(table), table);
+    t.same(getFinal(checked(copy)), getFinal(checked(whole)));
+    // What is missing nothing names; what is there was there.
+    for (const table of ['blocks', 'receipts', 'batches', 'outbox'] as const)
+      for (const [key, value] of copy.table(table)) t.same(value, whole.table(table).get(key), `${table} ${key}`);
+    for (const [key, value] of copy.table('index')) {
+      const { type } = getPlace(checked(copy), key as InstructionDigest) ?? {};
+      if (type === 'receipt') t.same(value, whole.table('index').get(key), `index ${key}`);
+      else t.ok(type === 'before' || type === 'remembered', `index ${key}: ${type}`);
+    }
+  };
+  const records = fc.asyncProperty(fc.array(forgery, { minLength: 1, maxLength: 3 }), async (forgeries) => {
+    const changed = [...all];
+    for (const each of forgeries) forged(changed, each);
+    const tables = new Map<string, (readonly [Uint8Array, Uint8Array])[]>();
+    for (const table of ARCHIVE_TABLES) {
+      const entries = changed.flatMap(([name, key, value]) => (name === table ? [[key, value] as const] : []));
+      if (entries.length > 0) tables.set(table, entries);
+    }
+    await judge(sealed(honest[0] as Uint8Array, tables));
+  });
+  await fc.assert(records, { numRuns: 250 });
+  const frames = fc.asyncProperty(forgery, async ({ what, record, at, bit }) => {
+    const place = record % honest.length;
+    const frame = honest[place] as Uint8Array;
+    const other = honest[at % honest.length] as Uint8Array;
+    const made = { cut: frame.subarray(0, at % frame.length), replace: other, add: new Uint8Array(0) };
+    const changed = what === 'drop' ? [] : [made[what as keyof typeof made] ?? flipped(frame, at, bit)];
+    await judge(chained(honest.toSpliced(place, 1, ...changed)));
+  });
+  await fc.assert(frames, { numRuns: 250 });
+  t.ok(refused > 250 && taken > 10, `${refused} refused, ${taken} taken`);
+});
+
+t.test('frames that are empty, or no fuller than need be, are refused', async (t) => {
+  const { store } = await full();
+  const frames = framesOf(await archiveOf(store));
+  const [header, first] = frames as [Uint8Array, Uint8Array];
+  const empty = new Writer().u8(1).text('meta').u32(0).finish();
+  const one = (key: number): Uint8Array =>
+    new Writer().u8(1).text('index').u32(1).bytes(new Uint8Array(32).fill(key)).bytes(new Uint8Array(4)).finish();
+  const end = new Writer().u8(2).u64(2).finish();
+  for (const bad of [
+    [empty, first],
+    [one(1), one(2), end],
+    [one(2), one(2), end],
+  ])
+    t.match(await openArchive(readerOf(chained([header, ...bad]))), { code: 'archive_damaged' });
+  t.match(await openArchive(readerOf(chained([header, one(1), new Writer().u8(2).u64(1).finish()]))), { ok: true });
 });
 
 t.test('nothing is backed up that is not there, or is on its way', async (t) => {

@@ -7,7 +7,8 @@
  *
  * Layout: 16 bytes `causeway-backup\n`, u32 format; then frames: u32 length, so many bytes, and 32 bytes, the SHA-256
  * over the 32 before (zeros first) and those bytes. A frame begins with a byte for its kind: 0 what the backup is, 1
- * records of a table, 2 the end, with the number of records. The format counts for all of it.
+ * records of a table, 2 the end, with the number of records. Records ascend by key within their table, and only a table's
+ * last frame may have less than a full one. The format counts for all of it.
  */
 import { DecodeError, decode, fromHex, Reader, toHex, utf8, Writer } from '../../protocol/codec.js';
 import { concat, hashOf } from '../../protocol/hash.js';
@@ -107,7 +108,12 @@ const encodeRecords = (table: ArchiveTable, entries: readonly Entry[], bytes: nu
     .list(entries, (writer, [key, value]) => writer.bytes(key).bytes(value))
     .finish();
 
-function readRecords(frame: Uint8Array): { readonly table: ArchiveTable; readonly entries: Entry[] } | null {
+interface Frame {
+  readonly table: ArchiveTable;
+  readonly entries: readonly Entry[];
+}
+
+function readRecords(frame: Uint8Array): Frame | null {
   return decode(frame, (reader) => {
     if (reader.u8() !== RECORDS) throw new DecodeError('another kind of frame');
     const name = reader.text(TEXT_BYTES_MAX);
@@ -246,7 +252,7 @@ export async function openArchive(
   const frames = new Map<ArchiveTable, Place[]>();
   let header: ArchiveHeader | null = null;
   let records = 0;
-  let last = 0;
+  let before: Before | null = null;
   let link = ZERO_HASH;
   for (let at = START_BYTES; ; ) {
     const read = await readFrame(readAt, at, link);
@@ -261,9 +267,8 @@ export async function openArchive(
       const end = readEnd(frame);
       if (end !== null) return closed(new Archive(header, records, readAt, frames), end, readAt, read.next);
       const found = readRecords(frame);
-      const order = found === null ? -1 : ARCHIVE_TABLES.indexOf(found.table);
-      if (found === null || order < last) return damagedAt(at);
-      last = order;
+      if (found === null || !follows(before, found)) return damagedAt(at);
+      before = { ...found, bytes: frame.length };
       records += found.entries.length;
       const places = frames.get(found.table) ?? [];
       frames.set(found.table, places);
@@ -273,6 +278,21 @@ export async function openArchive(
     at = read.next;
     onBytes(at);
   }
+}
+
+type Before = Frame & { readonly bytes: number };
+
+/**
+ * Whether a frame may come after another. Each has records, ascending by key over all frames of a table, and of a table
+ * all but the last are full: so there are no more frames than the file is large, and no key twice.
+ */
+function follows(before: Before | null, { table, entries }: Frame): boolean {
+  const keys = entries.map(([key]) => key);
+  if (before !== null && before.table === table) {
+    if (before.bytes < FRAME_BYTES && before.entries.length < FRAME_RECORDS) return false;
+    keys.unshift((before.entries.at(-1) as Entry)[0]);
+  } else if (before !== null && ARCHIVE_TABLES.indexOf(table) < ARCHIVE_TABLES.indexOf(before.table)) return false;
+  return entries.length > 0 && keys.every((key, at) => at === 0 || Buffer.compare(keys[at - 1] as Uint8Array, key) < 0);
 }
 
 /** Nothing may stand behind the end, and all records that it counts before it. */

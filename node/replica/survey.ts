@@ -12,8 +12,9 @@ import type { Survey } from '../../protocol/survey.js';
 import type { BlockHeader, BlockId, Certificate, Epoch, Root } from '../../protocol/types.js';
 import type { Operation, Ports, Store } from '../ports.js';
 import { Chain } from './chain.js';
+import { unlessDamaged, untold } from './checked.js';
 import { Lanes } from './lanes.js';
-import { getHandOver, metaKey } from './records.js';
+import { getHandOver, getRestored, metaKey } from './records.js';
 import { type Recovered, type Recovery, recover } from './recovery.js';
 
 /** Notes that the node has told where `epoch` came to, or with null that no statement was made of it. */
@@ -69,6 +70,7 @@ export async function takeSurvey(parts: Parts): Promise<Surveyed> {
     headers: [...headers.values()].filter(({ view }) => view > pointer.view),
     notarization: isAhead ? highest : null,
     root: isAhead ? await execute(parts, recovered, [...headers], highest) : pointer.root,
+    restored: unlessDamaged(() => getRestored(store), untold),
   };
   return { ok: true, survey };
 }
