@@ -55,6 +55,11 @@ export const FRAME_BYTES_MAX = 2 * 1024 * 1024;
 export const PEER_QUEUE_BYTES_MAX = 16 * 1024 * 1024;
 export const SYNC_BLOCKS_MAX = 256;
 
+/** So long a reader of a backup may take nothing. */
+export const BACKUP_IDLE_MS_MAX = 60_000;
+/** So long a backup may take: meanwhile the database gives up nothing of what it overwrites, and no other backup is made. */
+export const BACKUP_MS_MAX = 4 * 60 * 60 * 1000;
+
 /** How far past `expires` consents may still come: what nobody is bound to does not stay for long. */
 export const CONSENT_PAST_EXPIRES_MS_MAX = 24 * 60 * 60 * 1000;
 /** Business days that one `calendar` names, and how far past `issued` they may be. */
@@ -130,6 +135,7 @@ assert(
   INCARNATION_SECONDS_MAX < INCARNATION_BELIEVED_MAX && INCARNATION_BELIEVED_MAX < 2 ** 32 - 2 ** 24,
   'an incarnation of 32 bits goes on past any that is believed',
 );
+assert(BACKUP_IDLE_MS_MAX < BACKUP_MS_MAX, 'a reader that stops is told from one that is slow');
 assert(QUEUE_MOVEMENTS_ASSURED >= 2 * LEGS_MAX, 'a largest settlement has room in any queue');
 assert(
   QUEUE_MOVEMENTS_PER_PAYER_MAX <= OPEN_MOVEMENTS_PER_PARTY_MAX,

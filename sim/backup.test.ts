@@ -18,6 +18,7 @@ import { cheapVerifier } from './crypto.js';
 import { SimDisk } from './disk.js';
 import { Stage } from './stage.test-helper.js';
 
+const PACE = { pause: () => Promise.resolve(), isLate: () => false };
 const EVERYTHING = { from: new Uint8Array(0), to: new Uint8Array(80).fill(0xff) };
 
 /** A disk as it lies there, with no process over it. */
@@ -48,7 +49,7 @@ const auditOf = (records: Records, genesis: Genesis): Promise<Audit> =>
 async function archiveOf(store: Store): Promise<Archive> {
   const made = { party: 'HKMAHKHHXXX', version: 'sim', madeMs: 0 as TimestampMs };
   const pieces: Uint8Array[] = [];
-  for await (const piece of archivePieces(store, made, () => Promise.resolve())) pieces.push(piece);
+  for await (const piece of archivePieces(store, made, PACE)) pieces.push(piece);
   const bytes = concat(...pieces);
   const opened = await openArchive((from, length) => Promise.resolve(bytes.slice(from, from + length)));
   assert(opened.ok, 'the backup is whole');

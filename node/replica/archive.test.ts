@@ -53,6 +53,7 @@ import { recover } from './recovery.js';
 import { restoreRecords } from './restoring.js';
 import { putSurveyed } from './survey.js';
 
+const PACE = { pause: () => Promise.resolve(), isLate: () => false };
 const EVERYTHING = { from: new Uint8Array(0), to: new Uint8Array(80).fill(0xff) };
 const VOTE_KEY = '5a'.repeat(32) as Hash;
 const MADE = { party: 'HKMAHKHHXXX', version: '0.1.0', madeMs: 1_700_000_000_000 as TimestampMs };
@@ -82,7 +83,7 @@ async function grown(): Promise<{ ledger: Ledger; disk: MemoryStore; store: Stor
 
 async function archiveOf(store: Store): Promise<Uint8Array> {
   const pieces: Uint8Array[] = [];
-  for await (const piece of archivePieces(store, MADE, () => Promise.resolve())) pieces.push(piece);
+  for await (const piece of archivePieces(store, MADE, PACE)) pieces.push(piece);
   return concat(...pieces);
 }
 
