@@ -76,6 +76,29 @@ t.test('a backup of any moment about the end of an epoch is sound, and a node go
   t.strictSame(stage.checkers.violations, []);
 });
 
+t.test(
+  'the folder of a node that came by a snapshot is sound, and its backup tells of as many instructions',
+  async (t) => {
+    const stage = new Stage(43, { snapshotBlocks: 12 });
+    await stage.open();
+    t.ok(await stage.until(() => stage.heightOf(stage.node(0)) > 40));
+    await stage.registerNode(0);
+    const joiner = stage.join(0);
+    await stage.until(() => stage.node(0).running?.replica.chain.final.state.nodeKeys().length === 5);
+    await joiner.start();
+    t.ok(await stage.until(() => stage.heightOf(joiner) > 40), 'it follows');
+    for (const node of [joiner, stage.node(0)]) {
+      const copy = storeOf(node.disk.fork());
+      const told = await auditOf(recordsOf(copy), stage.genesis);
+      t.strictSame(told.findings, [], `node ${node.self}`);
+      const disk = new SimDisk();
+      await restoreRecords(await archiveOf(copy), storeOf(disk), { audit: told, keys: [], hasher: hashPairsNative });
+      t.strictSame((await auditOf(recordsOf(storeOf(disk)), stage.genesis)).findings, [], 'and restored');
+      t.equal(disk.table('index').size, node.disk.table('index').size);
+    }
+  },
+);
+
 t.test('a ledger that begins with another state than the genesis file says is found', async (t) => {
   const stage = new Stage(42);
   const copies = copiesOf(stage.node(0).disk, 1);
