@@ -2,7 +2,7 @@
  * What the ledger remembers of ids (SPEC, Memory): records on disk under (initiator, id), and marks of ended settlements
  * under their digest. This block's are held here until they are durable; older ones are read through `Recall`.
  */
-import { Reader } from '../protocol/codec.js';
+import { decode, Reader } from '../protocol/codec.js';
 import type { Bic, Hash, Height, TimestampMs, Uetr } from '../protocol/types.js';
 import { CODE_BYTES, type ResultCode } from './codes.js';
 import { type Layout, layout } from './layout.js';
@@ -62,7 +62,12 @@ export const listKey = (hour: number, height: number): Uint8Array =>
 
 /** The hour of a list's key; null for another key of the table. */
 export const hourOfList = (key: Uint8Array): number | null =>
-  key[0] === PREFIX.list && key.length === 1 + 8 + 8 ? new Reader(key.subarray(1)).u64() : null;
+  decode(key, (reader) => {
+    if (reader.u8() !== PREFIX.list) return null;
+    const hour = reader.u64();
+    reader.u64();
+    return hour;
+  });
 
 /** Past writes of one layer, before they are durable. */
 export class Memory {

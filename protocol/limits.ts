@@ -39,6 +39,11 @@ export const BLOCK_ITEMS_MAX = 10_000;
 /** Signatures that one block may ask every node to check: some seconds of a core. */
 export const BLOCK_SIGNATURES_MAX = 40_000;
 
+/** Up to here the seconds since the network began count as the incarnation of a lane; past it a clock is wrong, and each is only one more. */
+export const INCARNATION_SECONDS_MAX = 2 ** 31;
+/** The last one that a data folder or a backup is believed to have come to: whatever it says, so many are left that the lane never ends. */
+export const INCARNATION_BELIEVED_MAX = 3 * 2 ** 30;
+
 export const VALIDATORS_MAX = 100;
 /** Notarized but unfinalized blocks past which new ones are empty. */
 export const UNFINALIZED_BLOCKS_MAX = 8;
@@ -49,6 +54,11 @@ export const FRAME_BYTES_MAX = 2 * 1024 * 1024;
 /** Frames waiting for a peer, or from one, before the sender is slowed or the oldest bulk is dropped. */
 export const PEER_QUEUE_BYTES_MAX = 16 * 1024 * 1024;
 export const SYNC_BLOCKS_MAX = 256;
+
+/** So long a reader of a backup may take nothing. */
+export const BACKUP_IDLE_MS_MAX = 60_000;
+/** So long a backup may take: meanwhile the database gives up nothing of what it overwrites, and no other backup is made. */
+export const BACKUP_MS_MAX = 4 * 60 * 60 * 1000;
 
 /** How far past `expires` consents may still come: what nobody is bound to does not stay for long. */
 export const CONSENT_PAST_EXPIRES_MS_MAX = 24 * 60 * 60 * 1000;
@@ -121,6 +131,11 @@ assert(
   NETWORK_TIME_MS_MAX + SKEW_MS_MAX * TIME_SCALE_MAX + CALENDAR_AHEAD_MS_MAX <= Number.MAX_SAFE_INTEGER,
   'no sum of times is rounded',
 );
+assert(
+  INCARNATION_SECONDS_MAX < INCARNATION_BELIEVED_MAX && INCARNATION_BELIEVED_MAX < 2 ** 32 - 2 ** 24,
+  'an incarnation of 32 bits goes on past any that is believed',
+);
+assert(BACKUP_IDLE_MS_MAX < BACKUP_MS_MAX, 'a reader that stops is told from one that is slow');
 assert(QUEUE_MOVEMENTS_ASSURED >= 2 * LEGS_MAX, 'a largest settlement has room in any queue');
 assert(
   QUEUE_MOVEMENTS_PER_PAYER_MAX <= OPEN_MOVEMENTS_PER_PARTY_MAX,

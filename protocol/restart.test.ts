@@ -358,6 +358,7 @@ t.test('surveys lead to the highest notarized block, or to a refusal', (t) => {
     headers: headers.slice(2),
     notarization: notarized(4),
     root: root('root 4'),
+    restored: null,
     ...change,
   });
   const low = surveyed({
@@ -367,6 +368,8 @@ t.test('surveys lead to the highest notarized block, or to a refusal', (t) => {
     root: root('root 3'),
   });
   t.same(parseSurvey(encodeSurvey(low)), { ok: true, survey: low });
+  const restored = surveyed({ restored: { epoch: 0 as Epoch, height: 2 as Height } });
+  t.same(parseSurvey(encodeSurvey(restored)), { ok: true, survey: restored }, 'of a restored backup it is told');
   const trusted = { network, validators: before.set, authorities };
   const proposeBy = (surveys: readonly Survey[], next = after.set.validators) =>
     proposeRestart(surveys, next, trusted, check);

@@ -75,6 +75,7 @@ const SurveySchema = Type.Object(
       Type.Object({ view: NumberText, block: HashText, signatures: SignaturesSchema }, strict),
     ),
     root: Type.Optional(HashText),
+    restored: Type.Optional(Type.Object({ epoch: NumberText, height: NumberText }, strict)),
   },
   strict,
 );
@@ -99,10 +100,21 @@ export interface Survey {
   readonly notarization: Certificate | null;
   /** The result root of the notarized block, or of the final one where there is none; null where it could not be executed. */
   readonly root: Root | null;
+  /** Of a folder that was made from a backup, the backup's last final block: what the node signed before is not in it. */
+  readonly restored: { readonly epoch: Epoch; readonly height: Height } | null;
 }
 
 /** The bytes of a survey. */
-export function encodeSurvey({ network, set, handOvers, final, headers, notarization, root }: Survey): Uint8Array {
+export function encodeSurvey({
+  network,
+  set,
+  handOvers,
+  final,
+  headers,
+  notarization,
+  root,
+  restored,
+}: Survey): Uint8Array {
   const { view, height, block, certificate } = final;
   const written: Static<typeof SurveySchema> = {
     format: 'causeway-survey/1',
@@ -126,6 +138,7 @@ export function encodeSurvey({ network, set, handOvers, final, headers, notariza
       },
     }),
     ...(root !== null && { root }),
+    ...(restored !== null && { restored: { epoch: restored.epoch, height: restored.height } }),
   };
   return utf8(`${JSON.stringify(written, null, 2)}\n`);
 }
@@ -144,7 +157,7 @@ export function parseSurvey(
 ): { readonly ok: true; readonly survey: Survey } | SurveyRefusal<SurveyCode> {
   const shaped = parseShape(SurveySchema, bytes, RESTART_BYTES_MAX);
   if (!shaped.ok) return shaped;
-  const { network, epoch, validators, final, notarization, root } = shaped.value;
+  const { network, epoch, validators, final, notarization, root, restored } = shaped.value;
   const handOvers: HandOver[] = [];
   for (const [at, written] of shaped.value.handOvers.entries()) {
     const read = readHandOver(written, at as Epoch, `/handOvers/${at}`);
@@ -186,6 +199,7 @@ export function parseSurvey(
             signatures: notarized,
           },
     root: root === undefined ? null : (root as Root),
+    restored: restored === undefined ? null : { epoch: restored.epoch as Epoch, height: restored.height as Height },
   };
   return { ok: true, survey };
 }

@@ -4,8 +4,7 @@
  */
 import t from 'tap';
 import { noMetrics } from '../node/metrics/none.js';
-import type { Bus, Ports, Store } from '../node/ports.js';
-import { checked } from '../node/replica/checked.js';
+import type { Bus, Ports } from '../node/ports.js';
 import { takeSurvey } from '../node/replica/survey.js';
 import { validatorSet, voteSigningBytes } from '../protocol/block.js';
 import { verifyBundle } from '../protocol/bundle.js';
@@ -37,7 +36,7 @@ import type {
 import { cheapFact } from './checkers/signatures.js';
 import { Checkers } from './checkers.js';
 import { cheapSigner, cheapVerifier } from './crypto.js';
-import type { SimDisk } from './disk.js';
+import { auditOf, copiesOf, recordsOf, storeOf } from './diskcopies.test-helper.js';
 import { SimNode } from './node.js';
 import { Desk } from './workload/desk.js';
 import { hexKey, jurisdictionsOf } from './workload/parties.js';
@@ -47,24 +46,6 @@ import { World } from './world.js';
 const judge: SignatureJudge = ({ alg, key, message, signature }) => cheapFact({ alg, key, message, signature });
 /** Numbers of keys that no party of the world has. */
 const SPARE_KEYS = 60;
-
-/** A disk as it lies there, without a process that could end. */
-function storeOf(disk: SimDisk): Store {
-  const store: Store = {
-    get: (table, key) => disk.table(table).get(key),
-    async *scan(table, { from, to, reverse = false, limit = Number.MAX_SAFE_INTEGER }) {
-      yield* disk.table(table).range(from, to, { reverse, limit });
-    },
-    write: (operations) => {
-      disk.write(operations);
-      disk.sync();
-      return Promise.resolve();
-    },
-    snapshot: () => ({ ...store, close: () => Promise.resolve() }),
-    close: () => Promise.resolve(),
-  };
-  return checked(store);
-}
 
 class Stage {
   readonly world: World;
@@ -282,6 +263,7 @@ for (const { seed, validators, lost } of [
     for (const place of lost) stage.replace(place).restart = file;
     for (const node of survivors) node.restart = file;
     const live = stage.nodes.filter((_, place) => !lost.includes(place));
+    const copies = survivors.map((node) => copiesOf(node.disk, Number.POSITIVE_INFINITY));
     for (const node of live) node.boot();
     t.ok(await stage.play(40, () => live.every((node) => epochOf(node) === 1)), `epochs ${live.map(epochOf).join()}`);
     t.equal(
@@ -291,6 +273,21 @@ for (const { seed, validators, lost } of [
     const began = Math.max(...live.map((node) => stage.height(node)));
     await stage.play(10);
     t.ok(Math.min(...live.map((node) => stage.height(node))) > began + 5, 'blocks become final again');
+    const ends = new Set<string>();
+    for (const disk of copies.flatMap((each) => each.slice(0, 4))) {
+      const told = await auditOf(recordsOf(storeOf(disk)), stage.genesis);
+      const isFirst = told.final?.epoch === 1 && told.final.view === 0;
+      const says = `epoch ${told.final?.epoch}, ${isFirst ? 'its first block' : 'a block'}`;
+      if (told.final?.root === last.root) ends.add('the last block');
+      if (isFirst) ends.add('the first of the next epoch');
+      // Of the first block of the new epoch the next one shows what it made of the state.
+      t.strictSame(
+        told.findings.map(({ code }) => code),
+        isFirst ? ['not_certified'] : [],
+        says,
+      );
+    }
+    t.equal(ends.size, 2, 'a backup of either moment was met');
 
     let settled = false;
     for (let second = 0; second < 180 && !settled; second++) {

@@ -87,6 +87,7 @@ async function restore(file: string, { config: path }: { readonly config: string
       `${data} holds the ledger up to block ${height} (${time}), as it was backed up at ${made}. What came since, the node fetches from others.`,
       `${audit.outbox} instructions answered for and in no block then are with it. What was answered 202 after ${made} and is in no block is not: let whoever sent it send it again.`,
       ...retired.map((key) => `Vote key ${key} does not sign again, if it ever signed: make a new one.`),
+      `Nor does any other that the ledger has named up to block ${height}. Of a key that came into use later this folder knows nothing: never name one here that has signed anywhere, but make a new one.`,
     ];
     return done({ data, height, time, made, outbox: audit.outbox, retired }, lines.join('\n'));
   });
@@ -102,6 +103,12 @@ interface VerifyOptions {
 async function verifyData(options: VerifyOptions): Promise<Outcome> {
   const { verifyArchive, verifyFolder } = await import('../main/restore.js');
   const { config: path, backup: file } = options;
+  if (path !== undefined && options.restart.length > 0)
+    return failed(
+      'usage',
+      'usage',
+      'Name --restart with --backup alone: a folder is checked with the restart that its configuration names.',
+    );
   if (path !== undefined && file === undefined && options.genesis === undefined) {
     const config = configOf(path);
     const genesis = config.ok ? genesisOf(config.value.genesis) : config;

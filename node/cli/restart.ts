@@ -85,7 +85,7 @@ async function survey(options: {
   try {
     const surveyed = await surveyFolder(loaded.config, others.value);
     if (!surveyed.ok) return failed('refused', surveyed.code, surveyed.detail);
-    const { set, final, notarization, root } = surveyed.survey;
+    const { set, final, notarization, root, restored } = surveyed.survey;
     const written = write(options.out, encodeSurvey(surveyed.survey));
     if (!written.ok) return written.outcome;
     const view = notarization?.ballot.view ?? final.view;
@@ -94,9 +94,10 @@ async function survey(options: {
       root === null
         ? 'It cannot be executed here: batches or blocks are missing. See the runbook, When a block is not whole.'
         : `Its result root is ${root}.`,
+      ...(restored === null ? [] : [restoredText('This data folder', restored)]),
       `This node does not vote in epoch ${set.epoch} any more. Give ${options.out} to who makes the statement.`,
     ];
-    const said = { out: options.out, epoch: set.epoch, finalHeight: final.height, view, root };
+    const said = { out: options.out, epoch: set.epoch, finalHeight: final.height, view, root, restored };
     return done(said, lines.join('\n'));
   } catch (error) {
     return failedBy(error);
@@ -143,8 +144,19 @@ async function propose(options: {
   }
   const written = write(options.out, encodeRestartFile(proposed.file));
   if (!written.ok) return written.outcome;
-  return done({ out: options.out, ...summary(proposed.file, genesis.value) }, text(proposed.file, genesis.value));
+  const restored = surveys.value.flatMap(({ restored: from }, index) =>
+    from === null ? [] : [{ survey: options.survey[index] as string, ...from }],
+  );
+  const lines = restored.map(({ survey: path, ...from }) => restoredText(path, from));
+  return done(
+    { out: options.out, ...summary(proposed.file, genesis.value), restored },
+    [text(proposed.file, genesis.value), ...lines].join('\n'),
+  );
 }
+
+/** What was surveyed is no survivor, as far as its votes are concerned. */
+const restoredText = (what: string, { epoch, height }: NonNullable<Survey['restored']>): string =>
+  `${what} was restored from a backup of block ${height}, epoch ${epoch}: of what its node signed before it was restored it has nothing, so it does not count among the survivors.`;
 
 async function sign(path: string, options: { readonly key: string }): Promise<Outcome> {
   const file = readFileOf(path);

@@ -11,6 +11,7 @@ import {
   ArchiveChanged,
   type ArchiveHeader,
   archivePieces,
+  type BreakCode,
   notNow,
   openArchive,
 } from '../replica/archive.js';
@@ -24,7 +25,7 @@ import { readVersion } from './version.js';
 const BROKEN: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'ERR_STREAM_PREMATURE_CLOSE']);
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 
-export type Refused = { readonly ok: false; readonly code: string; readonly detail: string };
+export type Refused = { readonly ok: false; readonly code: string; readonly detail: string; readonly why?: BreakCode };
 export const refused = (code: string, detail: string): Refused => ({ ok: false, code, detail });
 
 export interface Backup {
@@ -64,7 +65,9 @@ async function backupFolder({ data, party }: Config, out: string, onBytes: (byte
       const code = notNow(store);
       if (code !== null) return because(code);
       const made = { party, version: readVersion(), madeMs: createClock().now() };
-      return await writeOut(out, archivePieces(store, made, setImmediate), false, onBytes);
+      // Nothing waits for a node that does not run.
+      const pace = { pause: setImmediate, isLate: () => false };
+      return await writeOut(out, archivePieces(store, made, pace), false, onBytes);
     } catch (error) {
       if (error instanceof Corrupt) return because('record_damaged');
       throw error;
@@ -110,7 +113,7 @@ function writeOut(
         const { header, records } = archive;
         return { ok: true, backup: { header, bytes, records, isLive } } as const;
       });
-      if (!opened.ok) return because('backup_broken');
+      if (!opened.ok) return because(opened.why ?? 'backup_broken');
       await rename(partial, out);
       await syncFolder(dirname(out));
       return opened;
@@ -166,7 +169,7 @@ export async function withArchive<T extends { readonly ok: true }>(
   try {
     const { size } = await file.stat();
     const opened = await openArchive(readerOf(file), (bytes) => onBytes(bytes, size));
-    if (!opened.ok) return refused(opened.code, `${path}: ${opened.detail}.`);
+    if (!opened.ok) return { ...opened, detail: `${path}: ${opened.detail}.` };
     return await work(opened.archive, size);
   } catch (error) {
     if (error instanceof ArchiveChanged) return refused(error.refusal.code, `${path}: ${error.refusal.detail}.`);

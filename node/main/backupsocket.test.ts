@@ -3,14 +3,27 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { concat } from '../../protocol/hash.js';
-import type { Operation, Store } from '../ports.js';
+import { BACKUP_MS_MAX } from '../../protocol/limits.js';
+import type { Log, Operation, Store } from '../ports.js';
 import { openArchive } from '../replica/archive.js';
 import { checked } from '../replica/checked.js';
 import { Ledger, silent, TestClock } from '../replica/ledgerstore.test-helper.js';
 import { MemoryStore } from '../replica/memorystore.test-helper.js';
 import { askForBackup, serveBackups } from './backupsocket.js';
 
-const PARTS = { clock: new TestClock(), log: silent, party: 'HKMAHKHHXXX', version: '0.1.0' };
+/** Time that passes when a test says so. */
+class StoppedClock extends TestClock {
+  readonly waiting = new Map<() => void, number>();
+  override after(delayMs: number, callback: () => void): () => void {
+    this.waiting.set(callback, delayMs);
+    return () => void this.waiting.delete(callback);
+  }
+}
+
+const clock = new StoppedClock();
+const warned: string[] = [];
+const log: Log = { ...silent, warn: (_, text) => void warned.push(text) };
+const PARTS = { clock, log, party: 'HKMAHKHHXXX', version: '0.1.0' };
 
 async function served(t: Test, store: Store, name = 'data') {
   // A socket's path is short, and that of `testdir` may not be.
@@ -69,6 +82,29 @@ t.test('one that is broken off has no end, and leaves no view open', async (t) =
   t.equal(await askForBackup(folder), null, 'nobody is there');
 });
 
+t.test('who takes longer than a backup may is told so, and holds nothing back any more', async (t) => {
+  const { disk, store } = await large();
+  const { folder } = await served(t, store);
+  const slow = await askForBackup(folder);
+  if (slow?.ok !== true) throw new Error('it begins');
+  const [first] = [await slow.pieces[Symbol.asyncIterator]().next()];
+  t.ok(first.done !== true && disk.views === 1, 'it is under way');
+  const [[late, delayMs] = []] = [...clock.waiting];
+  t.equal(delayMs, BACKUP_MS_MAX);
+  late?.();
+  await new Promise(setImmediate);
+  await new Promise(setImmediate);
+  t.equal(disk.views, 0, 'though nobody has read on');
+  t.match(warned.at(-1), /its reader is slow/);
+  const rest = await whole(slow.pieces);
+  const bytes = first.done === true ? rest : concat(first.value, rest);
+  t.match(await open(bytes), { ok: false, code: 'archive_broken_off', why: 'backup_slow' });
+  t.equal(clock.waiting.size, 0);
+  const next = await askForBackup(folder);
+  if (next?.ok !== true) throw new Error('and another is given');
+  t.match(await open(await whole(next.pieces)), { ok: true });
+});
+
 t.test('a damaged record is not backed up', async (t) => {
   const { disk, store } = await large();
   const [name, value] = [...disk.entries].find(([key]) => key.startsWith('outbox/')) as [string, Uint8Array];
@@ -76,7 +112,7 @@ t.test('a damaged record is not backed up', async (t) => {
   const { folder } = await served(t, store);
   const asked = await askForBackup(folder);
   if (asked?.ok !== true) throw new Error('it begins');
-  t.match(await open(await whole(asked.pieces)), { ok: false, code: 'archive_truncated' });
+  t.match(await open(await whole(asked.pieces)), { ok: false, code: 'archive_broken_off', why: 'record_damaged' });
   t.equal(disk.views, 0);
 });
 

@@ -9,24 +9,23 @@ import { once } from 'node:events';
 import { chmodSync, rmSync } from 'node:fs';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { join, relative } from 'node:path';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { setImmediate } from 'node:timers/promises';
+import { BACKUP_IDLE_MS_MAX, BACKUP_MS_MAX } from '../../protocol/limits.js';
 import type { Clock, Log, Store } from '../ports.js';
-import { archivePieces, type NotNow, notNow } from '../replica/archive.js';
+import { archivePieces, type BreakCode, type NotNow, notNow } from '../replica/archive.js';
 import { Corrupt } from '../replica/checked.js';
 
-/** Whoever takes nothing for so long is cut off: what the view holds back cannot be given up meanwhile. */
-const IDLE_MS = 60_000;
 const ANSWER_BYTES_MAX = 4096;
 
-export type BackupCode = NotNow | 'backup_busy' | 'backup_broken' | 'record_damaged';
+export type BackupCode = NotNow | BreakCode | 'backup_busy' | 'backup_broken';
 
 export const WHY: Record<BackupCode, string> = {
   no_ledger: 'There is no ledger in this data folder yet.',
   installing: 'A snapshot is taking the place of the ledger at this moment: try again when the node follows.',
   backup_busy: 'Another backup of this node is under way: wait until it has ended.',
   backup_broken: 'The node broke the backup off before it was whole: its log says why. Nothing was kept of it.',
+  backup_slow:
+    'The backup took longer than a node lets one take, and the node broke it off. Nothing was kept of it: write it to a faster disk, or stop the node to back it up.',
   record_damaged:
     'The disk has damaged a record, and what is damaged is not backed up: see `causeway node verify-data`.',
 };
@@ -60,7 +59,7 @@ export async function serveBackups(data: string, parts: Parts): Promise<() => Pr
   let running: Promise<void> | null = null;
   const server = createServer((socket) => {
     sockets.add(socket);
-    socket.setTimeout(IDLE_MS, () => socket.destroy());
+    socket.setTimeout(BACKUP_IDLE_MS_MAX, () => socket.destroy());
     socket.on('error', () => undefined);
     socket.on('close', () => void sockets.delete(socket));
     if (running !== null) return refuse(socket, 'backup_busy');
@@ -96,19 +95,76 @@ async function listen(server: Server, path: string): Promise<void> {
 
 async function give(socket: Socket, { store, clock, log, party, version }: Parts): Promise<void> {
   const view = store.snapshot();
+  const late = new Lateness(clock);
   try {
     const code = notNow(view);
     if (code !== null) return refuse(socket, code);
     const made = { party, version, madeMs: clock.now() };
     socket.write(`${JSON.stringify({ code: 'ok' })}\n`);
-    await pipeline(Readable.from(archivePieces(view, made, setImmediate), { highWaterMark: 1 }), socket);
-    log.info({}, 'a backup was made');
+    const broken = await send(
+      archivePieces(view, made, { pause: setImmediate, isLate: () => late.isLate }),
+      socket,
+      late,
+    );
+    if (broken === null) log.info({}, 'a backup was made');
+    else if (broken === 'backup_slow')
+      log.warn({ afterMs: BACKUP_MS_MAX }, 'a backup was broken off: its reader is slow');
+    else log.error({}, 'a backup met a damaged record: check the disk');
   } catch (error) {
-    if (error instanceof Corrupt) log.error({ table: error.table }, 'a backup met a damaged record: check the disk');
-    else log.warn({ error }, 'a backup was broken off');
-    socket.destroy();
+    log.warn({ error }, 'a backup was broken off');
+    if (error instanceof Corrupt) refuse(socket, 'record_damaged');
+    else socket.destroy();
   } finally {
+    late.over();
     await view.close();
+  }
+}
+
+/** Whether a backup has taken as long as one may. */
+class Lateness {
+  isLate = false;
+  /** Resolves when it has. */
+  readonly reached: Promise<void>;
+  /** Ends the waiting. */
+  readonly over: () => void;
+
+  constructor(clock: Pick<Clock, 'after'>) {
+    let cancel: () => void = () => undefined;
+    this.reached = new Promise((resolve) => {
+      cancel = clock.after(BACKUP_MS_MAX, () => {
+        this.isLate = true;
+        resolve();
+      });
+    });
+    this.over = cancel;
+  }
+}
+
+/**
+ * Writes the pieces as fast as the reader takes them. Past the time they end, with a last one that says so, and the view
+ * need not wait for that one to be taken. Gives why they ended before their time, or null.
+ */
+async function send(
+  pieces: AsyncGenerator<Uint8Array, BreakCode | null>,
+  socket: Socket,
+  late: Lateness,
+): Promise<BreakCode | null> {
+  const gone = once(socket, 'close').then(() => Promise.reject(new Error('the reader has gone')));
+  gone.catch(() => undefined);
+  try {
+    for (;;) {
+      const next = await pieces.next();
+      if (next.done === true) {
+        socket.end();
+        return next.value;
+      }
+      if (socket.destroyed) await gone;
+      const isTaken = socket.write(next.value);
+      if (!isTaken && !late.isLate) await Promise.race([once(socket, 'drain'), late.reached, gone]);
+    }
+  } finally {
+    // Nothing reads the view any more when it is closed.
+    await pieces.return(null);
   }
 }
 

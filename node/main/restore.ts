@@ -99,7 +99,10 @@ export function verifyFolder(config: Config, genesis: Genesis, onStep: OnStep): 
     try {
       const store = checked(disk);
       if (isInstalling(disk)) return refused('installing', WHY.installing);
-      const records: Records = { scan: (table, onDamage) => soundEntries(store, table, EVERYTHING, onDamage) };
+      const records: Records = {
+        scan: (table, onDamage) => soundEntries(store, table, EVERYTHING, onDamage),
+        get: (table, key) => store.get(table, key),
+      };
       return { ok: true, audit: await audited(records, againstOf(config, genesis), onStep), header: null };
     } finally {
       await disk.close();
@@ -144,7 +147,8 @@ export function restoreNode(config: Config, path: string, onStep: OnStep): Promi
             return refused('archive_unsound', detail);
           }
           const onRecords = (written: number): void => onStep('writing', written, archive.records);
-          await restoreRecords(archive, checked(disk), [own, ...voteKeys], told.hours, onRecords);
+          const parts = { audit: told, keys: [own, ...voteKeys], hasher: hashPairsNative };
+          await restoreRecords(archive, checked(disk), parts, onRecords);
           return { ok: true, header, audit: told, retired: voteKeys };
         },
         (bytes, of) => onStep('reading', bytes, of),

@@ -1,21 +1,59 @@
 import t from 'tap';
 import { decodeEntry, encodeEntry, nameOfKey } from '../../ledger/codecs.js';
+import { unpackReceipts } from '../../ledger/receipt.js';
 import { ALFA, BETA, HKMA, HOUR } from '../../ledger/samples.test-helper.js';
-import { toHex, Writer } from '../../protocol/codec.js';
+import { batchDigest, encodeBatch } from '../../protocol/block.js';
+import { fromHex, Reader, toHex, Writer } from '../../protocol/codec.js';
 import type { Genesis } from '../../protocol/genesis.js';
-import { concat, hashPairs } from '../../protocol/hash.js';
-import { assert, type Hash, type TimestampMs } from '../../protocol/types.js';
+import { concat, hashOf, hashPairs } from '../../protocol/hash.js';
+import { encodeItem, type Instruction, type SignatureEntry } from '../../protocol/instruction.js';
+import { protectedTextOf } from '../../protocol/jws.js';
+import { fc } from '../../protocol/property.test-helper.js';
+import {
+  assert,
+  type Batch,
+  type BatchDigest,
+  type Epoch,
+  type Hash,
+  type InstructionDigest,
+  type Thumbprint,
+  type TimestampMs,
+  type Validator,
+  type ValidatorIndex,
+  type View,
+  ZERO_HASH,
+} from '../../protocol/types.js';
 import type { Operation, Store, Table } from '../ports.js';
-import { type Archive, archivePieces, notNow, openArchive, type ReadAt } from './archive.js';
+import { ARCHIVE_TABLES, type Archive, archivePieces, notNow, openArchive, type ReadAt } from './archive.js';
 import { type Audit, audit } from './audit.js';
 import { checked, soundEntries } from './checked.js';
 import type { Records } from './findings.js';
-import { certify, Ledger, NETWORK, SET, verifier } from './ledgerstore.test-helper.js';
+import { certify, cheap, Ledger, NETWORK, SET, TestClock, verifier } from './ledgerstore.test-helper.js';
 import { Mark } from './mark.js';
 import { MemoryStore } from './memorystore.test-helper.js';
-import { getBlock, getCount, getFinal, putBlock, putCount, putFinal, putOutbox } from './records.js';
+import { getFloor, putFloor } from './prune.js';
+import {
+  DATA_FORMAT,
+  getBlock,
+  getCount,
+  getFinal,
+  getPlace,
+  getRestored,
+  metaKey,
+  type Place,
+  putBatch,
+  putBlock,
+  putCount,
+  putFinal,
+  putIncarnation,
+  putOutbox,
+  putPlace,
+} from './records.js';
+import { recover } from './recovery.js';
 import { restoreRecords } from './restoring.js';
+import { putSurveyed } from './survey.js';
 
+const PACE = { pause: () => Promise.resolve(), isLate: () => false };
 const EVERYTHING = { from: new Uint8Array(0), to: new Uint8Array(80).fill(0xff) };
 const VOTE_KEY = '5a'.repeat(32) as Hash;
 const MADE = { party: 'HKMAHKHHXXX', version: '0.1.0', madeMs: 1_700_000_000_000 as TimestampMs };
@@ -45,7 +83,7 @@ async function grown(): Promise<{ ledger: Ledger; disk: MemoryStore; store: Stor
 
 async function archiveOf(store: Store): Promise<Uint8Array> {
   const pieces: Uint8Array[] = [];
-  for await (const piece of archivePieces(store, MADE, () => Promise.resolve())) pieces.push(piece);
+  for await (const piece of archivePieces(store, MADE, PACE)) pieces.push(piece);
   return concat(...pieces);
 }
 
@@ -62,14 +100,15 @@ async function opened(bytes: Uint8Array): Promise<Archive> {
 
 const recordsOf = (store: Store): Records => ({
   scan: (table, onDamage) => soundEntries(store, table, EVERYTHING, onDamage),
+  get: (table, key) => store.get(table, key),
 });
 const auditOf = (records: Records): Promise<Audit> =>
   audit(records, { genesis, verifier, hasher: hashPairs, vouched: [] });
 
 /** As `causeway node restore` does it. */
-async function restoredTo(store: Store, into: Pick<Store, 'write'>, keys: readonly Hash[]): Promise<void> {
+async function restoredTo(store: Store, into: Pick<Store, 'get' | 'write'>, keys: readonly Hash[]): Promise<void> {
   const archive = await opened(await archiveOf(store));
-  await restoreRecords(archive, into, keys, (await auditOf(archive)).hours);
+  await restoreRecords(archive, into, { audit: await auditOf(archive), keys, hasher: hashPairs });
 }
 
 t.test('a folder and its backup hold together, and say the same', async (t) => {
@@ -176,11 +215,78 @@ const FORGERIES: readonly (readonly [
   ],
   ['ids that are gone', 'ids_differ', () => [lastList()]],
   [
+    'a pointer of another view',
+    'chain_broken',
+    (_, ledger) => [putFinal({ ...ledger.pointer(), view: 9_999 as View })],
+  ],
+  ['an incarnation after which there is none', 'record_malformed', () => [putIncarnation(0xffff_ffff)]],
+  ['a survey of an epoch to come', 'record_malformed', () => [putSurveyed(7 as Epoch)]],
+  ['a floor above the last block', 'record_malformed', (_, { header }) => [putFloor(header.height + 1)]],
+  ['a floor that is no number', 'record_malformed', () => [metaRecord('floor', Uint8Array.of(1))]],
+  ['a pointer that is cut short', 'record_malformed', () => [metaRecord('final', Uint8Array.of(DATA_FORMAT, 1, 2))]],
+  [
+    'no hand-over',
+    'record_malformed',
+    () => [
+      { type: 'put', table: 'meta', key: new Writer(16).text('handOver').u64(1).finish(), value: Uint8Array.of(9) },
+    ],
+  ],
+  [
+    'a record that nobody writes',
+    'record_malformed',
+    () => [{ type: 'put', table: 'meta', key: Uint8Array.of(1), value: Uint8Array.of(9) }],
+  ],
+  [
+    'history that leads to no certificate, before a gap',
+    'not_certified',
+    (store, { header: { height } }) => [
+      putBlock({ ...blockAt(store, height - 3), certificate: null }),
+      gone('blocks', height - 2),
+      gone('receipts', height - 2),
+      putFloor(height - 1),
+    ],
+  ],
+  [
+    'another outcome of an id',
+    'ids_differ',
+    () => [{ type: 'put', table: 'ids', ...remembered(), value: Uint8Array.of(1) }],
+  ],
+  [
+    'an id that was never used',
+    'ids_differ',
+    () => [{ type: 'put', table: 'ids', ...remembered(), key: new Uint8Array(28).fill(1) }],
+  ],
+  ['an id that is forgotten', 'record_missing', () => [{ type: 'delete', table: 'ids', key: remembered().key }]],
+  [
+    'the place of another receipt',
+    'receipts_differ',
+    (store, { header: { height, time } }) => {
+      const [, other] = unpackReceipts(store.get('receipts', heightKey(height)) as Uint8Array) ?? [];
+      return [putPlace(other?.digest as InstructionDigest, { type: 'receipt', height, time, position: 0 })];
+    },
+  ],
+  ['a batch that its author did not sign', 'record_malformed', () => [forgedBatch(0xffff_ffff)]],
+  [
+    'an instruction in the outbox under the key of another',
+    'record_malformed',
+    (_, { book }) => {
+      const { instruction } = book.pay(HKMA, BETA, '1.00');
+      return [putOutbox('ef'.repeat(32) as InstructionDigest, itemOf(instruction))];
+    },
+  ],
+  [
     'no instruction in the outbox',
     'record_malformed',
     () => [putOutbox('ef'.repeat(32) as never, Uint8Array.of(1, 2, 3))],
   ],
 ];
+
+/** As it travels, with a signature that nobody need check. */
+function itemOf({ payloadBytes }: Instruction): Uint8Array {
+  const header = { alg: 'Ed25519', kid: 'A'.repeat(43) as Thumbprint, typ: 'causeway+json' } as const;
+  const signature = { header, protectedText: protectedTextOf(header), signature: new Uint8Array(64), list: null };
+  return encodeItem({ payloadBytes, signatures: [signature as unknown as SignatureEntry] });
+}
 
 const heightKey = (height: number): Uint8Array => new Uint8Array(8).with(7, height);
 const gone = (table: Table, height: number): Operation => ({ type: 'delete', table, key: heightKey(height) });
@@ -209,6 +315,23 @@ function forgedBalance(): Operation {
   };
 }
 let lists: Uint8Array[] = [];
+let ids: [Uint8Array, Uint8Array][] = [];
+const remembered = () => {
+  const [key, value] = ids.at(-1) as [Uint8Array, Uint8Array];
+  return { key, value };
+};
+const metaRecord = (name: 'floor' | 'final', value: Uint8Array): Operation => ({
+  type: 'put',
+  table: 'meta',
+  key: metaKey(name),
+  value,
+});
+function forgedBatch(incarnation: number): Operation {
+  const previous = ZERO_HASH as BatchDigest;
+  const batch: Batch = { author: 0 as ValidatorIndex, epoch: 0 as Epoch, incarnation, number: 1, previous, items: [] };
+  const bytes = encodeBatch(batch);
+  return putBatch({ batch, bytes, digest: batchDigest(bytes), signature: new Uint8Array(64) });
+}
 const lastList = (): Operation => ({ type: 'delete', table: 'ids', key: lists.at(-1) as Uint8Array });
 
 t.test('what is sound by its checksum and is not what was certified is found', async (t) => {
@@ -217,7 +340,11 @@ t.test('what is sound by its checksum and is not what was certified is found', a
     entries = [];
     lists = [];
     for await (const entry of store.scan('state', EVERYTHING)) entries.push(entry);
-    for await (const [key] of store.scan('ids', EVERYTHING)) if (key[0] === 0) lists.push(key);
+    ids = [];
+    for await (const [key, value] of store.scan('ids', EVERYTHING)) {
+      if (key[0] === 0) lists.push(key);
+      else ids.push([key, value]);
+    }
     await store.write(forge(store, ledger), { sync: true });
     const told = await auditOf(recordsOf(store));
     t.ok(
@@ -234,9 +361,12 @@ t.test('what is restored is what was backed up, but for what keys have signed', 
   const copy = new MemoryStore();
   await restoredTo(store, checked(copy), []);
   t.equal(copy.table('votes').size, 0, 'no vote log');
-  for (const table of ['blocks', 'receipts', 'state', 'ids', 'index', 'outbox'] as const)
+  for (const table of ['blocks', 'receipts', 'state', 'ids', 'outbox'] as const)
     t.same(copy.table(table), disk.table(table), table);
+  t.match(copy.table('index'), disk.table('index'), 'and what is remembered of receipts that are not here');
   const restored = checked(copy);
+  t.same(getRestored(restored), { epoch: 0, height: ledger.header.height });
+  t.equal(getFloor(restored), 1 + ledger.header.height - 5, 'from the lowest block on');
   t.same(getFinal(restored), ledger.pointer());
   t.equal(getCount(restored, VOTE_KEY), 0);
 });
@@ -245,11 +375,11 @@ t.test('a backup that changes after it was found whole is not gone on with', asy
   const { store } = await grown();
   const bytes = await archiveOf(store);
   const archive = await opened(bytes);
-  const { hours } = await auditOf(archive);
+  const audit = await auditOf(archive);
   // The last frame of records, behind which only the end stands.
   bytes[bytes.length - 120] = (bytes[bytes.length - 120] as number) ^ 1;
   const copy = checked(new MemoryStore());
-  await t.rejects(restoreRecords(archive, copy, [], hours), /is not what was written/);
+  await t.rejects(restoreRecords(archive, copy, { audit, keys: [], hasher: hashPairs }), /is not what was written/);
   t.equal(getFinal(copy), null, 'and what was written of it is no ledger');
 });
 
@@ -270,9 +400,36 @@ t.test('of ids only what the state names is believed, and no hand-over past the 
   t.notOk(checked(copy).get('meta', key), 'an epoch that nothing proves does not begin');
 });
 
+t.test('what became of an instruction is not believed of a backup, but made anew', async (t) => {
+  const { ledger, disk, store } = await grown();
+  const { height, time } = ledger.header;
+  const [known] = unpackReceipts(store.get('receipts', heightKey(height)) as Uint8Array) ?? [];
+  assert(known !== undefined, 'it has a receipt');
+  const honest = getPlace(store, known.digest);
+  const unknown = 'cd'.repeat(32) as InstructionDigest;
+  const lies: readonly Place[] = [
+    { type: 'taken', height, time },
+    { type: 'dropped', expires: time },
+    { type: 'receipt', height: 9_999_999, time, position: 0 },
+    { type: 'remembered', code: 'lapsed', height, time },
+  ];
+  for (const lie of lies) {
+    await store.write([putPlace(known.digest, lie), putPlace(unknown, lie)], { sync: true });
+    const copy = new MemoryStore();
+    await restoredTo(store, checked(copy), []);
+    t.same(getPlace(checked(copy), known.digest), honest, `${lie.type}: its receipt is here`);
+    t.same(getPlace(checked(copy), unknown), { type: 'before', height, time }, `${lie.type}: nothing here tells`);
+  }
+  for (const key of [...disk.entries.keys()]) if (key.startsWith('index/')) disk.entries.delete(key);
+  const copy = new MemoryStore();
+  await restoredTo(store, checked(copy), []);
+  t.same(getPlace(checked(copy), known.digest), honest, 'an entry that is missing comes back');
+});
+
 t.test('a key that may have signed does not sign over a restored folder', async (t) => {
   const { store } = await grown();
   const unknown = '6b'.repeat(32) as Hash;
+  const [{ voteKey: ofTheSet }] = SET.validators as [Validator];
   const restored = checked(new MemoryStore());
   await restoredTo(store, restored, [unknown]);
   const markOf = async (count: number, key: Hash) => {
@@ -283,7 +440,7 @@ t.test('a key that may have signed does not sign over a restored folder', async 
     await written.advance();
     return mark;
   };
-  for (const key of [VOTE_KEY, unknown]) {
+  for (const key of [VOTE_KEY, unknown, ofTheSet]) {
     t.equal(new Mark(key, restored, checked(new MemoryStore())).unfit, 'vote_mark_missing', 'the mark is lost too');
     t.equal(
       new Mark(key, restored, await markOf(3, key)).unfit,
@@ -295,6 +452,170 @@ t.test('a key that may have signed does not sign over a restored folder', async 
     t.ok(new Mark(key, restored, checked(new MemoryStore())).isFolderOld, 'a lane goes on under a later incarnation');
   }
   t.equal(new Mark('7c'.repeat(32) as Hash, restored, checked(new MemoryStore())).unfit, null, 'a new key signs');
+});
+
+/** A backup of these records, with hashes that hold: whoever forges one has them, too. */
+function sealed(header: Uint8Array, tables: ReadonlyMap<string, readonly (readonly [Uint8Array, Uint8Array])[]>) {
+  const frames = [header];
+  let records = 0;
+  for (const [table, entries] of tables) {
+    records += entries.length;
+    const sorted = [...entries].sort(([a], [b]) => Buffer.compare(a, b));
+    frames.push(
+      new Writer()
+        .u8(1)
+        .text(table)
+        .list(sorted, (writer, [key, value]) => writer.bytes(key).bytes(value))
+        .finish(),
+    );
+  }
+  return chained([...frames, new Writer().u8(2).u64(records).finish()]);
+}
+
+function chained(frames: readonly Uint8Array[]): Uint8Array {
+  const parts: Uint8Array[] = [new TextEncoder().encode('causeway-backup\n'), Uint8Array.of(0, 0, 0, 1)];
+  let link = ZERO_HASH;
+  for (const frame of frames) {
+    link = hashOf(concat(fromHex(link), frame));
+    parts.push(new Writer(frame.length + 64).bytes(frame).hash(link).finish());
+  }
+  return concat(...parts);
+}
+
+function framesOf(bytes: Uint8Array): Uint8Array[] {
+  const reader = new Reader(bytes.subarray(20));
+  const frames: Uint8Array[] = [];
+  for (let at = 20; at < bytes.length; at += 36 + (frames.at(-1)?.length ?? 0)) {
+    frames.push(reader.bytes(bytes.length));
+    reader.hash();
+  }
+  return frames;
+}
+
+/** A ledger with something in every table: an instruction in the outbox, and a batch that no block has ordered. */
+async function full(): Promise<{ ledger: Ledger; store: Store }> {
+  const { ledger, store } = await grown();
+  const { instruction } = ledger.book.pay(HKMA, BETA, '2.00');
+  const item = itemOf(instruction);
+  const lane = { author: 0 as ValidatorIndex, epoch: 0 as Epoch, incarnation: 0, number: 1 };
+  const batch: Batch = { ...lane, previous: ZERO_HASH as BatchDigest, items: [item] };
+  const bytes = encodeBatch(batch);
+  const signature = cheap(fromHex(SET.validators[0]?.networkKey ?? ZERO_HASH), bytes);
+  const signed = putBatch({ batch, bytes, digest: batchDigest(bytes), signature });
+  const dropped = putPlace('cd'.repeat(32) as InstructionDigest, { type: 'dropped', expires: 1 as TimestampMs });
+  const more = [putOutbox(instruction.digest, item), signed, putIncarnation(3), putSurveyed(0 as Epoch), dropped];
+  await store.write(more, { sync: true });
+  return { ledger, store };
+}
+
+interface Forgery {
+  readonly what: 'flip value' | 'flip key' | 'cut' | 'drop' | 'replace' | 'add';
+  readonly record: number;
+  readonly at: number;
+  readonly bit: number;
+}
+const forgery: fc.Arbitrary<Forgery> = fc.record({
+  what: fc.constantFrom('flip value', 'flip key', 'cut', 'drop', 'replace', 'add'),
+  record: fc.nat(1_000_000),
+  at: fc.nat(1_000_000),
+  bit: fc.nat(7),
+});
+
+const flipped = (bytes: Uint8Array, at: number, bit: number): Uint8Array =>
+  bytes.length === 0
+    ? bytes
+    : Uint8Array.from(bytes, (byte, place) => (place === at % bytes.length ? byte ^ (1 << bit) : byte));
+
+function forged(all: [string, Uint8Array, Uint8Array][], { what, record, at, bit }: Forgery): void {
+  const place = record % all.length;
+  const [table, key, value] = all[place] as [string, Uint8Array, Uint8Array];
+  const [, , other] = all[at % all.length] as [string, Uint8Array, Uint8Array];
+  if (what === 'drop') all.splice(place, 1);
+  else if (what === 'add') all.push([table, flipped(key, at, bit), value]);
+  else if (what === 'flip key') all[place] = [table, flipped(key, at, bit), value];
+  else if (what === 'flip value') all[place] = [table, key, flipped(value, at, bit)];
+  else if (what === 'cut') all[place] = [table, key, value.subarray(0, at % (value.length + 1))];
+  else all[place] = [table, key, other];
+}
+
+/** Restores bytes as the command does: null when they are refused, with a code or a finding. */
+async function restoredOf(bytes: Uint8Array): Promise<MemoryStore | null> {
+  const opened = await openArchive(readerOf(bytes));
+  if (!opened.ok) return null;
+  const told = await auditOf(opened.archive);
+  if (told.found > 0) return null;
+  const copy = new MemoryStore();
+  await restoreRecords(opened.archive, checked(copy), { audit: told, keys: [], hasher: hashPairs });
+  const recovery = await recover(checked(copy), new TestClock(), genesis, hashPairs);
+  assert(recovery.ok, 'a node starts on it');
+  return copy;
+}
+
+t.test('a forged backup is refused, or what is restored of it is what was certified', async (t) => {
+  const { store } = await full();
+  const honest = framesOf(await archiveOf(store));
+  const whole = await restoredOf(chained(honest));
+  assert(whole !== null, 'the honest one is restored');
+  const all: [string, Uint8Array, Uint8Array][] = [];
+  for (const table of ARCHIVE_TABLES)
+    for await (const [key, value] of store.scan(table, EVERYTHING)) all.push([table, key, value]);
+  let [refused, taken] = [0, 0];
+  const judge = async (bytes: Uint8Array): Promise<void> => {
+    const copy = await restoredOf(bytes);
+    if (copy === null) {
+      refused += 1;
+      return;
+    }
+    taken += 1;
+    for (const table of ['state', 'ids'] as const) t.same(copy.table(table), whole.table(table), table);
+    t.same(getFinal(checked(copy)), getFinal(checked(whole)));
+    // What is missing nothing names; what is there was there.
+    for (const table of ['blocks', 'receipts', 'batches', 'outbox'] as const)
+      for (const [key, value] of copy.table(table)) t.same(value, whole.table(table).get(key), `${table} ${key}`);
+    for (const [key, value] of copy.table('index')) {
+      const { type } = getPlace(checked(copy), key as InstructionDigest) ?? {};
+      if (type === 'receipt') t.same(value, whole.table('index').get(key), `index ${key}`);
+      else t.ok(type === 'before' || type === 'remembered', `index ${key}: ${type}`);
+    }
+  };
+  const records = fc.asyncProperty(fc.array(forgery, { minLength: 1, maxLength: 3 }), async (forgeries) => {
+    const changed = [...all];
+    for (const each of forgeries) forged(changed, each);
+    const tables = new Map<string, (readonly [Uint8Array, Uint8Array])[]>();
+    for (const table of ARCHIVE_TABLES) {
+      const entries = changed.flatMap(([name, key, value]) => (name === table ? [[key, value] as const] : []));
+      if (entries.length > 0) tables.set(table, entries);
+    }
+    await judge(sealed(honest[0] as Uint8Array, tables));
+  });
+  await fc.assert(records, { numRuns: 250 });
+  const frames = fc.asyncProperty(forgery, async ({ what, record, at, bit }) => {
+    const place = record % honest.length;
+    const frame = honest[place] as Uint8Array;
+    const other = honest[at % honest.length] as Uint8Array;
+    const made = { cut: frame.subarray(0, at % frame.length), replace: other, add: new Uint8Array(0) };
+    const changed = what === 'drop' ? [] : [made[what as keyof typeof made] ?? flipped(frame, at, bit)];
+    await judge(chained(honest.toSpliced(place, 1, ...changed)));
+  });
+  await fc.assert(frames, { numRuns: 250 });
+  t.ok(refused > 250 && taken > 10, `${refused} refused, ${taken} taken`);
+});
+
+t.test('frames that are empty, or no fuller than need be, are refused', async (t) => {
+  const { store } = await full();
+  const frames = framesOf(await archiveOf(store));
+  const [header, first] = frames as [Uint8Array, Uint8Array];
+  const empty = new Writer().u8(1).text('meta').u32(0).finish();
+  const one = (key: number): Uint8Array =>
+    new Writer().u8(1).text('index').u32(1).bytes(new Uint8Array(32).fill(key)).bytes(new Uint8Array(4)).finish();
+  const end = new Writer().u8(2).u64(2).finish();
+  for (const bad of [
+    [empty, first],
+    [one(1), one(2), end],
+    [one(2), one(2), end],
+  ])
+    t.match(await openArchive(readerOf(chained([header, ...bad]))), { code: 'archive_damaged' });
+  t.match(await openArchive(readerOf(chained([header, one(1), new Writer().u8(2).u64(1).finish()]))), { ok: true });
 });
 
 t.test('nothing is backed up that is not there, or is on its way', async (t) => {

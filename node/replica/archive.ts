@@ -7,7 +7,8 @@
  *
  * Layout: 16 bytes `causeway-backup\n`, u32 format; then frames: u32 length, so many bytes, and 32 bytes, the SHA-256
  * over the 32 before (zeros first) and those bytes. A frame begins with a byte for its kind: 0 what the backup is, 1
- * records of a table, 2 the end, with the number of records. The format counts for all of it.
+ * records of a table, 2 the end, with the number of records, 3 that it was broken off, with the reason. Records ascend by key within their table, and only a table's
+ * last frame may have less than a full one. The format counts for all of it.
  */
 import { DecodeError, decode, fromHex, Reader, toHex, utf8, Writer } from '../../protocol/codec.js';
 import { concat, hashOf } from '../../protocol/hash.js';
@@ -23,6 +24,7 @@ import {
   ZERO_HASH,
 } from '../../protocol/types.js';
 import type { StoreView, Table } from '../ports.js';
+import { Corrupt } from './checked.js';
 import { DATA_FORMAT, getBlock, getFinal } from './records.js';
 import { isInstalling } from './staging.js';
 
@@ -45,6 +47,7 @@ export type ArchiveTable = (typeof ARCHIVE_TABLES)[number];
 const HEADER = 0;
 const RECORDS = 1;
 const END = 2;
+const BROKEN_OFF = 3;
 const HASH_BYTES = 32;
 /** A frame of records is closed once it has so many bytes, or records. One value may be as large as the state's largest. */
 const FRAME_BYTES = 256 * 1024;
@@ -107,7 +110,12 @@ const encodeRecords = (table: ArchiveTable, entries: readonly Entry[], bytes: nu
     .list(entries, (writer, [key, value]) => writer.bytes(key).bytes(value))
     .finish();
 
-function readRecords(frame: Uint8Array): { readonly table: ArchiveTable; readonly entries: Entry[] } | null {
+interface Frame {
+  readonly table: ArchiveTable;
+  readonly entries: readonly Entry[];
+}
+
+function readRecords(frame: Uint8Array): Frame | null {
   return decode(frame, (reader) => {
     if (reader.u8() !== RECORDS) throw new DecodeError('another kind of frame');
     const name = reader.text(TEXT_BYTES_MAX);
@@ -124,6 +132,19 @@ const readEnd = (frame: Uint8Array): number | null =>
     return reader.u64();
   });
 
+/** Why a backup that was begun has no end. */
+const BREAKS = ['backup_slow', 'record_damaged'] as const;
+export type BreakCode = (typeof BREAKS)[number];
+
+const readBreak = (frame: Uint8Array): BreakCode | null =>
+  decode(frame, (reader) => {
+    if (reader.u8() !== BROKEN_OFF) throw new DecodeError('another kind of frame');
+    const code = reader.text(TEXT_BYTES_MAX);
+    const known = BREAKS.find((each) => each === code);
+    if (known === undefined) throw new DecodeError('an unknown reason');
+    return known;
+  });
+
 export type NotNow = 'no_ledger' | 'installing';
 
 /** Why nothing can be backed up at this moment: there is no ledger yet, or a snapshot is taking its place. */
@@ -132,52 +153,89 @@ export function notNow(view: Pick<StoreView, 'get'>): NotNow | null {
   return getFinal(view) === null ? 'no_ledger' : null;
 }
 
+/** What a backup is made under: `pause` lets whatever else the node has to do go first, `isLate` ends it. */
+interface Pace {
+  readonly pause: () => Promise<void>;
+  readonly isLate: () => boolean;
+}
+
 /**
- * The pieces of a backup, in their order, of a view that `notNow` has nothing against. Throws `Corrupt` on a record that
- * the disk has damaged: what is damaged is not backed up. `pause` lets whatever else the node has to do go first.
+ * The pieces of a backup, in their order, of a view that `notNow` has nothing against. One that is late, or meets a record
+ * that the disk has damaged, ends with a frame that says so, and is refused for that: what is damaged is not backed up.
+ * Gives why it was broken off, or null.
  */
 export async function* archivePieces(
   view: Pick<StoreView, 'get' | 'scan'>,
   made: Made,
-  pause: () => Promise<void>,
-): AsyncGenerator<Uint8Array> {
-  const pointer = getFinal(view);
-  const record = pointer === null ? null : getBlock(view, pointer.height);
-  assert(pointer !== null && record !== null, 'the last final block is stored');
-  const { network, epoch, height, block, root } = pointer;
-  const { time } = record.header;
+  { pause, isLate }: Pace,
+): AsyncGenerator<Uint8Array, BreakCode | null> {
   let link = ZERO_HASH;
   const framed = (frame: Uint8Array): Uint8Array => {
     link = nextLink(link, frame);
     return new Writer(frame.length + 64).bytes(frame).hash(link).finish();
   };
+  const broken = (code: BreakCode): Uint8Array => framed(new Writer(64).u8(BROKEN_OFF).text(code).finish());
   yield new Writer(START_BYTES).raw(MAGIC).u32(ARCHIVE_FORMAT).finish();
-  yield framed(encodeHeader({ ...made, network, dataFormat: DATA_FORMAT, epoch, height, block, root, time }));
-  let records = 0;
+  try {
+    yield framed(encodeHeader(headerOf(view, made)));
+    let records = 0;
+    for await (const { table, entries, bytes } of framesOf(view)) {
+      if (isLate()) {
+        yield broken('backup_slow');
+        return 'backup_slow';
+      }
+      records += entries.length;
+      yield framed(encodeRecords(table, entries, bytes));
+      await pause();
+    }
+    yield framed(new Writer(16).u8(END).u64(records).finish());
+    return null;
+  } catch (error) {
+    if (!(error instanceof Corrupt)) throw error;
+    yield broken('record_damaged');
+    return 'record_damaged';
+  }
+}
+
+function headerOf(view: Pick<StoreView, 'get'>, made: Made): ArchiveHeader {
+  const pointer = getFinal(view);
+  const record = pointer === null ? null : getBlock(view, pointer.height);
+  assert(pointer !== null && record !== null, 'the last final block is stored');
+  const { network, epoch, height, block, root } = pointer;
+  return { ...made, network, dataFormat: DATA_FORMAT, epoch, height, block, root, time: record.header.time };
+}
+
+/** All records, a frame's at a time. */
+async function* framesOf(view: Pick<StoreView, 'scan'>): AsyncGenerator<Frame & { readonly bytes: number }> {
   for (const table of ARCHIVE_TABLES) {
     let entries: Entry[] = [];
     let bytes = 0;
     for await (const entry of view.scan(table, EVERYTHING)) {
       entries.push(entry);
       bytes += entry[0].length + entry[1].length;
-      records += 1;
       if (bytes < FRAME_BYTES && entries.length < FRAME_RECORDS) continue;
-      yield framed(encodeRecords(table, entries, bytes));
+      yield { table, entries, bytes };
       [entries, bytes] = [[], 0];
-      await pause();
     }
-    if (entries.length > 0) yield framed(encodeRecords(table, entries, bytes));
+    if (entries.length > 0) yield { table, entries, bytes };
   }
-  yield framed(new Writer(16).u8(END).u64(records).finish());
 }
 
 /** So many bytes of the file from a place on; fewer only where it ends. */
 export type ReadAt = (from: number, length: number) => Promise<Uint8Array>;
 
-export type ArchiveCode = 'not_a_backup' | 'newer_format' | 'older_format' | 'archive_truncated' | 'archive_damaged';
+export type ArchiveCode =
+  | 'not_a_backup'
+  | 'newer_format'
+  | 'older_format'
+  | 'archive_truncated'
+  | 'archive_damaged'
+  | 'archive_broken_off';
 export interface ArchiveRefusal {
   readonly ok: false;
   readonly code: ArchiveCode;
+  /** Why whoever made it broke it off. */
+  readonly why?: BreakCode;
   readonly detail: string;
 }
 
@@ -186,6 +244,9 @@ const cutShort = (at: number): ArchiveRefusal =>
   refuse('archive_truncated', `the file ends at byte ${at}, before the backup does`);
 const damagedAt = (at: number): ArchiveRefusal =>
   refuse('archive_damaged', `what stands from byte ${at} on is not what was written`);
+
+const brokenOff = (why: BreakCode): ArchiveRefusal =>
+  refuse('archive_broken_off', `the node broke this backup off before its end (${why})`);
 
 /** A backup whose frames have all been read and found whole. */
 export class Archive {
@@ -246,7 +307,7 @@ export async function openArchive(
   const frames = new Map<ArchiveTable, Place[]>();
   let header: ArchiveHeader | null = null;
   let records = 0;
-  let last = 0;
+  let before: Before | null = null;
   let link = ZERO_HASH;
   for (let at = START_BYTES; ; ) {
     const read = await readFrame(readAt, at, link);
@@ -260,10 +321,11 @@ export async function openArchive(
     } else {
       const end = readEnd(frame);
       if (end !== null) return closed(new Archive(header, records, readAt, frames), end, readAt, read.next);
+      const why = readBreak(frame);
+      if (why !== null) return { ...brokenOff(why), why };
       const found = readRecords(frame);
-      const order = found === null ? -1 : ARCHIVE_TABLES.indexOf(found.table);
-      if (found === null || order < last) return damagedAt(at);
-      last = order;
+      if (found === null || !follows(before, found)) return damagedAt(at);
+      before = { ...found, bytes: frame.length };
       records += found.entries.length;
       const places = frames.get(found.table) ?? [];
       frames.set(found.table, places);
@@ -273,6 +335,21 @@ export async function openArchive(
     at = read.next;
     onBytes(at);
   }
+}
+
+type Before = Frame & { readonly bytes: number };
+
+/**
+ * Whether a frame may come after another. Each has records, ascending by key over all frames of a table, and of a table
+ * all but the last are full: so there are no more frames than the file is large, and no key twice.
+ */
+function follows(before: Before | null, { table, entries }: Frame): boolean {
+  const keys = entries.map(([key]) => key);
+  if (before !== null && before.table === table) {
+    if (before.bytes < FRAME_BYTES && before.entries.length < FRAME_RECORDS) return false;
+    keys.unshift((before.entries.at(-1) as Entry)[0]);
+  } else if (before !== null && ARCHIVE_TABLES.indexOf(table) < ARCHIVE_TABLES.indexOf(before.table)) return false;
+  return entries.length > 0 && keys.every((key, at) => at === 0 || Buffer.compare(keys[at - 1] as Uint8Array, key) < 0);
 }
 
 /** Nothing may stand behind the end, and all records that it counts before it. */

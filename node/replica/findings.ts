@@ -1,6 +1,6 @@
 /** What a check of stored records found wrong, and where. */
 import { toHex } from '../../protocol/codec.js';
-import type { Table } from '../ports.js';
+import type { Store, Table } from '../ports.js';
 import type { Corrupt } from './checked.js';
 
 export type FindingCode =
@@ -48,6 +48,8 @@ export class Findings {
 /** Records of a folder or of a backup, each table ascending by key. A damaged record is passed over, and told of. */
 export interface Records {
   scan(table: Table, onDamage: (corrupt: Corrupt) => void): AsyncIterable<readonly [Uint8Array, Uint8Array]>;
+  /** A record by its key, where that can be had: not of a backup. */
+  readonly get?: Store['get'];
 }
 
 /** The same, with what is damaged told already. */

@@ -29,7 +29,7 @@ export const NETWORK = 'ab'.repeat(32) as NetworkId;
 export const SET: ValidatorSet = validatorSet(0 as Epoch, MEMBERS);
 
 /** A signature that costs a hash: who has the key's public half can make one. */
-const cheap = (key: Uint8Array, message: Uint8Array): Uint8Array => {
+export const cheap = (key: Uint8Array, message: Uint8Array): Uint8Array => {
   const half = fromHex(hashOf(concat(key, message)));
   return concat(half, half);
 };

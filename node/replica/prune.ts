@@ -9,7 +9,7 @@ import { assert, type BlockHeader, type Height, type InstructionDigest } from '.
 import { DAY_MS } from '../../protocol/values.js';
 import type { Operation, Store } from '../ports.js';
 import { Corrupt, soundEntries, unlessDamaged } from './checked.js';
-import { type BlockRecord, getBlock, getPlace, type Place } from './records.js';
+import { type BlockRecord, getBlock, getPlace, metaKey, type Place } from './records.js';
 
 /** What is kept at least: so many blocks, and so many days of them. Without a rule a node keeps everything. */
 export interface Retention {
@@ -25,17 +25,17 @@ const BATCHES_AT_ONCE = 16;
 const INDEX_AT_ONCE = 128;
 const INDEX_END = new Uint8Array(33).fill(0xff);
 
-const FLOOR_KEY = new Writer(16).text('floor').finish();
-const putFloor = (floor: number): Operation => ({
+/** Notes the lowest height above the genesis whose block is kept here. */
+export const putFloor = (floor: number): Operation => ({
   type: 'put',
   table: 'meta',
-  key: FLOOR_KEY,
+  key: metaKey('floor'),
   value: new Writer(8).u64(floor).finish(),
 });
 
 /** The lowest height above the genesis whose block is kept here. */
 export function getFloor(store: Pick<Store, 'get'>): Height {
-  const bytes = store.get('meta', FLOOR_KEY);
+  const bytes = store.get('meta', metaKey('floor'));
   const floor = bytes === undefined ? 1 : decode(bytes, (reader) => reader.u64());
   assert(floor !== null, 'the floor is whole');
   return floor as Height;

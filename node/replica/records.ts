@@ -46,10 +46,28 @@ const CERTIFICATE_BYTES_MAX = 16 * 1024;
 /** More closing blocks than any run of views makes. */
 const CLOSING_MAX = 65_536;
 
-const metaKey = (name: string): Uint8Array => new Writer(16).text(name).finish();
+/** The records of the table `meta`: `handOver` has one for each epoch, `count` one for each key. */
+const META_NAMES = ['final', 'handOver', 'floor', 'count', 'incarnation', 'surveyed', 'restored'] as const;
+type MetaName = (typeof META_NAMES)[number];
+
+/** The key of a record of the table `meta` that there is once. */
+export const metaKey = (name: Exclude<MetaName, 'handOver' | 'count'>): Uint8Array =>
+  new Writer(16).text(name).finish();
+
+/** What a key of the table `meta` names, and what stands in it behind the name; null where no node writes such a key. */
+export function metaNameOf(key: Uint8Array): { readonly name: MetaName; readonly rest: Uint8Array } | null {
+  const name = META_NAMES.find((each) => isSame(key.subarray(0, 4 + each.length), new Writer(16).text(each).finish()));
+  if (name === undefined) return null;
+  const rest = key.subarray(4 + name.length);
+  return rest.length === (name === 'handOver' ? 8 : name === 'count' ? 32 : 0) ? { name, rest } : null;
+}
+
 /** The key of a block, and of its receipts. */
 export const blockKey = (height: number): Uint8Array => new Writer(8).u64(height).finish();
-const isSame = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, i) => byte === b[i]);
+/** The height of such a key; null for another. */
+export const heightOfKey = (key: Uint8Array): Height | null => decode(key, (reader) => reader.u64() as Height);
+export const isSame = (a: Uint8Array, b: Uint8Array): boolean =>
+  a.length === b.length && a.every((byte, i) => byte === b[i]);
 const put = (table: Operation['table'], key: Uint8Array, value: Uint8Array): Operation => ({
   type: 'put',
   table,
@@ -72,16 +90,21 @@ export const putFinal = (final: FinalPointer): Operation => {
   return put('meta', metaKey('final'), writer.hash(final.block).hash(final.root).finish());
 };
 
-export const isFinalKey = (key: Uint8Array): boolean => isSame(key, metaKey('final'));
-
 export const deleteFinal = (): Operation => ({ type: 'delete', table: 'meta', key: metaKey('final') });
 
 export function getFinal(store: Pick<Store, 'get'>): FinalPointer | null {
   const bytes = store.get('meta', metaKey('final'));
   if (bytes === undefined) return null;
-  const pointer = decode(bytes, (reader) => {
-    const format = reader.u8();
-    assert(format === DATA_FORMAT, `the data folder is of format ${format}, and this program's is ${DATA_FORMAT}`);
+  const [format] = bytes;
+  assert(format === DATA_FORMAT, `the data folder is of format ${format}, and this program's is ${DATA_FORMAT}`);
+  const pointer = decodeFinal(bytes);
+  assert(pointer !== null, 'the final pointer is whole');
+  return pointer;
+}
+
+export const decodeFinal = (bytes: Uint8Array): FinalPointer | null =>
+  decode(bytes, (reader) => {
+    if (reader.u8() !== DATA_FORMAT) throw new DecodeError('another format');
     return {
       network: reader.hash() as NetworkId,
       epoch: reader.u64() as Epoch,
@@ -91,24 +114,8 @@ export function getFinal(store: Pick<Store, 'get'>): FinalPointer | null {
       root: reader.hash() as Root,
     };
   });
-  assert(pointer !== null, 'the final pointer is whole');
-  return pointer;
-}
-
-/** The format of the records, told before anything is read by it; null where there is no ledger. */
-export function formatOf(store: Pick<Store, 'get'>): { readonly number: number; readonly isOwn: boolean } | null {
-  const number = store.get('meta', metaKey('final'))?.[0];
-  return number === undefined ? null : { number, isOwn: number === DATA_FORMAT };
-}
 
 const handOverKey = (epoch: number): Uint8Array => new Writer(24).text('handOver').u64(epoch).finish();
-
-/** Whether a key of the table `meta` is of a hand-over to an epoch after the given one. */
-export function isHandOverPast(key: Uint8Array, epoch: number): boolean {
-  const prefix = new Writer(16).text('handOver').finish();
-  if (key.length !== prefix.length + 8 || !isSame(key.subarray(0, prefix.length), prefix)) return false;
-  return new Reader(key.subarray(prefix.length)).u64() > epoch;
-}
 
 /** How an epoch began: kept for ever, since every later certificate is checked through it. */
 export const putHandOver = (handOver: HandOver): Operation =>
@@ -134,30 +141,46 @@ export interface BlockRecord {
   readonly closing: readonly BlockHeader[];
 }
 
-export function putBlock(record: BlockRecord): Operation {
+export const putBlock = (record: BlockRecord): Operation =>
+  put('blocks', blockKey(record.header.height), encodeBlock(record));
+
+export function encodeBlock(record: BlockRecord): Uint8Array {
   const writer = new Writer(1024).bytes(encodeHeader(record.header)).hash(record.parentRoot);
   writer.hash(record.receiptsRoot).hash(record.stateRoot).hash(record.root);
   writer.bytes(record.certificate === null ? new Uint8Array() : encodeCertificate(record.certificate));
   writer.list(record.closing, (w, header) => w.bytes(encodeHeader(header)));
-  return put('blocks', blockKey(record.header.height), writer.finish());
+  return writer.finish();
 }
 
 export const decodeBlock = (bytes: Uint8Array): BlockRecord | null =>
   decode(bytes, (reader): BlockRecord => {
-    const header = readHeader(new Reader(reader.bytes(HEADER_BYTES_MAX)));
+    const header = readHeaderOf(reader);
     const roots = [reader.hash(), reader.hash(), reader.hash(), reader.hash()] as unknown as [Root, Root, Root, Root];
     const certificate = reader.bytes(CERTIFICATE_BYTES_MAX);
-    const closing = reader.list(CLOSING_MAX, (r) => readHeader(new Reader(r.bytes(HEADER_BYTES_MAX))));
+    const closing = reader.list(CLOSING_MAX, readHeaderOf);
     return {
       header,
       parentRoot: roots[0],
       receiptsRoot: roots[1],
       stateRoot: roots[2],
       root: roots[3],
-      certificate: certificate.length === 0 ? null : decodeCertificate(certificate),
+      certificate: certificate.length === 0 ? null : wholeCertificate(certificate),
       closing,
     };
   });
+
+function readHeaderOf(reader: Reader): BlockHeader {
+  const inner = new Reader(reader.bytes(HEADER_BYTES_MAX));
+  const header = readHeader(inner);
+  inner.end();
+  return header;
+}
+
+function wholeCertificate(bytes: Uint8Array): Certificate {
+  const certificate = decodeCertificate(bytes);
+  if (certificate === null) throw new DecodeError('no certificate');
+  return certificate;
+}
 
 export function getBlock(store: Pick<Store, 'get'>, height: number): BlockRecord | null {
   const bytes = store.get('blocks', blockKey(height));
@@ -219,13 +242,13 @@ function readPlace(reader: Reader): Place {
 export function getPlace(store: Pick<Store, 'get'>, digest: InstructionDigest): Place | null {
   const bytes = store.get('index', fromHex(digest));
   if (bytes === undefined) return null;
-  const place = decode(bytes, readPlace);
+  const place = decodePlace(bytes);
   assert(place !== null, 'an index entry is whole');
   return place;
 }
 
-/** Whether bytes are an entry of the index. */
-export const isPlace = (bytes: Uint8Array): boolean => decode(bytes, readPlace) !== null;
+/** An entry of the index from its bytes, or null when they are none. */
+export const decodePlace = (bytes: Uint8Array): Place | null => decode(bytes, readPlace);
 
 const batchKey = (
   epoch: Epoch,
@@ -382,12 +405,6 @@ const countKey = (key: Hash): Uint8Array => new Writer(64).text('count').hash(ke
 export const putCount = (key: Hash, count: number): Operation =>
   put('meta', countKey(key), new Writer(8).u64(count).finish());
 
-/** Whether a key of the table `meta` is that of a count. */
-export function isCountKey(key: Uint8Array): boolean {
-  const prefix = new Writer(16).text('count').finish();
-  return key.length === prefix.length + 32 && isSame(key.subarray(0, prefix.length), prefix);
-}
-
 export function getCount(store: Pick<Store, 'get'>, key: Hash): number | null {
   const bytes = store.get('meta', countKey(key));
   if (bytes === undefined) return null;
@@ -399,6 +416,23 @@ export function getCount(store: Pick<Store, 'get'>, key: Hash): number | null {
 /** The least incarnation of this node's own lane, in whatever epoch: it may have lost what it wrote under earlier ones. */
 export const putIncarnation = (incarnation: number): Operation =>
   put('meta', metaKey('incarnation'), new Writer(4).u32(incarnation).finish());
+
+/** That the folder was made from a backup: its last final block then. What this node signed before is not in it. */
+export interface RestoredFrom {
+  readonly epoch: Epoch;
+  readonly height: Height;
+}
+
+export const putRestored = ({ epoch, height }: RestoredFrom): Operation =>
+  put('meta', metaKey('restored'), new Writer(16).u64(epoch).u64(height).finish());
+
+export const decodeRestored = (bytes: Uint8Array): RestoredFrom | null =>
+  decode(bytes, (reader) => ({ epoch: reader.u64() as Epoch, height: reader.u64() as Height }));
+
+export function getRestored(store: Pick<Store, 'get'>): RestoredFrom | null {
+  const bytes = store.get('meta', metaKey('restored'));
+  return bytes === undefined ? null : decodeRestored(bytes);
+}
 
 export function getIncarnation(store: Pick<Store, 'get'>): number | null {
   const bytes = store.get('meta', metaKey('incarnation'));

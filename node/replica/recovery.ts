@@ -22,6 +22,7 @@ import { Corrupt, soundEntries } from './checked.js';
 import { laneItems } from './facts.js';
 import { type HeldBatch, heldBatch } from './lanes.js';
 import {
+  type BlockRecord,
   batchesAfter,
   deleteFinal,
   type FinalPointer,
@@ -175,10 +176,29 @@ export const openingHeader = (last: BlockHeader, lanes: number, epoch: Epoch): B
   cut: Array.from({ length: lanes }, () => laneStart(0)),
 });
 
-async function begin(store: Store, genesis: Genesis, recall: Recall, hasher: PairHasher): Promise<Recovered> {
+/** The state before the first block, and the record that stands for it. */
+export function genesisOf(
+  genesis: Genesis,
+  recall: Recall,
+  hasher: PairHasher,
+): { readonly state: State; readonly record: BlockRecord } {
   const state = State.genesis(toState(genesis), recall, hasher);
-  const header = genesisHeader(genesis);
-  const root = genesisResultRoot(state.root);
+  const zero = ZERO_HASH as string as Root;
+  const record = {
+    header: genesisHeader(genesis),
+    parentRoot: zero,
+    receiptsRoot: zero,
+    stateRoot: state.root,
+    root: genesisResultRoot(state.root),
+    certificate: null,
+    closing: [],
+  };
+  return { state, record };
+}
+
+async function begin(store: Store, genesis: Genesis, recall: Recall, hasher: PairHasher): Promise<Recovered> {
+  const { state, record } = genesisOf(genesis, recall, hasher);
+  const { header, root } = record;
   const block = genesisBlockId(genesis.network);
   const pointer: FinalPointer = {
     network: genesis.network,
@@ -187,16 +207,6 @@ async function begin(store: Store, genesis: Genesis, recall: Recall, hasher: Pai
     view: header.view,
     block,
     root,
-  };
-  const zero = ZERO_HASH as string as Root;
-  const record = {
-    header,
-    parentRoot: zero,
-    receiptsRoot: zero,
-    stateRoot: state.root,
-    root,
-    certificate: null,
-    closing: [],
   };
   const operations: Operation[] = state
     .changes()

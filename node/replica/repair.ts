@@ -444,7 +444,7 @@ const nameOf = (table: string, key: Uint8Array): string => `${table}/${toHex(key
 const heightOf = (key: Uint8Array): Height => new Reader(key).u64() as Height;
 
 /** What the key of a stored batch says (records.ts). */
-export function batchOf(key: Uint8Array): { epoch: Epoch; lane: ValidatorIndex; point: LanePoint } {
+function batchOf(key: Uint8Array): { epoch: Epoch; lane: ValidatorIndex; point: LanePoint } {
   const reader = new Reader(key);
   const [epoch, lane] = [reader.u64() as Epoch, reader.u16() as ValidatorIndex];
   return {
@@ -456,9 +456,12 @@ export function batchOf(key: Uint8Array): { epoch: Epoch; lane: ValidatorIndex; 
 
 const leavesOf = (receipts: readonly Receipt[]): Hash[] => receipts.map((receipt) => leafOf(receipt));
 
-/** The id that a record's certificate must name: its block's, or that of the last closing block after it; null when these are no chain. */
-export function certifiedId({ header, root, closing, certificate }: BlockRecord): BlockId | null {
-  if (certificate?.ballot.root !== root) return null;
+/** The id that a record's certificate must name; null when it has another root, or none. */
+export const certifiedId = (record: BlockRecord): BlockId | null =>
+  record.certificate?.ballot.root === record.root ? closedId(record) : null;
+
+/** The id of a block, or of the last closing block after it; null when these are no chain. */
+export function closedId({ header, closing }: Pick<BlockRecord, 'header' | 'closing'>): BlockId | null {
   let id = blockId(header);
   for (const block of closing) {
     if (block.parent !== id) return null;

@@ -375,7 +375,7 @@ const knownPlace = (store: Pick<Store, 'get'>, digest: InstructionDigest): Place
   unlessDamaged(() => getPlace(store, digest), untold);
 
 /** Whether the index has a receipt as late as a record. */
-function isKnown(store: Pick<Store, 'get'>, { digest, height }: IdRecord): boolean {
+export function isKnown(store: Pick<Store, 'get'>, { digest, height }: IdRecord): boolean {
   const place = knownPlace(store, digest);
   return place?.type === 'receipt' && place.height >= height;
 }

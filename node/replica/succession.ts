@@ -13,6 +13,7 @@ import {
 import type { Genesis } from '../../protocol/genesis.js';
 import { openingId } from '../../protocol/handover.js';
 import { decodeItem, type Instruction } from '../../protocol/instruction.js';
+import { INCARNATION_SECONDS_MAX } from '../../protocol/limits.js';
 import { machineDelayMs, timeScaleOf } from '../../protocol/networktime.js';
 import type { RestartFile } from '../../protocol/restart.js';
 import { assert, type Epoch, type Hash, type LanePoint, type ValidatorIndex, type View } from '../../protocol/types.js';
@@ -365,21 +366,19 @@ async function withLaneBegun(config: NodeConfig, ports: Ports, lane: Mark, recov
   return { ...recovered, outbox: await loadOutbox(ports.store, untold) };
 }
 
-/** Seconds past which a clock is wrong, and incarnations only count on: they are of 32 bits. */
-const SECONDS_MAX = 2 ** 31;
-
 /**
  * Who may have lost batches that it signed goes on under a later incarnation of its lane, in whatever epoch it comes to,
- * or it would sign two of one number: later than the last that folder or mark knows of. Seconds since the network began
+ * or it would sign two of one number: later than the last that folder, mark or the last final block knows of. Seconds since the network began
  * are later than any, should both be lost and the clock be right. What the node still has of its lane is carried over: a
  * cut that takes up the new incarnation passes over the old one.
  */
 async function beginIncarnation({ genesis, own }: NodeConfig, { store, clock }: Ports, lane: Mark): Promise<void> {
   // Of the machine: network time, where it is scaled, would use up 32 bits in days.
   const seconds = Math.floor(machineDelayMs(timeScaleOf(genesis), clock.now() - genesis.created) / 1000);
-  const next = Math.max(storedIncarnation(store), lane.incarnation) + 1;
-  const incarnation = seconds < SECONDS_MAX ? Math.max(next, seconds) : next;
-  const left = await ownUnordered(store, genesis, own);
+  const ordered = ownOrdered(store, genesis, own);
+  const next = Math.max(storedIncarnation(store), lane.incarnation, ordered?.point.incarnation ?? 0) + 1;
+  const incarnation = seconds < INCARNATION_SECONDS_MAX ? Math.max(next, seconds) : next;
+  const left = ordered === null ? [] : await ownUnordered(store, ordered);
   // The mark first: a folder that is stopped between the two still looks old, and takes a yet later one.
   lane.beginLane(incarnation);
   await lane.advance();
@@ -390,17 +389,26 @@ async function beginIncarnation({ genesis, own }: NodeConfig, { store, clock }: 
 const storedIncarnation = (store: Pick<Ports['store'], 'get'>): number =>
   unlessDamaged(() => getIncarnation(store), untold) ?? 0;
 
-/** What the store has of this node's own lane past the final cut, for the outbox. */
-async function ownUnordered(store: Ports['store'], genesis: Genesis, own: NodeConfig['own']): Promise<Operation[]> {
+/** This node's own lane, and how far the last final block orders it; null where it has none. */
+interface OwnOrdered {
+  readonly epoch: Epoch;
+  readonly place: ValidatorIndex;
+  readonly point: LanePoint;
+}
+
+function ownOrdered(store: Ports['store'], genesis: Genesis, own: NodeConfig['own']): OwnOrdered | null {
   const pointer = unlessDamaged(() => getFinal(store), untold);
-  if (pointer === null) return [];
+  if (pointer === null) return null;
   const { epoch, height } = pointer;
   const handOver = unlessDamaged(() => getHandOver(store, epoch), untold);
   const place = placeIn(handOver?.set ?? genesis.validators, own) as ValidatorIndex;
-  if (place < 0) return [];
-  const final = finalPoint(store, epoch, height, place);
+  return place < 0 ? null : { epoch, place, point: finalPoint(store, epoch, height, place) };
+}
+
+/** What the store has of this node's own lane past the final cut, for the outbox. */
+async function ownUnordered(store: Ports['store'], { epoch, place, point }: OwnOrdered): Promise<Operation[]> {
   const left: Operation[] = [];
-  for await (const { bytes } of batchesAfter(store, epoch, place, final.incarnation, final.number, untold)) {
+  for await (const { bytes } of batchesAfter(store, epoch, place, point.incarnation, point.number, untold)) {
     for (const item of decodeBatch(bytes)?.items ?? []) {
       const read = decodeItem(item);
       if (read.ok) left.push(putOutbox(read.instruction.digest, item));

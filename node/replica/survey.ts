@@ -12,21 +12,20 @@ import type { Survey } from '../../protocol/survey.js';
 import type { BlockHeader, BlockId, Certificate, Epoch, Root } from '../../protocol/types.js';
 import type { Operation, Ports, Store } from '../ports.js';
 import { Chain } from './chain.js';
+import { unlessDamaged, untold } from './checked.js';
 import { Lanes } from './lanes.js';
-import { getHandOver } from './records.js';
+import { getHandOver, getRestored, metaKey } from './records.js';
 import { type Recovered, type Recovery, recover } from './recovery.js';
-
-const surveyedKey = (): Uint8Array => new Writer(16).text('surveyed').finish();
 
 /** Notes that the node has told where `epoch` came to, or with null that no statement was made of it. */
 export const putSurveyed = (epoch: Epoch | null): Operation =>
   epoch === null
-    ? { type: 'delete', table: 'meta', key: surveyedKey() }
-    : { type: 'put', table: 'meta', key: surveyedKey(), value: new Writer(8).u64(epoch).finish() };
+    ? { type: 'delete', table: 'meta', key: metaKey('surveyed') }
+    : { type: 'put', table: 'meta', key: metaKey('surveyed'), value: new Writer(8).u64(epoch).finish() };
 
 /** The epoch in which this node must not vote any more since it was surveyed, or null. */
 export function getSurveyed(store: Pick<Store, 'get'>): Epoch | null {
-  const bytes = store.get('meta', surveyedKey());
+  const bytes = store.get('meta', metaKey('surveyed'));
   return bytes === undefined ? null : decode(bytes, (reader) => reader.u64() as Epoch);
 }
 
@@ -71,6 +70,7 @@ export async function takeSurvey(parts: Parts): Promise<Surveyed> {
     headers: [...headers.values()].filter(({ view }) => view > pointer.view),
     notarization: isAhead ? highest : null,
     root: isAhead ? await execute(parts, recovered, [...headers], highest) : pointer.root,
+    restored: unlessDamaged(() => getRestored(store), untold),
   };
   return { ok: true, survey };
 }

@@ -126,6 +126,8 @@ t.test('each refusal has its code, and changes nothing', async (t) => {
   }
   t.match(await verifyBackup('damaged.backup'), { status: 1, said: { error: { code: 'archive_damaged' } } });
   t.match(await restore(hk, 'nowhere.backup'), { status: 5 });
+  const mixed = await ask('node', 'verify-data', '--config', configOf(hk), '--restart', inFolder('none.backup'));
+  t.match(mixed, { status: 2, said: { error: { code: 'usage' } } }, 'which restart is trusted the configuration says');
 });
 
 t.test('a restored validator follows, and its vote key does not sign again', async (t) => {
