@@ -167,7 +167,7 @@ check_manifests() {
     fi
     export KUSTOMIZE=$work/bin/kustomize
   fi
-  npx tap run --disable-coverage --reporter=tap sim/kubernetes.test.ts >"$work/manifests.tap" 2>&1 || {
+  npm test --silent -- sim/kubernetes.test.ts >"$work/manifests.tap" 2>&1 || {
     grep -A 20 'not ok' "$work/manifests.tap" >&2
     fail 'the Kubernetes files are not in order'
   }

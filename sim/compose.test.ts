@@ -1,13 +1,13 @@
 /** The network of `deploy/compose`: who stands where and with what rights, and that what is watched is really measured. */
 import { readdirSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { parse } from 'yaml';
 import { loadConfig } from '../node/config.js';
 import { createMetrics } from '../node/metrics/prometheus.js';
+import { inCheckout } from '../protocol/checkout.test-helper.js';
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const root = inCheckout('.');
 const folder = join(root, 'deploy/compose');
 const monitoring = join(folder, 'monitoring');
 const yamlOf = (path: string): unknown => parse(readFileSync(path, 'utf8'), { merge: true });

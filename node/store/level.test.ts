@@ -3,7 +3,9 @@ import { once } from 'node:events';
 import { cpSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { pathToFileURL } from 'node:url';
 import t, { type Test } from 'tap';
+import { inCheckout, readyPrograms } from '../../protocol/checkout.test-helper.js';
 import { fc } from '../../protocol/property.test-helper.js';
 import type { Operation, Store, Table } from '../ports.js';
 import { openStore, StoreError } from './level.js';
@@ -249,7 +251,7 @@ t.test('synced writes are timed', async (t) => {
 
 /** Writes batches of twenty entries for ever, several calls at once, and says each when it is durable. */
 const WRITER = `
-  import { openStore } from ${JSON.stringify(new URL('./level.ts', import.meta.url).href)};
+  import { openStore } from ${JSON.stringify(pathToFileURL(inCheckout('dist/node/store/level.js')).href)};
   const store = await openStore(process.argv[1]);
   async function writeOn(lane) {
     for (let number = 0; ; number += 1) {
@@ -267,10 +269,11 @@ const WRITER = `
 `;
 
 t.test('kill -9 while writing: every batch that was confirmed is there, and every batch is whole', async (t) => {
+  readyPrograms();
   const folder = join(t.testdir(), 'data');
   const confirmed = new Set<string>();
   for (const confirmationsMin of [40, 80]) {
-    const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', WRITER, folder], {
+    const child = spawn(process.execPath, ['--input-type=module', '--eval', WRITER, folder], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const exited = once(child, 'exit');

@@ -4,25 +4,21 @@
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
+import { inCheckout, readyPrograms } from '../../protocol/checkout.test-helper.js';
 import { freeBlock } from '../network/ports.js';
 
 /** Past this a command has hung. */
 const COMMAND_MS_MAX = 150_000;
 
-// The test runner has every process that is started below load its own module hooks, which makes a start three times as
-// long. Without a listener it does not; run without the runner, there is none.
-const spawning = createRequire(import.meta.url)('process-on-spawn') as { removeAllListeners(): void };
-spawning.removeAllListeners();
+readyPrograms();
 
 // Processes that build, start and stop: longer than the half minute that a test has when it is run by itself.
 t.setTimeout(2 * COMMAND_MS_MAX);
 
-const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+const root = inCheckout('.');
 const textOf = (path: string): string => readFileSync(join(root, path), 'utf8');
 const readme = textOf('README.md');
 const { scripts } = JSON.parse(textOf('package.json')) as { readonly scripts: Readonly<Record<string, string>> };
@@ -189,7 +185,7 @@ t.test('every other command is one that something runs', async (t) => {
     'npm run sim -- liquidity --quick': () => liquidityTest.includes("'--quick', '--instructions', '100', '--json'"),
     'npm run sim -- scenario gridlock': () =>
       ci.includes('npm run --silent sim -- scenario gridlock --world processes'),
-    'npm test': () => scripts['test'] === 'node node/prepare.mjs --install-only && tap run',
+    'npm test': () => scripts['test'] === 'node node/prepare.mjs --tests && node node/test.mjs',
     'npm run check': () => ci.includes('npm run --silent check'),
     'npm run demo -- --json': () => ci.includes('npm run --silent demo -- --json'),
     'npm run bench -- --json': () => ci.includes('npm run --silent bench -- --json'),
