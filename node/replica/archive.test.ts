@@ -8,7 +8,7 @@ import { assert, type Hash, type TimestampMs } from '../../protocol/types.js';
 import type { Operation, Store, Table } from '../ports.js';
 import { type Archive, archivePieces, notNow, openArchive, type ReadAt } from './archive.js';
 import { type Audit, audit } from './audit.js';
-import { checked, soundEntries } from './checked.js';
+import { checked, EVERYTHING, soundEntries } from './checked.js';
 import type { Records } from './findings.js';
 import { certify, Ledger, NETWORK, SET, verifier } from './ledgerstore.test-helper.js';
 import { Mark } from './mark.js';
@@ -16,7 +16,6 @@ import { MemoryStore } from './memorystore.test-helper.js';
 import { getBlock, getCount, getFinal, putBlock, putCount, putFinal, putOutbox } from './records.js';
 import { restoreRecords } from './restoring.js';
 
-const EVERYTHING = { from: new Uint8Array(0), to: new Uint8Array(80).fill(0xff) };
 const VOTE_KEY = '5a'.repeat(32) as Hash;
 const MADE = { party: 'HKMAHKHHXXX', version: '0.1.0', madeMs: 1_700_000_000_000 as TimestampMs };
 const genesis = {

@@ -8,6 +8,7 @@ import t, { type Test } from 'tap';
 import { inCheckout, readyPrograms } from '../../protocol/checkout.test-helper.js';
 import { fc } from '../../protocol/property.test-helper.js';
 import type { Operation, Store, Table } from '../ports.js';
+import { EVERYTHING } from '../replica/checked.js';
 import { openStore, StoreError } from './level.js';
 
 const TABLES: Table[] = [
@@ -22,7 +23,6 @@ const TABLES: Table[] = [
   'snapshot',
   'outbox',
 ];
-const EVERYTHING = { from: new Uint8Array(), to: new Uint8Array(64).fill(255) };
 
 const bytesOf = (...bytes: number[]): Uint8Array => Uint8Array.from(bytes);
 const put = (table: Table, key: Uint8Array, value: Uint8Array): Operation => ({ type: 'put', table, key, value });
