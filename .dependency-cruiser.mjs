@@ -108,7 +108,7 @@ const rooms = [
       ...inNode('main'),
       '^node/api/(handlers|client|signing)',
       '^node/metrics/none\\.ts$',
-      '^node/cli/centralbanks\\.ts$',
+      '^node/cli/(arguments|centralbanks)\\.ts$',
       ...inNode('config'),
       ...OUTSIDE,
     ],

@@ -168,7 +168,8 @@ check_manifests() {
     fi
     export KUSTOMIZE=$work/bin/kustomize
   fi
-  npx tap run --disable-coverage --reporter=tap sim/kubernetes.test.ts >"$work/manifests.tap" 2>&1 || {
+  node node/prepare.mjs --tests
+  npx tap run --reporter=tap .tests/sim/kubernetes.test.js >"$work/manifests.tap" 2>&1 || {
     grep -A 20 'not ok' "$work/manifests.tap" >&2
     fail 'the Kubernetes files are not in order'
   }

@@ -1,26 +1,19 @@
 /** The command line without a network, but for the smallest of a test: what it makes, what it says of wrong use, and with which status it ends. */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
+import { inCheckout, startPlainly } from '../protocol/checkout.test-helper.js';
 import { parseGenesis } from '../protocol/genesis.js';
 import { isLei } from '../protocol/values.js';
 import { CENTRAL_BANKS } from './cli/centralbanks.js';
 import { loadConfig } from './config.js';
 import { EXITS, type ExitName } from './main/exits.js';
 
-const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
-// The test runner has every process that is started below load its own module hooks, which makes a start three times as
-// long. Without a listener it does not; run without the runner, there is none.
-const spawning = createRequire(import.meta.url)('process-on-spawn') as { removeAllListeners(): void };
-spawning.removeAllListeners();
-delete process.env['NODE_OPTIONS'];
-// The built program is what an operator runs, and it starts three times as fast.
-spawnSync(process.execPath, [at('prepare.mjs')], { stdio: ['ignore', 2, 2] });
+startPlainly();
+const CLI = inCheckout('dist/node/cli.js');
 const folder = mkdtempSync(join(tmpdir(), 'causeway-cli-'));
 t.teardown(() => rmSync(folder, { recursive: true, force: true }));
 const inFolder = (...parts: readonly string[]): string => join(folder, ...parts);
@@ -32,7 +25,7 @@ interface Ran {
 }
 
 function causeway(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ran> {
-  const child = spawn(process.execPath, [at('../dist/node/cli.js'), ...args], {
+  const child = spawn(process.execPath, [CLI, ...args], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -80,7 +73,7 @@ async function started(
   t: Test,
   ...args: readonly string[]
 ): Promise<{ readonly child: ChildProcess; readonly url: string }> {
-  const child = spawn(process.execPath, [at('../dist/node/cli.js'), 'node', 'start', ...args], {
+  const child = spawn(process.execPath, [CLI, 'node', 'start', ...args], {
     stdio: ['ignore', 'pipe', 'ignore'],
   });
   t.teardown(() => child.kill('SIGKILL'));

@@ -1,7 +1,8 @@
 /**
  * Makes a checkout ready to run: installs the locked dependencies and builds `dist`, each only when it is missing
- * or stale. `--install-only` leaves the build out. Says a line on stderr for each step it takes and nothing when all
- * is fresh. Needs Node and npm alone: it runs before there is anything else.
+ * or stale. `--install-only` leaves the build out; `--tests` builds the tests too, with all they import, in `.tests`.
+ * Says a line on stderr for each step it takes and nothing when all is fresh. Needs Node and npm alone: it runs before
+ * there is anything else.
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -29,9 +30,10 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const at = (...parts) => join(root, ...parts);
 const LOCK = at('.prepare.lock');
 const INSTALLED = at('node_modules', '.causeway-lock');
-const BUILT = at('dist', '.sources');
-/** Beside `dist`, so that the relative paths in source maps hold after the rename. */
-const BUILDING = at('.dist-building');
+
+/** What is built, where: first beside its place, so that the relative paths in source maps hold after the rename. */
+const PRODUCT = { folder: 'dist', building: '.dist-building', hasTests: false };
+const TESTS = { folder: '.tests', building: '.tests-building', hasTests: true };
 
 class PrepareError extends Error {}
 
@@ -51,13 +53,13 @@ const isTranslated = (name) => name.endsWith('.ts') && !name.endsWith('.d.ts');
 const isAsset = (name) => !/\.(ts|mjs|md)$/.test(name);
 
 /** Every file that a build reads or copies, in a fixed order, relative to the root. */
-function sourceFiles() {
+function sourceFiles({ hasTests }) {
   const files = [];
   const walk = (folder) => {
     for (const entry of readdirSync(folder, { withFileTypes: true })) {
       const path = join(folder, entry.name);
       if (entry.isDirectory()) walk(path);
-      else if (entry.isFile() && !isTest(entry.name)) files.push(relative(root, path));
+      else if (entry.isFile() && (hasTests || !isTest(entry.name))) files.push(relative(root, path));
     }
   };
   for (const room of ROOMS) if (existsSync(at(room))) walk(at(room));
@@ -92,22 +94,44 @@ function install() {
 }
 
 /**
- * Each file is translated alone, without a look at types: that is what `npm run check` is for, and it takes fifty times
- * as long. The compiler options allow it (`isolatedModules`, `erasableSyntaxOnly`).
+ * Packages that come as hundreds of small files are put into a few: reading them file by file took most of the time in
+ * which a command or a node starts. All else that our files import stays where it is.
  */
-async function build() {
-  say('building …');
+const BUNDLED = /^(typebox|libp2p|@libp2p\/|@chainsafe\/libp2p-noise|@multiformats\/)/;
+const bundling = {
+  name: 'packages of many files',
+  setup({ onResolve }) {
+    onResolve({ filter: /^/ }, ({ path, kind, importer }) => {
+      const isInside = kind === 'entry-point' || BUNDLED.test(path) || importer.startsWith(at('node_modules'));
+      return isInside ? undefined : { path, external: true };
+    });
+  },
+};
+
+/**
+ * Our files are translated one by one, without a look at types: that is what `npm run check` is for, and it takes fifty
+ * times as long. The compiler options allow it (`isolatedModules`, `erasableSyntaxOnly`).
+ */
+async function build(target) {
+  say(target.hasTests ? 'building the tests …' : 'building …');
   const { build: translate } = await import('esbuild');
-  const files = sourceFiles();
+  const building = at(target.building);
+  const files = sourceFiles(target);
   const hash = sourcesHash(files);
-  rmSync(BUILDING, { recursive: true, force: true });
+  rmSync(building, { recursive: true, force: true });
   try {
     await translate({
       absWorkingDir: root,
       entryPoints: files.filter(isTranslated),
-      outdir: BUILDING,
+      outdir: building,
       outbase: '.',
       format: 'esm',
+      platform: 'node',
+      target: 'node20',
+      bundle: true,
+      splitting: true,
+      chunkNames: 'packages/[hash]',
+      plugins: [bundling],
       sourcemap: true,
       sourcesContent: false,
       tsconfig: 'tsconfig.json',
@@ -116,22 +140,21 @@ async function build() {
   } catch {
     throw new PrepareError('the build failed');
   }
-  for (const file of files.filter(isAsset)) copyFileSync(at(file), placed(file));
-  writeFileSync(join(BUILDING, '.sources'), hash);
+  for (const file of files.filter(isAsset)) copyFileSync(at(file), placed(join(building, file)));
+  writeFileSync(join(building, '.sources'), hash);
   // A whole new folder takes the old one's place, so files removed from the sources do not linger.
-  rmSync(at('dist'), { recursive: true, force: true });
-  renameSync(BUILDING, at('dist'));
+  rmSync(at(target.folder), { recursive: true, force: true });
+  renameSync(building, at(target.folder));
 }
 
-/** Where a file of the build goes; its folder is there afterwards. */
-function placed(file) {
-  const path = join(BUILDING, file);
+/** A path whose folder is there. */
+function placed(path) {
   mkdirSync(dirname(path), { recursive: true });
   return path;
 }
 
 const installStale = () => textOf(INSTALLED) !== dependenciesHash();
-const buildStale = () => textOf(BUILT) !== sourcesHash(sourceFiles());
+const isStale = (target) => textOf(at(target.folder, '.sources')) !== sourcesHash(sourceFiles(target));
 
 function isAlive(pid) {
   try {
@@ -199,12 +222,13 @@ async function main() {
       `Causeway needs Node ${NODE_MIN.join('.')} or newer, and this is ${process.versions.node}. Install a newer one from https://nodejs.org.`,
     );
   }
-  const installOnly = process.argv.includes('--install-only');
-  if (!installStale() && (installOnly || !buildStale())) return;
+  const targets = process.argv.includes('--install-only') ? [] : [PRODUCT];
+  if (process.argv.includes('--tests')) targets.push(TESTS);
+  if (!installStale() && !targets.some(isStale)) return;
   // What was stale may be fresh by the time the lock is ours, so it is asked again.
   await withLock(async () => {
     if (installStale()) install();
-    if (!installOnly && buildStale()) await build();
+    for (const target of targets) if (isStale(target)) await build(target);
   });
 }
 

@@ -1,13 +1,15 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { pathToFileURL } from 'node:url';
 import t from 'tap';
 import { decodeByTable, encodeByTable, fromBase64url, toBase64url } from './base64url.js';
 import { canonicalBytes, canonicalize, type Json, parseCanonical } from './canonical.js';
+import { inCheckout } from './checkout.test-helper.js';
 import { utf8 } from './codec.js';
 import { CURRENCIES_DATE, minorUnitsOf } from './currencies.js';
 import { fc } from './property.test-helper.js';
 import { formatAmount, formatTime, isLei, parseAmount, parseTime } from './values.js';
 
-const DATA = new URL('../../shared/data/jcs/', import.meta.url);
+const DATA = pathToFileURL(inCheckout('../shared/data/jcs/'));
 const runs = { numRuns: 300 };
 
 t.test('RFC 8785, section 3.2: its example', async (t) => {

@@ -1,11 +1,13 @@
 import { createPublicKey, verify as nodeVerify } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
+import { pathToFileURL } from 'node:url';
 import { ed25519 } from '@noble/curves/ed25519.js';
 import { p256 } from '@noble/curves/nist.js';
 import { sha512 } from '@noble/hashes/sha2.js';
 import sodium from 'sodium-native';
 import t, { type Test } from 'tap';
 import { fromBase64url, toBase64url } from './base64url.js';
+import { inCheckout } from './checkout.test-helper.js';
 import { fromHex, toHex, utf8 } from './codec.js';
 import {
   generateKey,
@@ -22,7 +24,7 @@ import { concat } from './hash.js';
 import type { Jwk } from './payload.js';
 import { fc } from './property.test-helper.js';
 
-const DATA = new URL('../../shared/data/', import.meta.url);
+const DATA = pathToFileURL(inCheckout('../shared/data/'));
 const published = existsSync(DATA) ? {} : { skip: 'NOT RUN: the folder of published vectors is absent' };
 const read = (path: string): unknown => JSON.parse(readFileSync(new URL(path, DATA), 'utf8'));
 const bytes = (hex: string): Uint8Array => new Uint8Array(Buffer.from(hex, 'hex'));

@@ -4,6 +4,7 @@ import { FlattenedSign, GeneralSign, generalVerify, importJWK } from 'jose';
 import t from 'tap';
 import { fromBase64url, toBase64url } from './base64url.js';
 import { canonicalBytes, type Json } from './canonical.js';
+import { inCheckout } from './checkout.test-helper.js';
 import { toHex, utf8, Writer } from './codec.js';
 import { generateKey, jwkOf, publicKeyOf, signEd25519, signEs256, thumbprint, verifyReference } from './crypto.js';
 import {
@@ -1016,7 +1017,7 @@ t.test('random bytes and random JSON are refused, never thrown on', async () => 
   );
 });
 
-const DATA = new URL('../../shared/data/wycheproof/json_web_signature_test.json', import.meta.url);
+const DATA = inCheckout('../shared/data/wycheproof/json_web_signature_test.json');
 t.test(
   'Wycheproof JSON Web Signature',
   existsSync(DATA) ? {} : { skip: 'NOT RUN: the folder of published vectors is absent' },

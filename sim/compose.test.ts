@@ -1,10 +1,10 @@
 /** The network of `deploy/compose`: who stands where and with what rights, and that what is watched is really measured. */
 import { readdirSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { parse } from 'yaml';
 import { loadConfig } from '../node/config.js';
+import { inCheckout } from '../protocol/checkout.test-helper.js';
 import {
   alertRules,
   DASHBOARD,
@@ -15,7 +15,7 @@ import {
   panelsShown,
 } from './monitoring.test-helper.js';
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const root = inCheckout('.');
 const folder = join(root, 'deploy/compose');
 const yamlOf = (path: string): unknown => parse(readFileSync(path, 'utf8'), { merge: true });
 

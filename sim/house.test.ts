@@ -3,11 +3,11 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import t from 'tap';
+import { inCheckout } from '../protocol/checkout.test-helper.js';
 import { bansIn } from './bans.test-helper.js';
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const root = inCheckout('.');
 const ROOMS = ['protocol', 'ledger', 'node', 'sim'];
 
 interface Cruised {

@@ -6,8 +6,7 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { basename, join } from 'node:path';
 import { ServiceMonitor } from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1';
 import { StatefulSet } from 'kubernetes-models/apps/v1';
 import { NetworkPolicy } from 'kubernetes-models/networking.k8s.io/v1';
@@ -17,9 +16,10 @@ import t, { type Test } from 'tap';
 import ts from 'typescript';
 import { parseAllDocuments } from 'yaml';
 import { loadConfig } from '../node/config.js';
+import { inCheckout } from '../protocol/checkout.test-helper.js';
 import { alertRules, labelsIn, measured, panelsShown } from './monitoring.test-helper.js';
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const root = inCheckout('.');
 const folder = join(root, 'deploy/kubernetes');
 const OVERLAYS = ['validator', 'participant'] as const;
 const kustomize = process.env['KUSTOMIZE'] ?? 'kustomize';

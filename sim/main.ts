@@ -1,5 +1,6 @@
 /** `npm run sim`, `causeway sim`: the virtual world, what it finds, and whether it would find what it should; scenarios, and clusters. */
 import { Command } from 'commander';
+import { EXITS } from '../node/main/exits.js';
 import { clusterCommands } from './cluster/command.js';
 import { fuzzCommand } from './fuzz/command.js';
 import { speedCommand } from './fuzz/speed.js';
@@ -9,8 +10,6 @@ import { mutantsCommand } from './mutants/command.js';
 import { scenarioCommand } from './scenario/command.js';
 
 /** As everywhere on the command line: what was asked for wrongly ends with this status. */
-const USAGE_STATUS = 2;
-
 const program = new Command('sim')
   .description(
     'Break the network: in a virtual world, where a seed decides the run, on processes, and on clusters of containers.',
@@ -24,6 +23,6 @@ liquidityCommand(program);
 scenarioCommand(program);
 clusterCommands(program);
 for (const command of [program, ...program.commands]) {
-  command.exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : USAGE_STATUS));
+  command.exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : EXITS.usage.status));
 }
 await program.parseAsync();

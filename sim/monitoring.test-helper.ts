@@ -1,11 +1,11 @@
 /** What the monitoring of `deploy/compose` asks for, and what nodes measure. */
 import { readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { parse } from 'yaml';
 import { createMetrics } from '../node/metrics/prometheus.js';
+import { inCheckout } from '../protocol/checkout.test-helper.js';
 
-export const monitoring = join(dirname(dirname(fileURLToPath(import.meta.url))), 'deploy/compose/monitoring');
+export const monitoring = inCheckout('deploy/compose/monitoring');
 export const DASHBOARD = 'causeway.json';
 
 interface Rule {

@@ -2,12 +2,10 @@
  * A network of processes on loopback, four validators and the nodes of two banks: what a bank sees of it, also when
  * processes are killed, and when a validator is replaced.
  */
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { createClient } from '../node/api/client.js';
 import {
@@ -19,6 +17,7 @@ import {
 } from '../node/api/signing.js';
 import { toBase64url } from '../protocol/base64url.js';
 import { canonicalBytes, type Json } from '../protocol/canonical.js';
+import { inCheckout, startPlainly } from '../protocol/checkout.test-helper.js';
 import { utf8 } from '../protocol/codec.js';
 import type { JwsJson } from '../protocol/instruction.js';
 import {
@@ -38,15 +37,7 @@ import { settleOnce } from './network/steps.js';
 
 const FINAL_MS_MAX = 60_000;
 const ANY_PORT = '/ip4/127.0.0.1/tcp/0';
-// The test runner has every process that is started below load its own module hooks, which makes a start three times as
-// long. Without a listener it does not; run without the runner, there is none.
-const spawning = createRequire(import.meta.url)('process-on-spawn') as { removeAllListeners(): void };
-spawning.removeAllListeners();
-delete process.env['NODE_OPTIONS'];
-// The processes run what is built, as `npm start` does.
-spawnSync(process.execPath, [fileURLToPath(new URL('../node/prepare.mjs', import.meta.url))], {
-  stdio: ['ignore', 2, 2],
-});
+startPlainly();
 const folder = mkdtempSync(join(tmpdir(), 'causeway-network-'));
 const deaths: string[] = [];
 const network = await LocalNetwork.open(join(folder, 'network'), ({ party }, exit, lastLines) => {
@@ -76,7 +67,7 @@ t.test('a PvP settles, its receipt is checked offline, and every node has the sa
 });
 
 t.test("a stranger's script settles a PvP with a stock JOSE library", async (t) => {
-  const script = fileURLToPath(new URL('./stranger/pvp.mjs', import.meta.url));
+  const script = inCheckout('sim/stranger/pvp.mjs');
   const leg = (from: Bank, to: Bank, asset: string, amount: string) =>
     [from.party, to.party, asset, amount, keyFileOf(network, from.party)].join(':');
   const run = async (...legs: readonly string[]) => {

@@ -16,7 +16,7 @@ const SAME_SIGNAL_MS = 1_000;
 
 const asJson = process.argv.includes('--json');
 const here = dirname(fileURLToPath(import.meta.url));
-const root = join(here, import.meta.url.endsWith('.ts') ? '..' : '../..');
+const root = join(here, '../..');
 
 /** Resolves at the first signal; a later one ends the process at once, and with its channels the nodes. */
 function untilTold(): Promise<'told'> {

@@ -68,7 +68,7 @@ t.test('a wiped validator comes back by a snapshot, never votes with its old key
   t.equal(await late.running?.service.block(60), null, 'by a snapshot, not block by block');
   t.ok(await stage.settle(), 'all that was answered for is final');
   const shown = await Promise.all(
-    Array.from({ length: stage.heightOf(late) - 60 }, (_, nth) => late.running?.service.block(61 + nth)),
+    Array.from({ length: stage.heightOf(late) - 60 }, async (_, nth) => late.running?.service.block(61 + nth)),
   );
   const [first, ...others] = shown.filter((block) => block !== null && block !== undefined);
   t.match(first, { lanes: null, instructions: null }, 'what it does not keep of the first block it does not make up');

@@ -6,9 +6,7 @@ import type { Command } from 'commander';
 import { failed, tell } from './outcome.js';
 
 /** As it is built; the image of a node has none. */
-const PROGRAM = fileURLToPath(
-  new URL(import.meta.url.endsWith('.ts') ? '../../dist/sim/main.js' : '../../sim/main.js', import.meta.url),
-);
+const PROGRAM = fileURLToPath(new URL('../../sim/main.js', import.meta.url));
 
 export function simCommands(program: Command): void {
   program

@@ -10,6 +10,7 @@ import { sha512 } from '@noble/hashes/sha2.js';
 import t from 'tap';
 import { fromBase64url } from '../../protocol/base64url.js';
 import { batchDigest, batchSigningBytes } from '../../protocol/block.js';
+import { inCheckout, startPlainly } from '../../protocol/checkout.test-helper.js';
 import { fromHex, toHex, utf8 } from '../../protocol/codec.js';
 import {
   type KeyAlg,
@@ -31,7 +32,7 @@ import { createSigner, publicKeyOfSeed } from './signer.js';
 import { createVerifier } from './verifier.js';
 import { wellFormed } from './wire.js';
 
-const SHARED = new URL('../../../shared/data/', import.meta.url);
+const SHARED = pathToFileURL(inCheckout('../shared/data/'));
 const hexBytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'hex'));
 const secretOf = (name: string): Uint8Array => fromHex(hashOf(utf8(name)));
 const ALGORITHMS: readonly KeyAlg[] = ['Ed25519', 'ES256'];
@@ -242,16 +243,14 @@ t.test('a thread that dies is replaced and its work done again; a pool that cann
   // A thread that works as long as the file `alive` stands, and else dies on its first parcel.
   const script = join(folder, 'worker.mjs');
   const alive = join(folder, 'alive');
-  const wire = JSON.stringify(new URL('./wire.ts', import.meta.url).href);
-  const native = JSON.stringify(new URL('./native.ts', import.meta.url).href);
+  const built = (name: string): string => JSON.stringify(pathToFileURL(inCheckout(`dist/node/keys/${name}.js`)).href);
+  startPlainly();
   writeFileSync(
     script,
     `import { existsSync, writeFileSync } from 'node:fs';
      import { parentPort } from 'node:worker_threads';
-     import { register } from ${JSON.stringify(import.meta.resolve('tsx/esm/api'))};
-     register();
-     const { answer } = await import(${wire});
-     const { createNativeCheck } = await import(${native});
+     import { answer } from ${built('wire')};
+     import { createNativeCheck } from ${built('native')};
      const check = createNativeCheck();
      parentPort.on('message', (parcel) => {
        if (!existsSync(${JSON.stringify(alive)})) { writeFileSync(${JSON.stringify(alive)}, ''); process.exit(3); }

@@ -6,10 +6,9 @@
  * small and each thread holds few, so a vote waits for some milliseconds of bulk at most, however much there is. Votes
  * of one turn travel together, and the rest of one round of the event loop.
  */
-import type { Worker } from 'node:worker_threads';
+import { Worker } from 'node:worker_threads';
 import { assert, type BatchDigest } from '../../protocol/types.js';
 import type { BatchCheck, Metrics, SignatureCheck, Urgency, Verifier } from '../ports.js';
-import { programBeside, startThread } from './thread.js';
 import { packBatch, packChecks, readBatchAnswer, wellFormed } from './wire.js';
 
 /** Checks in a parcel at most: about three milliseconds of work. */
@@ -71,7 +70,7 @@ export interface VerifierPool extends Verifier {
  */
 export function createVerifier({
   threads,
-  workerUrl = programBeside(import.meta.url, 'worker'),
+  workerUrl = new URL('./worker.js', import.meta.url),
   metrics = { count: () => undefined },
 }: {
   readonly threads: number;
@@ -79,7 +78,7 @@ export function createVerifier({
   readonly metrics?: Pick<Metrics, 'count'>;
 }): VerifierPool {
   assert(Number.isInteger(threads) && threads >= 1, 'a verifier has a thread');
-  return new Pool(threads, () => startThread(workerUrl), metrics);
+  return new Pool(threads, () => new Worker(workerUrl), metrics);
 }
 
 class Pool implements VerifierPool {

@@ -10,8 +10,8 @@ import { fromHex, toHex } from '../../protocol/codec.js';
 import type { BatchDigest, NetworkId } from '../../protocol/types.js';
 import type { BatchCheck, SignatureCheck } from '../ports.js';
 
-export const SIGNATURE_BYTES = 64;
-export const KEY_BYTES = { Ed25519: 32, ES256: 64 } as const satisfies Record<SignatureCheck['alg'], number>;
+const SIGNATURE_BYTES = 64;
+const KEY_BYTES = { Ed25519: 32, ES256: 64 } as const satisfies Record<SignatureCheck['alg'], number>;
 
 const CHECKS = 0;
 const BATCH = 1;

@@ -8,7 +8,7 @@ import { createVerifier } from '../keys/verifier.js';
 import type { Store, Table } from '../ports.js';
 import type { Archive, ArchiveHeader } from '../replica/archive.js';
 import { type Audit, audit } from '../replica/audit.js';
-import { checked, soundEntries } from '../replica/checked.js';
+import { checked, EVERYTHING, soundEntries } from '../replica/checked.js';
 import type { Finding, Records } from '../replica/findings.js';
 import { restoreRecords } from '../replica/restoring.js';
 import { isInstalling } from '../replica/staging.js';
@@ -22,7 +22,6 @@ import { checkRestored, restoreMarkOf } from './restoremark.js';
 
 /** The root of a volume may have this folder of the file system's own. */
 const VOLUME_OWN = 'lost+found';
-const EVERYTHING = { from: new Uint8Array(0), to: new Uint8Array(80).fill(0xff) };
 
 /** What is checked against, from the network's own files. */
 export interface Against {

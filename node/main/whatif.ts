@@ -2,10 +2,9 @@
  * The thread that goes through copies of the queue: begun with the first question, since few nodes are ever asked one.
  * A thread of its own, not one of the verifier's: a what-if takes longer than any vote may wait.
  */
-import type { Worker } from 'node:worker_threads';
+import { Worker } from 'node:worker_threads';
 import type { WhatIfAnswer, WhatIfQuestion } from '../../ledger/queue/whatif.js';
 import { assert } from '../../protocol/types.js';
-import { programBeside, startThread } from '../keys/thread.js';
 import type { WhatIfRunner } from '../ports.js';
 
 export interface WhatIfThread extends WhatIfRunner {
@@ -14,13 +13,13 @@ export interface WhatIfThread extends WhatIfRunner {
 }
 
 /** `program` is another one than whatifworker.ts where a test lets it die. */
-export function createWhatIfs(program: URL = programBeside(import.meta.url, 'whatifworker')): WhatIfThread {
+export function createWhatIfs(program: URL = new URL('./whatifworker.js', import.meta.url)): WhatIfThread {
   let thread: Worker | null = null;
   let isUnderWay = false;
 
   /** A thread that dies takes its question with it, and the next one has another thread. */
   const start = (): Worker => {
-    const started = startThread(program);
+    const started = new Worker(program);
     started.once('exit', () => {
       if (thread === started) thread = null;
     });

@@ -26,7 +26,7 @@ import {
 import type { Operation, Store, Table } from '../ports.js';
 import { ARCHIVE_TABLES, type Archive, archivePieces, notNow, openArchive, type ReadAt } from './archive.js';
 import { type Audit, audit } from './audit.js';
-import { checked, soundEntries } from './checked.js';
+import { checked, EVERYTHING, soundEntries } from './checked.js';
 import type { Records } from './findings.js';
 import { certify, cheap, Ledger, NETWORK, SET, TestClock, verifier } from './ledgerstore.test-helper.js';
 import { Mark } from './mark.js';
@@ -54,7 +54,6 @@ import { restoreRecords } from './restoring.js';
 import { putSurveyed } from './survey.js';
 
 const PACE = { pause: () => Promise.resolve(), isLate: () => false };
-const EVERYTHING = { from: new Uint8Array(0), to: new Uint8Array(80).fill(0xff) };
 const VOTE_KEY = '5a'.repeat(32) as Hash;
 const MADE = { party: 'HKMAHKHHXXX', version: '0.1.0', madeMs: 1_700_000_000_000 as TimestampMs };
 const genesis = {

@@ -24,7 +24,7 @@ import {
   ZERO_HASH,
 } from '../../protocol/types.js';
 import type { StoreView, Table } from '../ports.js';
-import { Corrupt } from './checked.js';
+import { Corrupt, EVERYTHING } from './checked.js';
 import { DATA_FORMAT, getBlock, getFinal } from './records.js';
 import { isInstalling } from './staging.js';
 
@@ -55,7 +55,6 @@ const FRAME_RECORDS = 1_024;
 const FRAME_BYTES_MAX = 64 * 1024 * 1024;
 const KEY_BYTES_MAX = 256;
 const TEXT_BYTES_MAX = 256;
-const EVERYTHING = { from: new Uint8Array(0), to: new Uint8Array(80).fill(0xff) };
 
 /** What a backup says of itself; what it says of the ledger, its records show. */
 export interface ArchiveHeader {

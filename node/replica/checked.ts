@@ -184,6 +184,9 @@ export function unlessDamaged<T>(read: () => T, onDamage: (corrupt: Corrupt) => 
   }
 }
 
+/** The range of all keys of a table: none is as long as its end. */
+export const EVERYTHING = { from: new Uint8Array(0), to: new Uint8Array(512).fill(0xff) };
+
 /** A scan that passes over what is damaged and tells of it. */
 export async function* soundEntries(
   store: Pick<Store, 'scan'>,

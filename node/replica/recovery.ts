@@ -18,7 +18,7 @@ import {
   ZERO_HASH,
 } from '../../protocol/types.js';
 import type { Clock, Operation, Store } from '../ports.js';
-import { Corrupt, soundEntries } from './checked.js';
+import { Corrupt, EVERYTHING, soundEntries } from './checked.js';
 import { laneItems } from './facts.js';
 import { type HeldBatch, heldBatch } from './lanes.js';
 import {
@@ -58,9 +58,7 @@ export type Recovery =
   | { readonly ok: true; readonly recovered: Recovered }
   | { readonly ok: false; readonly code: 'other_network' | 'state_corrupt' | 'votes_corrupt'; readonly detail: string };
 
-const EVERYTHING = { from: new Uint8Array(0), to: new Uint8Array(64).fill(0xff) };
 const FORGOTTEN_AT_ONCE = 10_000;
-const STATE_KEYS = { from: new Uint8Array(0), to: new Uint8Array(64).fill(0xff) };
 
 /**
  * Opens what the store holds, or begins from the genesis when it is empty; finishes the installation of a snapshot that
@@ -92,7 +90,7 @@ async function open(store: Store, clock: Clock, genesis: Genesis, hasher: PairHa
   const record = getBlock(store, pointer.height);
   assert(record !== null, 'the last final block is stored');
   const entries: [Uint8Array, Uint8Array][] = [];
-  for await (const entry of store.scan('state', STATE_KEYS)) entries.push(entry);
+  for await (const entry of store.scan('state', EVERYTHING)) entries.push(entry);
   const state = State.load(entries, recall, hasher);
   if (state.root !== record.stateRoot) {
     return {

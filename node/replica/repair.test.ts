@@ -17,7 +17,7 @@ import type {
   ValidatorIndex,
 } from '../../protocol/types.js';
 import type { Operation, Table } from '../ports.js';
-import { Corrupt, checked, crc32c, soundEntries } from './checked.js';
+import { Corrupt, checked, crc32c, EVERYTHING, soundEntries } from './checked.js';
 import { Ledger, NETWORK, SET, silent, stateOf, TestClock, verifier } from './ledgerstore.test-helper.js';
 import { MemoryStore } from './memorystore.test-helper.js';
 import { Pruner } from './prune.js';
@@ -36,7 +36,6 @@ import { type Lost, Repair, recordBytes } from './repair.js';
 
 const peerOf = (name: string): PeerKey => name.padStart(64, '0') as PeerKey;
 const [LIAR, HONEST] = ['a', 'b'].map(peerOf) as [PeerKey, PeerKey];
-const EVERYTHING = { from: new Uint8Array(0), to: new Uint8Array(128).fill(0xff) };
 
 function flip(store: MemoryStore, name: string, at: number): void {
   const value = store.entries.get(name)?.slice();

@@ -43,7 +43,7 @@ import {
   type ValidatorSet,
 } from '../../protocol/types.js';
 import type { Operation, Ports, Store, Table } from '../ports.js';
-import { Corrupt, soundEntries, unlessDamaged } from './checked.js';
+import { Corrupt, EVERYTHING, soundEntries, unlessDamaged } from './checked.js';
 import { placeWithoutTrace } from './ends.js';
 import {
   type BlockRecord,
@@ -155,7 +155,6 @@ const PATIENCE_DELTAS = 4;
 const TRIES_DOUBLED_MAX = 3;
 const FROM_PEERS: ReadonlySet<Table> = new Set<Table>(['blocks', 'receipts', 'batches']);
 const SLICE = 64;
-const EVERYTHING = { from: new Uint8Array(0), to: new Uint8Array(80).fill(0xff) };
 const LISTS = { from: Uint8Array.of(0), to: Uint8Array.of(1) };
 
 export class Repair {

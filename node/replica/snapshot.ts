@@ -26,7 +26,7 @@ import {
 import { assert, type Hash, type Height, type PeerKey, unreachable } from '../../protocol/types.js';
 import type { Clock, Ports, Store, StoreView } from '../ports.js';
 import { Budget } from './budget.js';
-import { Corrupt } from './checked.js';
+import { Corrupt, EVERYTHING } from './checked.js';
 import { type BlockRecord, getBlock, getFinal } from './records.js';
 import { recordBytes } from './repair.js';
 
@@ -55,7 +55,6 @@ const WAITING_MAX = 32;
 const QUEUE_PER_PEER_MAX = 8;
 /** Entries looked at between two pauses. */
 const SLICE = 128;
-const EVERYTHING = { from: new Uint8Array(0), to: new Uint8Array(512).fill(0xff) };
 
 /** The keys of the state by the first bits of their paths, packed: there are as many as entries. */
 class KeysByPath {

@@ -25,7 +25,7 @@ import {
 } from '../../protocol/snapshot.js';
 import { assert, type BlockHeader, type Hash, type InstructionDigest, type TimestampMs } from '../../protocol/types.js';
 import type { Operation, Store, Table } from '../ports.js';
-import { Corrupt, soundEntries, unlessDamaged, untold } from './checked.js';
+import { Corrupt, EVERYTHING, soundEntries, unlessDamaged, untold } from './checked.js';
 import { isPastMemory, rememberedAs } from './ends.js';
 import {
   type FinalPointer,
@@ -44,7 +44,6 @@ const MANIFEST = Uint8Array.of(0);
 const STATE = 1;
 const IDS = 2;
 const MARK = Uint8Array.of(3);
-const EVERYTHING = { from: new Uint8Array(0), to: new Uint8Array(80).fill(0xff) };
 /** Operations and about how many bytes of values one write of an installation has. */
 const WRITE_OPERATIONS = 2_000;
 const WRITE_BYTES = 1024 * 1024;

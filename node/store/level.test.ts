@@ -3,9 +3,12 @@ import { once } from 'node:events';
 import { cpSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { pathToFileURL } from 'node:url';
 import t, { type Test } from 'tap';
+import { inCheckout, startPlainly } from '../../protocol/checkout.test-helper.js';
 import { fc } from '../../protocol/property.test-helper.js';
 import type { Operation, Store, Table } from '../ports.js';
+import { EVERYTHING } from '../replica/checked.js';
 import { openStore, StoreError } from './level.js';
 
 const TABLES: Table[] = [
@@ -20,7 +23,6 @@ const TABLES: Table[] = [
   'snapshot',
   'outbox',
 ];
-const EVERYTHING = { from: new Uint8Array(), to: new Uint8Array(64).fill(255) };
 
 const bytesOf = (...bytes: number[]): Uint8Array => Uint8Array.from(bytes);
 const put = (table: Table, key: Uint8Array, value: Uint8Array): Operation => ({ type: 'put', table, key, value });
@@ -249,7 +251,7 @@ t.test('synced writes are timed', async (t) => {
 
 /** Writes batches of twenty entries for ever, several calls at once, and says each when it is durable. */
 const WRITER = `
-  import { openStore } from ${JSON.stringify(new URL('./level.ts', import.meta.url).href)};
+  import { openStore } from ${JSON.stringify(pathToFileURL(inCheckout('dist/node/store/level.js')).href)};
   const store = await openStore(process.argv[1]);
   async function writeOn(lane) {
     for (let number = 0; ; number += 1) {
@@ -267,10 +269,11 @@ const WRITER = `
 `;
 
 t.test('kill -9 while writing: every batch that was confirmed is there, and every batch is whole', async (t) => {
+  startPlainly();
   const folder = join(t.testdir(), 'data');
   const confirmed = new Set<string>();
   for (const confirmationsMin of [40, 80]) {
-    const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', WRITER, folder], {
+    const child = spawn(process.execPath, ['--input-type=module', '--eval', WRITER, folder], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const exited = once(child, 'exit');

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Table from 'cli-table3';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { readWhole } from '../../node/cli/arguments.js';
 import { isConserved, need } from '../network/acts.js';
 import { LocalNetwork, type Member } from '../network/network.js';
 import { describe } from '../network/processes.js';
@@ -33,7 +34,7 @@ const ACCOUNTS = 100_000;
 let work: () => Promise<number> | number = main;
 const program = new Command('bench')
   .description('Measures four validators on this machine: each as a process, with real networking, storage and HTTP.')
-  .option('--seconds <seconds>', 'how long each load lasts', secondsOf, SECONDS)
+  .option('--seconds <seconds>', 'how long each load lasts', readWhole(1, SECONDS_MAX), SECONDS)
   .addOption(new Option('--only <scenario>', 'one kind of instruction alone').choices(SCENARIOS))
   .option('--json', 'one line of JSON at the end of standard output')
   .action(() => undefined);
@@ -48,16 +49,10 @@ program
 program.parse();
 const options = program.opts<Options>();
 
-function secondsOf(text: string): number {
-  const seconds = Number(text);
-  if (Number.isInteger(seconds) && seconds >= 1 && seconds <= SECONDS_MAX) return seconds;
-  throw new InvalidArgumentError(`It is a whole number from 1 to ${SECONDS_MAX}.`);
-}
-
 function accountsOf(text: string): number {
-  const accounts = Number(text);
-  if (Number.isInteger(accounts) && accounts >= 1_000 && accounts <= 1_000_000 && accounts % 10 === 0) return accounts;
-  throw new InvalidArgumentError('It is a whole number from 1000 to 1000000, in tens.');
+  const accounts = readWhole(1_000, 1_000_000)(text);
+  if (accounts % 10 === 0) return accounts;
+  throw new InvalidArgumentError('It must be a multiple of ten.');
 }
 
 const say = (line: string): void => console.error(line);

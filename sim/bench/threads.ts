@@ -1,11 +1,10 @@
-/** Threads of the bench: they run what is built, as the validators do. */
+/** Threads of the bench. */
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 
 /** A thread that runs one of the programs beside this file. */
 export function startThread(program: 'bareloop' | 'driver', workerData: unknown): Worker {
-  const folder = import.meta.url.endsWith('.ts') ? '../../dist/sim/bench/' : './';
-  return new Worker(new URL(`${folder}${program}.js`, import.meta.url), { workerData });
+  return new Worker(new URL(`./${program}.js`, import.meta.url), { workerData });
 }
 
 /** The next message of a thread; rejects when it fails. */

@@ -64,13 +64,7 @@ export interface Told {
   readonly latenessMs: readonly number[];
 }
 
-/** The program, as it is built. */
-export const LINK_PROGRAM = fileURLToPath(
-  new URL(
-    import.meta.url.endsWith('.ts') ? '../../dist/sim/border/linkprocess.js' : './linkprocess.js',
-    import.meta.url,
-  ),
-);
+export const LINK_PROGRAM = fileURLToPath(new URL('./linkprocess.js', import.meta.url));
 
 export class Links {
   /** By gate, the port that it has. */

@@ -2,8 +2,8 @@
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
-import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
+import { inCheckout, startPlainly } from '../../protocol/checkout.test-helper.js';
 import { Direction, LinkProxy, PERFECT, type Quality } from '../border/linkproxy.js';
 import { Random } from '../random.js';
 import { History, type Rule, type SeenBlock } from './history.js';
@@ -279,8 +279,9 @@ t.test('what was never taken may be lost, and what is proposed may settle later'
 });
 
 t.test('where the machine does not allow namespaces the run says so', async (t) => {
+  startPlainly();
   const chaos = (...args: readonly string[]) =>
-    spawnSync(process.execPath, ['--import', 'tsx', fileURLToPath(new URL('./main.ts', import.meta.url)), ...args], {
+    spawnSync(process.execPath, [inCheckout('dist/sim/chaos/main.js'), ...args], {
       env: { PATH: '/nonexistent' },
       encoding: 'utf8',
     });

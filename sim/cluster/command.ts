@@ -3,6 +3,8 @@ import { join, resolve } from 'node:path';
 import Table from 'cli-table3';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { Listr, type ListrTask } from 'listr2';
+import { readWhole } from '../../node/cli/arguments.js';
+import { EXITS } from '../../node/main/exits.js';
 import { TIME_SCALE_MAX } from '../../protocol/limits.js';
 import { Random } from '../random.js';
 import { writable } from '../report/writable.js';
@@ -19,7 +21,6 @@ import { Cluster, type Spec } from './cluster.js';
 import { docker, ensureImage, ensureNextImage, reasonWithoutEngine } from './engine.js';
 
 const FOLDER = '.causeway/sim';
-const USAGE_STATUS = 2;
 const [BANKS_MAX, VALIDATORS] = [24, 'HK,CN,TH,AE'];
 const [LATENCY_MS_MAX, PER_MILLE_MAX, KILOBYTES_MAX] = [60_000, 1_000, 1_000_000];
 
@@ -53,13 +54,6 @@ class Refusal extends Error {
   }
 }
 
-const whole =
-  (least: number, most: number) =>
-  (text: string): number => {
-    const value = /^[0-9]{1,10}$/.test(text) ? Number(text) : -1;
-    if (value >= least && value <= most) return value;
-    throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`);
-  };
 const codes = (text: string): readonly string[] => {
   const list = text.split(',');
   if (list.every((code) => /^[A-Z]{2}$/.test(code))) return list;
@@ -75,35 +69,45 @@ export function clusterCommands(program: Command): void {
       .option('--json', 'one line of JSON', false);
   add('up', 'Start a cluster of containers. Example: npm run sim -- up --jurisdictions HK,CN,TH,AE --banks 5')
     .option('--jurisdictions <codes>', 'each with a central bank that runs a validator', codes, codes(VALIDATORS))
-    .option('--banks <n>', 'commercial banks in each', whole(0, BANKS_MAX), 5)
-    .option('--bank-nodes <n>', 'how many of them run a node of their own', whole(0, BANKS_MAX), 1)
-    .option('--validators-per-jurisdiction <n>', 'the central bank, and banks beside it', whole(1, 1 + BANKS_MAX), 1)
+    .option('--banks <n>', 'commercial banks in each', readWhole(0, BANKS_MAX), 5)
+    .option('--bank-nodes <n>', 'how many of them run a node of their own', readWhole(0, BANKS_MAX), 1)
+    .option(
+      '--validators-per-jurisdiction <n>',
+      'the central bank, and banks beside it',
+      readWhole(1, 1 + BANKS_MAX),
+      1,
+    )
     .addOption(
       new Option('--profile <profile>', 'links between jurisdictions').choices(['lan', 'wan', 'poor']).default('wan'),
     )
     .option('--image <image>', 'of the nodes; built if it is not there', IMAGE)
-    .option('--seed <n>', 'of the jitter of links', whole(1, 2 ** 31 - 1), 1)
+    .option('--seed <n>', 'of the jitter of links', readWhole(1, 2 ** 31 - 1), 1)
     .option(
       '--test-time-scale <n>',
       'network time that runs so many times faster than clocks',
-      whole(1, TIME_SCALE_MAX),
+      readWhole(1, TIME_SCALE_MAX),
     )
     .action(carryOut(up));
   add('status', 'Where its nodes are, and how they are.').action(carryOut(status));
   add('down', 'End it, and remove its containers, networks, keys and data.').action(carryOut(down));
   add('logs', "Print the end of a node's log. Example: npm run sim -- logs HK")
     .argument('<node>', "HK its validator, HK-1 its first bank's own")
-    .option('--tail <n>', 'so many lines', whole(1, 100_000), 100)
+    .option('--tail <n>', 'so many lines', readWhole(1, 100_000), 100)
     .action(carryOut(logs));
   add('partition', 'Cut links between jurisdictions until `heal`. Example: npm run sim -- partition "HK|CN,TH,AE"')
     .argument('<sides>', 'jurisdictions on each side')
     .action(carryOut(partition));
   add('slow', 'Make all links of nodes worse until `heal`. Example: npm run sim -- slow TH --latency 300 --loss 20')
     .argument('<nodes>', 'HK, or HK-1; several with commas between')
-    .option('--latency <ms>', 'more, one way', whole(0, LATENCY_MS_MAX), 0)
-    .option('--jitter <ms>', 'at most so much besides', whole(0, LATENCY_MS_MAX), 0)
-    .option('--loss <n>', 'of a thousand pieces that pass, so many wait as if sent again', whole(0, PER_MILLE_MAX), 0)
-    .option('--bandwidth <kB/s>', 'at most so much', whole(1, KILOBYTES_MAX))
+    .option('--latency <ms>', 'more, one way', readWhole(0, LATENCY_MS_MAX), 0)
+    .option('--jitter <ms>', 'at most so much besides', readWhole(0, LATENCY_MS_MAX), 0)
+    .option(
+      '--loss <n>',
+      'of a thousand pieces that pass, so many wait as if sent again',
+      readWhole(0, PER_MILLE_MAX),
+      0,
+    )
+    .option('--bandwidth <kB/s>', 'at most so much', readWhole(1, KILOBYTES_MAX))
     .action(carryOut(slow));
   add('kill', 'End nodes at once, as by a loss of power. Example: npm run sim -- kill AE')
     .argument('<nodes>', 'HK, or HK-1; several with commas between')
@@ -111,7 +115,7 @@ export function clusterCommands(program: Command): void {
   add('heal', 'Mend all links and start the nodes that are down.').action(carryOut(heal));
   add('exec', 'Play a scenario on the cluster. Example: npm run sim -- exec gridlock')
     .argument('<scenario>', 'one of the library, or a file')
-    .option('--seed <n>', 'of what banks draw', whole(1, 2 ** 31 - 1), 1)
+    .option('--seed <n>', 'of what banks draw', readWhole(1, 2 ** 31 - 1), 1)
     .option('--next-image <image>', 'what nodes run that the scenario upgrades; built if it is not there', NEXT_IMAGE)
     .option('--out <file>', 'write the report there', writable)
     .action(carryOut(exec));
@@ -131,7 +135,7 @@ const carryOut =
       const code = error instanceof Refusal ? error.code : 'failed';
       if (json) console.log(JSON.stringify({ error: { code, detail: message } }));
       else console.error(message);
-      process.exitCode = error instanceof Refusal ? USAGE_STATUS : 1;
+      process.exitCode = error instanceof Refusal ? EXITS.usage.status : 1;
     }
   };
 

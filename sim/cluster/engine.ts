@@ -65,7 +65,7 @@ async function hasImage(image: string): Promise<boolean> {
   }
 }
 
-const ROOT = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '../..' : '../../..', import.meta.url));
+const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 
 type OnLine = (line: string) => void;
 

@@ -2,7 +2,7 @@
  * Backup, restore and the check of data, on nodes as processes: of a node that runs, under load; what a restored node
  * does with its vote key and with what it had answered for; and each refusal, with nothing changed.
  */
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import {
   cpSync,
   existsSync,
@@ -14,13 +14,12 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { buildInstruction, signInstruction } from '../../node/api/signing.js';
 import { openStore } from '../../node/store/level.js';
+import { inCheckout, startPlainly } from '../../protocol/checkout.test-helper.js';
 import { act, need, untilFollowing, untilReady } from '../network/acts.js';
 import { openBanks } from '../network/banks.js';
 import { LocalNetwork, type Member } from '../network/network.js';
@@ -28,13 +27,7 @@ import { describe, runCli } from '../network/processes.js';
 import { settleOnce } from '../network/steps.js';
 
 const FINAL_MS_MAX = 60_000;
-// The test runner has every process below load its own module hooks; without a listener it does not.
-const spawning = createRequire(import.meta.url)('process-on-spawn') as { removeAllListeners(): void };
-spawning.removeAllListeners();
-delete process.env['NODE_OPTIONS'];
-spawnSync(process.execPath, [fileURLToPath(new URL('../../node/prepare.mjs', import.meta.url))], {
-  stdio: ['ignore', 2, 2],
-});
+startPlainly();
 const folder = mkdtempSync(join(tmpdir(), 'causeway-backup-'));
 const deaths: string[] = [];
 const network = await LocalNetwork.open(join(folder, 'network'), ({ party }, exit, lastLines) => {
@@ -189,7 +182,7 @@ function bytesIn(path: string): number {
 
 /** Runs a command, and ends it as soon as it has come so far. Gives its exit status, or null where it was ended. */
 async function endedWhen(isSoFar: () => boolean, ...args: readonly string[]): Promise<number | null> {
-  const cli = fileURLToPath(new URL('../../dist/node/cli.js', import.meta.url));
+  const cli = inCheckout('dist/node/cli.js');
   const child = spawn(process.execPath, [cli, ...args], { stdio: 'ignore' });
   const exited = new Promise<number | null>((resolve) => child.on('exit', resolve));
   const watching = setInterval(() => isSoFar() && child.kill('SIGKILL'), 1);

@@ -6,9 +6,9 @@
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import t from 'tap';
+import { inCheckout } from '../../protocol/checkout.test-helper.js';
 import { reasonWithoutEngine } from '../cluster/engine.js';
 
 /** Past this a command has hung; an image may have to be built. */
@@ -17,7 +17,7 @@ const REPORT = 'pilot.html';
 
 t.setTimeout(3 * COMMAND_MS_MAX);
 
-const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+const root = inCheckout('.');
 const commands = readFileSync(join(root, 'README.md'), 'utf8').match(/^npm run sim -- scenario mbridge.*$/gm) ?? [];
 const folder = mkdtempSync(join(tmpdir(), 'causeway-pilot-'));
 t.teardown(() => rmSync(folder, { recursive: true, force: true }));

@@ -4,25 +4,21 @@
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
+import { inCheckout, startPlainly } from '../../protocol/checkout.test-helper.js';
 import { freeBlock } from '../network/ports.js';
 
 /** Past this a command has hung. */
 const COMMAND_MS_MAX = 150_000;
 
-// The test runner has every process that is started below load its own module hooks, which makes a start three times as
-// long. Without a listener it does not; run without the runner, there is none.
-const spawning = createRequire(import.meta.url)('process-on-spawn') as { removeAllListeners(): void };
-spawning.removeAllListeners();
+startPlainly();
 
 // Processes that build, start and stop: longer than the half minute that a test has when it is run by itself.
 t.setTimeout(2 * COMMAND_MS_MAX);
 
-const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+const root = inCheckout('.');
 const textOf = (path: string): string => readFileSync(join(root, path), 'utf8');
 const readme = textOf('README.md');
 const { scripts } = JSON.parse(textOf('package.json')) as { readonly scripts: Readonly<Record<string, string>> };
@@ -196,7 +192,7 @@ t.test('every other command is one that something runs', async (t) => {
     'npm run sim -- scenario rolling-upgrade --world containers --image causeway:local --next-image causeway:next':
       () =>
         deployTest.includes('scenario rolling-upgrade --world containers --image "$image" --next-image "$next_image"'),
-    'npm test': () => scripts['test'] === 'node node/prepare.mjs --install-only && tap run',
+    'npm test': () => scripts['test'] === 'node node/prepare.mjs --tests && tap run',
     'npm run check': () => ci.includes('npm run --silent check'),
     'npm run demo -- --json': () => ci.includes('npm run --silent demo -- --json'),
     'npm run bench -- --json': () => ci.includes('npm run --silent bench -- --json'),

@@ -16,15 +16,14 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { type Client, createClient } from '../../node/api/client.js';
 import { buildInstruction, signInstruction } from '../../node/api/signing.js';
 import { WHY } from '../../node/main/backupsocket.js';
 import type { ArchiveCode } from '../../node/replica/archive.js';
+import { inCheckout, startPlainly } from '../../protocol/checkout.test-helper.js';
 import { admitBanks, defineCurrencies, fundBanks, need, untilReady, untilSeen } from '../network/acts.js';
 import { type Bank, keyFileOf, openBanks } from '../network/banks.js';
 import { LocalNetwork } from '../network/network.js';
@@ -37,12 +36,8 @@ const FINAL_MS_MAX = 120_000;
 const PATIENCE_MS = 3_000;
 const PAUSE_MS = 100;
 t.setTimeout(10 * PAGE_MS_MAX);
-// The test runner has every process below load its own module hooks; without a listener it does not.
-const spawning = createRequire(import.meta.url)('process-on-spawn') as { removeAllListeners(): void };
-spawning.removeAllListeners();
-delete process.env['NODE_OPTIONS'];
-const root = fileURLToPath(new URL('../..', import.meta.url));
-spawnSync(process.execPath, [join(root, 'node/prepare.mjs')], { stdio: ['ignore', 2, 2] });
+startPlainly();
+const root = inCheckout('.');
 
 const VALIDATORS = ['hk', 'cn', 'th', 'ae'] as const;
 const PLACES = [...VALIDATORS, 'bank'] as const;
@@ -349,6 +344,7 @@ const CODES = {
   not_empty: true,
   other_network: true,
   archive_unsound: true,
+  archive_broken_off: true,
   data_unsound: true,
   restore_unfinished: true,
 } satisfies Record<ArchiveCode, unknown> & Record<string, unknown>;

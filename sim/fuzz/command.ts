@@ -1,6 +1,7 @@
 /** `npm run sim -- fuzz`: many seeds on several threads. A failing run is its seed, cut down and told. */
 import { availableParallelism } from 'node:os';
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
+import { readWhole } from '../../node/cli/arguments.js';
 import { utf8 } from '../../protocol/codec.js';
 import { hashOf } from '../../protocol/hash.js';
 import { planOf } from './mix.js';
@@ -32,23 +33,19 @@ interface Failure {
 const STRICT_SEEDS = 1_000;
 const SEEDS = 20;
 
-export function wholeNumber(text: string): number {
-  const value = /^[0-9]{1,10}$/.test(text) ? Number(text) : 0;
-  if (value < 1 || value > 0x7fff_ffff)
-    throw new InvalidArgumentError('It must be a whole number from 1 to 2147483647.');
-  return value;
-}
+/** Of seeds, and of how many. */
+export const readCount = readWhole(1, 2 ** 31 - 1);
 
 export const fuzzCommand = (program: Command): Command =>
   program
     .command('fuzz')
     .description('Run seeds, each with its own faults. Example: npm run sim -- fuzz --seeds 20')
-    .option('--seed <n>', 'the first seed; alone, the only one', wholeNumber)
-    .option('--seeds <n>', `how many seeds at most (default: ${SEEDS})`, wholeNumber)
-    .option('--minutes <n>', 'how long at most', wholeNumber, 60)
-    .option('--workers <n>', 'threads', wholeNumber, Math.min(8, availableParallelism()))
-    .option('--shrink-seconds <n>', 'how long a failure is cut down', wholeNumber, 60)
-    .option('--trace-lines <n>', 'how much of the trace of a failure is shown', wholeNumber, 60)
+    .option('--seed <n>', 'the first seed; alone, the only one', readCount)
+    .option('--seeds <n>', `how many seeds at most (default: ${SEEDS})`, readCount)
+    .option('--minutes <n>', 'how long at most', readCount, 60)
+    .option('--workers <n>', 'threads', readCount, Math.min(8, availableParallelism()))
+    .option('--shrink-seconds <n>', 'how long a failure is cut down', readCount, 60)
+    .option('--trace-lines <n>', 'how much of the trace of a failure is shown', readCount, 60)
     .option('--strict', `a situation never met is a failure, as from ${STRICT_SEEDS} seeds on`, false)
     .option('--json', 'a summary as one line of JSON at the end of standard output', false)
     .action(fuzz);

@@ -1,7 +1,7 @@
 /** `npm run sim -- speed`: virtual seconds that one core runs in a real one, of four validators without faults. */
 import type { Command } from 'commander';
 import { run } from '../run.js';
-import { wholeNumber } from './command.js';
+import { readCount } from './command.js';
 import { CALM_PLAN, type Plan } from './plan.js';
 
 /** Instructions a second, and the goal in virtual seconds a real one. */
@@ -19,7 +19,7 @@ export const speedCommand = (program: Command): Command =>
   program
     .command('speed')
     .description('Measure how fast virtual time passes. Example: npm run sim -- speed --seconds 30')
-    .option('--seconds <n>', 'virtual time measured under each load', wholeNumber, 20)
+    .option('--seconds <n>', 'virtual time measured under each load', readCount, 20)
     .option('--json', 'the figures as one line of JSON', false)
     .action(speed);
 

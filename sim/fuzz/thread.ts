@@ -11,11 +11,8 @@ export interface Job {
 
 export type Done = RunResult;
 
-/** The program of a thread, as it is built. */
-const WORKER = new URL(
-  import.meta.url.endsWith('.ts') ? '../../dist/sim/fuzz/worker.js' : './worker.js',
-  import.meta.url,
-);
+/** The program of a thread. */
+const WORKER = new URL('./worker.js', import.meta.url);
 
 /** Real time past which a run hangs. */
 const RUN_MS_MAX = 180_000;

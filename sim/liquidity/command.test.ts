@@ -2,10 +2,10 @@
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import t, { type Test } from 'tap';
+import { inCheckout, startPlainly } from '../../protocol/checkout.test-helper.js';
 import { ticksTo } from '../report/shapes.js';
 import { liquidityCommand } from './command.js';
 import type { Gap } from './exact.js';
@@ -34,9 +34,9 @@ async function run(t: Test, ...args: string[]): Promise<string> {
 }
 
 t.test('as a process: JSON on standard output, silence on the other; and status 2 for what it refuses', async (t) => {
-  const main = join(dirname(dirname(fileURLToPath(import.meta.url))), 'main.ts');
+  startPlainly();
   const start = async (...args: string[]): Promise<unknown> => {
-    const child = spawn(process.execPath, ['--import=tsx', main, 'liquidity', ...args], { stdio: 'pipe' });
+    const child = spawn(process.execPath, [inCheckout('dist/sim/main.js'), 'liquidity', ...args], { stdio: 'pipe' });
     let [printed, said] = ['', ''];
     child.stdout.setEncoding('utf8').on('data', (text: string) => (printed += text));
     child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));

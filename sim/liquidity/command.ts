@@ -1,7 +1,8 @@
 /** `npm run sim -- liquidity`: what it costs in delay to save liquidity, by mechanism, over a day made from a seed. */
 import { writeFileSync } from 'node:fs';
 import Table from 'cli-table3';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
+import { readWhole } from '../../node/cli/arguments.js';
 import { writable } from '../report/writable.js';
 import { type Gap, gapOf, loadSolver } from './exact.js';
 import { figuresOf } from './figures.js';
@@ -30,34 +31,26 @@ const QUICK = { banks: 20, currencies: 4, instructions: 600 } as const;
 /** Small queues that are compared with the best. */
 const [INSTANCES, QUICK_INSTANCES] = [200, 20];
 
-const within =
-  ([least, most]: readonly [number, number]) =>
-  (text: string): number => {
-    const value = /^[0-9]{1,10}$/.test(text) ? Number(text) : -1;
-    if (value >= least && value <= most) return value;
-    throw new InvalidArgumentError(`It must be a whole number from ${least} to ${most}.`);
-  };
-
 /** Adds `liquidity` to the simulator's command line. */
 export function liquidityCommand(program: Command): void {
   const range = ([least, most]: readonly [number, number]): string => `${least} to ${most}`;
-  const percents = within(BOUNDS.percent);
+  const percents = readWhole(...BOUNDS.percent);
   const command = program
     .command('liquidity')
     .description(
       'Liquidity against delay in interbank FX traffic. Example: npm run sim -- liquidity --out liquidity.html',
     )
-    .option('--seed <n>', 'what the traffic is drawn from', within(BOUNDS.seed), DEFAULTS.seed)
-    .option('--banks <n>', `${range(BOUNDS.banks)} (default: ${DEFAULTS.banks})`, within(BOUNDS.banks))
+    .option('--seed <n>', 'what the traffic is drawn from', readWhole(...BOUNDS.seed), DEFAULTS.seed)
+    .option('--banks <n>', `${range(BOUNDS.banks)} (default: ${DEFAULTS.banks})`, readWhole(...BOUNDS.banks))
     .option(
       '--currencies <n>',
       `${range(BOUNDS.currencies)} (default: ${DEFAULTS.currencies})`,
-      within(BOUNDS.currencies),
+      readWhole(...BOUNDS.currencies),
     )
     .option(
       '--instructions <n>',
       `${range(BOUNDS.instructions)} (default: ${DEFAULTS.instructions})`,
-      within(BOUNDS.instructions),
+      readWhole(...BOUNDS.instructions),
     )
     .option('--pvp <percent>', 'how many are PvP; the others are payments', percents, DEFAULTS.pvpPercent)
     .option('--value-dated <percent>', 'how many come before the day', percents, DEFAULTS.valueDatedPercent)

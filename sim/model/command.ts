@@ -1,5 +1,6 @@
 /** `npm run sim -- model`: every interleaving of a small network under the production rules of consensus. */
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
+import { readWhole } from '../../node/cli/arguments.js';
 import * as rules from '../../protocol/bft/core.js';
 import { type Bounds, type Exploration, explore } from './explore.js';
 import { N } from './local.js';
@@ -20,14 +21,6 @@ const PARTS: readonly Pick<Bounds, 'views' | 'restartsMax'>[] = [
 ];
 const STATES_MAX = 50_000_000;
 const CONTINUED_EVERY = 500;
-
-const between =
-  (least: number, most: number) =>
-  (text: string): number => {
-    const value = Number(text);
-    if (Number.isSafeInteger(value) && value >= least && value <= most) return value;
-    throw new InvalidArgumentError(`A whole number from ${least} to ${most} is needed.`);
-  };
 
 interface Run extends Bounds, Exploration {
   readonly seconds: number;
@@ -82,9 +75,9 @@ export function modelCommand(program: Command): void {
   program
     .command('model')
     .description('Go through every interleaving of four validators, one of them lying, over one to three views.')
-    .option('--views <n>', 'only this many views', between(1, VIEWS_MAX))
-    .option('--restarts <n>', 'honest nodes killed and started again, at most', between(0, 3))
-    .option('--states <n>', 'states at most in each configuration', between(1, STATES_MAX), STATES_MAX)
+    .option('--views <n>', 'only this many views', readWhole(1, VIEWS_MAX))
+    .option('--restarts <n>', 'honest nodes killed and started again, at most', readWhole(0, 3))
+    .option('--states <n>', 'states at most in each configuration', readWhole(1, STATES_MAX), STATES_MAX)
     .option('--json', 'the outcome as one line of JSON', false)
     .action(model);
 }

@@ -1,8 +1,10 @@
 /** The rules with one of them broken: a patched copy of the production files in a folder of its own, never a hook in the product. */
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { pathToFileURL } from 'node:url';
+import { transformSync } from 'esbuild';
+import { inCheckout } from '../../protocol/checkout.test-helper.js';
 import { assert } from '../../protocol/types.js';
 import type { Rules } from './local.js';
 
@@ -205,7 +207,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
 ];
 
-const protocol = fileURLToPath(new URL('../../protocol', import.meta.url));
+const protocol = inCheckout('protocol');
 
 /** Loads a broken copy. Call `end` when done with all of them. */
 export function mutants(): { readonly load: (mutant: Mutant) => Promise<Rules>; readonly end: () => void } {
@@ -214,18 +216,18 @@ export function mutants(): { readonly load: (mutant: Mutant) => Promise<Rules>; 
   return {
     load: async ({ name, file, edits }) => {
       const copy = join(folder, `${copies++}`);
-      mkdirSync(copy);
+      mkdirSync(join(copy, 'protocol/bft'), { recursive: true });
       writeFileSync(join(copy, 'package.json'), '{"type":"module"}');
-      for (const part of ['bft/core.ts', 'bft/round.ts', 'bft/pacemaker.ts', 'types.ts', 'limits.ts'])
-        cpSync(join(protocol, part), join(copy, 'protocol', part));
-      const path = join(copy, 'protocol', file);
-      let text = readFileSync(path, 'utf8');
-      for (const [find, replace] of edits) {
-        assert(text.split(find).length === 2, `the text of "${name}" stands once in ${file}`);
-        text = text.replace(find, () => replace);
+      for (const part of ['bft/core.ts', 'bft/round.ts', 'bft/pacemaker.ts', 'types.ts', 'limits.ts']) {
+        let text = readFileSync(join(protocol, part), 'utf8');
+        for (const [find, replace] of part === file ? edits : []) {
+          assert(text.split(find).length === 2, `the text of "${name}" stands once in ${file}`);
+          text = text.replace(find, () => replace);
+        }
+        const { code } = transformSync(text, { loader: 'ts' });
+        writeFileSync(join(copy, 'protocol', part.replace(/ts$/, 'js')), code);
       }
-      writeFileSync(path, text);
-      return (await import(pathToFileURL(join(copy, 'protocol/bft/core.ts')).href)) as Rules;
+      return (await import(pathToFileURL(join(copy, 'protocol/bft/core.js')).href)) as Rules;
     },
     end: () => rmSync(folder, { recursive: true, force: true }),
   };

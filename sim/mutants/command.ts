@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import Table from 'cli-table3';
 import type { Command } from 'commander';
-import { wholeNumber } from '../fuzz/command.js';
+import { readCount } from '../fuzz/command.js';
 import { planOf } from '../fuzz/mix.js';
 import { Thread } from '../fuzz/thread.js';
 import { MUTANTS } from './catalogue.js';
@@ -39,15 +39,15 @@ const SEEDS = 200;
 const HIDDEN_SEEDS = 60;
 
 /** Where our sources are: bugs are planted in those, not in the build. */
-export const ROOT = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '../../' : '../../../', import.meta.url));
+export const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 
 export const mutantsCommand = (program: Command): Command =>
   program
     .command('mutants')
     .description('Plant bugs one at a time and count the seeds until each is found.')
     .option('--only <name>', 'one of them, or those whose name has this in it')
-    .option('--seeds <n>', 'how many seeds a bug may survive', wholeNumber, SEEDS)
-    .option('--workers <n>', 'threads', wholeNumber, Math.min(8, availableParallelism()))
+    .option('--seeds <n>', 'how many seeds a bug may survive', readCount, SEEDS)
+    .option('--workers <n>', 'threads', readCount, Math.min(8, availableParallelism()))
     .option('--json', 'the table as one line of JSON', false)
     .action(mutants);
 

@@ -4,10 +4,7 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 
-/** The command line as it is built: a start of it costs a third of one that translates the sources first. */
-const CLI = fileURLToPath(
-  new URL(import.meta.url.endsWith('.ts') ? '../../dist/node/cli.js' : '../../node/cli.js', import.meta.url),
-);
+const CLI = fileURLToPath(new URL('../../node/cli.js', import.meta.url));
 const LOG_LINES_MAX = 20;
 /** A node that was told to stop and has not is ended. */
 const STOP_MS_MAX = 20_000;

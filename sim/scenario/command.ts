@@ -3,7 +3,9 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import Table from 'cli-table3';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
+import { readWhole } from '../../node/cli/arguments.js';
+import { EXITS } from '../../node/main/exits.js';
 import { writable } from '../report/writable.js';
 import { castOf } from './cast.js';
 import { parseScenario, type Scenario, ScenarioSchema, sabotaged, type WorldName } from './file.js';
@@ -15,12 +17,9 @@ import { waitWords } from './waits.js';
 
 const SEED_MAX = 2 ** 31 - 1;
 /** The files stand beside the sources, wherever this is run from. */
-const LIBRARY = fileURLToPath(
-  new URL(import.meta.url.endsWith('.ts') ? './library/' : '../../../sim/scenario/library/', import.meta.url),
-);
+const LIBRARY = fileURLToPath(new URL('../../../sim/scenario/library/', import.meta.url));
 const SUFFIX = '.json';
 const SCHEMA = 'scenario.schema.json';
-const USAGE_STATUS = 2;
 const INTERRUPTED_STATUS = 130;
 export const IMAGE = 'causeway:local';
 export const NEXT_IMAGE = 'causeway:next';
@@ -41,12 +40,6 @@ export const libraryNames = (): readonly string[] =>
     .filter((file) => file.endsWith(SUFFIX) && file !== SCHEMA)
     .map((file) => basename(file, SUFFIX))
     .sort();
-
-function readSeed(text: string): number {
-  const value = /^[0-9]{1,10}$/.test(text) ? Number(text) : 0;
-  if (value >= 1 && value <= SEED_MAX) return value;
-  throw new InvalidArgumentError(`It must be a whole number from 1 to ${SEED_MAX}.`);
-}
 
 /** A scenario by its name in the library, or by its file; refuses in a sentence. */
 export function loadScenario(name: string): Scenario | string {
@@ -123,7 +116,7 @@ export function scenarioCommand(program: Command): void {
         .choices(['virtual', 'processes', 'containers'])
         .default('virtual'),
     )
-    .option('--seed <number>', 'decides the virtual world, and what banks draw', readSeed, 1)
+    .option('--seed <number>', 'decides the virtual world, and what banks draw', readWhole(1, SEED_MAX), 1)
     .option('--image <image>', 'of containers; built if it is not there', IMAGE)
     .option('--next-image <image>', 'of containers that are upgraded; built if it is not there', NEXT_IMAGE)
     .option('--sabotaged', 'its spoiled twin, which must fail', false)
@@ -136,7 +129,7 @@ export function scenarioCommand(program: Command): void {
     .description(
       'Play every scenario of the library in the virtual world, and its sabotaged twin, which must fail as it says.',
     )
-    .option('--seed <number>', 'decides all of them', readSeed, 1)
+    .option('--seed <number>', 'decides all of them', readWhole(1, SEED_MAX), 1)
     .option('--json', 'the table as one line of JSON', false)
     .action((options: Pick<Options, 'seed' | 'json'>) => statusOf(playLibrary(options)));
   program
@@ -211,7 +204,7 @@ export function tellRun(run: Run, out: string | undefined): string {
 
 function refuse(sentence: string): number {
   console.error(sentence);
-  return USAGE_STATUS;
+  return EXITS.usage.status;
 }
 
 function libraryText(): string {

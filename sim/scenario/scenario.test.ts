@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import t from 'tap';
+import { inCheckout } from '../../protocol/checkout.test-helper.js';
 import { utf8 } from '../../protocol/codec.js';
 import { CHECKS } from './audit.js';
 import { castOf } from './cast.js';
@@ -64,7 +65,7 @@ t.test('banks validate beside their central bank', async (t) => {
 });
 
 t.test('the schema beside the library is the one that files are read by', (t) => {
-  const file = new URL('./library/scenario.schema.json', import.meta.url);
+  const file = inCheckout('sim/scenario/library/scenario.schema.json');
   t.strictSame(
     JSON.parse(readFileSync(file, 'utf8')),
     JSON.parse(schemaText()),
