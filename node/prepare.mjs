@@ -18,7 +18,7 @@ import {
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { dirname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const NODE_MIN = [20, 19];
@@ -102,8 +102,9 @@ const bundling = {
   name: 'packages of many files',
   setup({ onResolve }) {
     onResolve({ filter: /^/ }, ({ path, kind, importer }) => {
-      const isInside = kind === 'entry-point' || BUNDLED.test(path) || importer.startsWith(at('node_modules'));
-      return isInside ? undefined : { path, external: true };
+      // What is not ours is a package's, wherever its folder lies: `node_modules` may be a link.
+      const isOurs = ROOMS.some((room) => importer.startsWith(at(room, sep)));
+      return kind !== 'entry-point' && isOurs && !BUNDLED.test(path) ? { path, external: true } : undefined;
     });
   },
 };
