@@ -116,7 +116,7 @@ export function clusterCommands(program: Command): void {
   add('exec', 'Play a scenario on the cluster. Example: npm run sim -- exec gridlock')
     .argument('<scenario>', 'one of the library, or a file')
     .option('--seed <n>', 'of what banks draw', readWhole(1, 2 ** 31 - 1), 1)
-    .option('--next-image <image>', 'of nodes that are upgraded; built if it is not there', NEXT_IMAGE)
+    .option('--next-image <image>', 'of containers that are upgraded; built if it is not there', NEXT_IMAGE)
     .option('--out <file>', 'write the report there, one HTML file', writable)
     .action(carryOut(exec));
 }
