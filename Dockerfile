@@ -12,7 +12,7 @@ RUN node node/prepare.mjs --install-only
 COPY . .
 RUN node node/prepare.mjs
 RUN npm prune --omit=dev --ignore-scripts --no-progress && rm -rf dist/sim
-# What a node tells of itself, and the label below.
+# The version that a node tells of itself: the same as the label's below.
 ARG VERSION=0.1.0
 RUN npm pkg set "version=$VERSION"
 # Told of development dependencies, npm leaves out of the bill what these share with the rest. What the tool says of its

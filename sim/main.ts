@@ -9,7 +9,6 @@ import { modelCommand } from './model/command.js';
 import { mutantsCommand } from './mutants/command.js';
 import { scenarioCommand } from './scenario/command.js';
 
-/** As everywhere on the command line: what was asked for wrongly ends with this status. */
 const program = new Command('sim')
   .description(
     'Break the network: in a virtual world, where a seed decides the run, on processes, and on clusters of containers.',
@@ -22,6 +21,7 @@ modelCommand(program);
 liquidityCommand(program);
 scenarioCommand(program);
 clusterCommands(program);
+// As everywhere on the command line, what was asked for wrongly ends with the status of wrong use.
 for (const command of [program, ...program.commands]) {
   command.exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : EXITS.usage.status));
 }

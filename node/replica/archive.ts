@@ -7,8 +7,8 @@
  *
  * Layout: 16 bytes `causeway-backup\n`, u32 format; then frames: u32 length, so many bytes, and 32 bytes, the SHA-256
  * over the 32 before (zeros first) and those bytes. A frame begins with a byte for its kind: 0 what the backup is, 1
- * records of a table, 2 the end, with the number of records, 3 that it was broken off, with the reason. Records ascend by key within their table, and only a table's
- * last frame may have less than a full one. The format counts for all of it.
+ * records of a table, 2 the end, with the number of records, 3 that it was broken off, with the reason. Records ascend by
+ * key within their table, and only a table's last frame may have less than a full one. The format counts for all of it.
  */
 import { DecodeError, decode, fromHex, Reader, toHex, utf8, Writer } from '../../protocol/codec.js';
 import { concat, hashOf } from '../../protocol/hash.js';

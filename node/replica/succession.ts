@@ -368,9 +368,9 @@ async function withLaneBegun(config: NodeConfig, ports: Ports, lane: Mark, recov
 
 /**
  * Who may have lost batches that it signed goes on under a later incarnation of its lane, in whatever epoch it comes to,
- * or it would sign two of one number: later than the last that folder, mark or the last final block knows of. Seconds since the network began
- * are later than any, should both be lost and the clock be right. What the node still has of its lane is carried over: a
- * cut that takes up the new incarnation passes over the old one.
+ * or it would sign two of one number: later than the last that folder, mark or the last final block knows of. Seconds
+ * since the network began are later than any, should folder and mark be lost and the clock be right. What the node still
+ * has of its lane is carried over: a cut that takes up the new incarnation passes over the old one.
  */
 async function beginIncarnation({ genesis, own }: NodeConfig, { store, clock }: Ports, lane: Mark): Promise<void> {
   // Of the machine: network time, where it is scaled, would use up 32 bits in days.

@@ -116,8 +116,8 @@ export function clusterCommands(program: Command): void {
   add('exec', 'Play a scenario on the cluster. Example: npm run sim -- exec gridlock')
     .argument('<scenario>', 'one of the library, or a file')
     .option('--seed <n>', 'of what banks draw', readWhole(1, 2 ** 31 - 1), 1)
-    .option('--next-image <image>', 'what nodes run that the scenario upgrades; built if it is not there', NEXT_IMAGE)
-    .option('--out <file>', 'write the report there', writable)
+    .option('--next-image <image>', 'of containers that are upgraded; built if it is not there', NEXT_IMAGE)
+    .option('--out <file>', 'write the report there, one HTML file', writable)
     .action(carryOut(exec));
 }
 
@@ -294,9 +294,9 @@ async function breakIt(cluster: Cluster, broken: Broken): Promise<Told> {
 async function partition(sides: string, options: Common): Promise<Told> {
   const cluster = standing(options);
   const groups = sides.split('|').map((side) => side.split(','));
-  const codes = groups.flat();
+  const named = groups.flat();
   const there = [...new Set(cluster.cast.seats.map(({ player }) => player.jurisdiction))];
-  if (groups.length < 2 || new Set(codes).size < codes.length || codes.some((code) => !there.includes(code)))
+  if (groups.length < 2 || new Set(named).size < named.length || named.some((code) => !there.includes(code)))
     throw new Refusal(
       'unknown_side',
       `${sides} is not two sides or more, as HK|CN,TH, of jurisdictions that are there: ${there.join(', ')}, each once at most.`,

@@ -385,7 +385,7 @@ export const ScenarioSchema = Type.Object(
 export type Scenario = Static<typeof ScenarioSchema>;
 export type Act = Scenario['workload'][number];
 export type ActOf<K extends Act['act']> = Extract<Act, { act: K }>;
-/** One that is for good has no `for`. */
+/** One that ends by itself, or never, has no `for`. */
 export type Fault = NonNullable<Scenario['faults']>[number] & { for?: string };
 export type WorldName = NonNullable<Scenario['worlds']>[number];
 

@@ -23,6 +23,8 @@ export const MEANINGS: Readonly<Record<string, string>> = {
   longestPauseMs: 'Longest wait for a first receipt',
   waiting: 'Settlements that waited when the business day was over',
   waitingMost: 'Settlements that waited at once, at most',
+  versions: 'Versions of the program that nodes told of at one time, at most',
+  upgraded: 'Nodes that told of another version after an upgrade',
   'ledBy.censors': 'Blocks led by who censored, meanwhile',
   'ofVictims.ledBy.censors': "Instructions of the victims' lanes in those blocks",
   'ofVictims.ledBy.others': "Instructions of the victims' lanes in the blocks of others, meanwhile",

@@ -110,7 +110,7 @@ async function playOn(scenario: Scenario, stage: Stage, seed: number, say: Say):
 }
 
 /** What a run has come to, when it is over and judged. */
-interface Played extends Pick<Shown, 'book' | 'happened' | 'versions' | 'upgraded' | 'waits' | 'balances'> {
+interface Judged extends Pick<Shown, 'book' | 'happened' | 'versions' | 'upgraded' | 'waits' | 'balances'> {
   readonly scenario: Scenario;
   readonly stage: Stage;
   readonly seed: number;
@@ -121,7 +121,7 @@ interface Played extends Pick<Shown, 'book' | 'happened' | 'versions' | 'upgrade
 }
 
 /** The run as the report has it. */
-function runOf(played: Played): Run {
+function runOf(played: Judged): Run {
   const { scenario, stage, seed, book, watch, happened, openedMs, toMs, waits, verdicts } = played;
   const { cast } = stage;
   const span = { fromMs: openedMs, toMs };

@@ -20,7 +20,7 @@ import type { Fault, Scenario } from './file.js';
 import { makeGenesis } from './genesis.js';
 import type { Answer, NodeApi, SigningKey, Stage, Worse } from './stage.js';
 
-/** Keys with numbers below this are the nodes': vote key 2i and network key 2i + 1 of the i-th. Of a cast's most. */
+/** Keys with numbers below this are the nodes': vote key 2i and network key 2i + 1 of the i-th, of 40 jurisdictions with 25 nodes each at most (file.ts). */
 const FIRST_PARTY_KEY = 2 * 40 * 25;
 /** Where all nodes stand when the distance counts for nothing. */
 const NEAR: PlaceCode = PLACES[0].code;
