@@ -17,7 +17,6 @@ import { ChainAuditor } from './auditchain.js';
 import { auditIds } from './auditids.js';
 import { auditEpochs, auditMeta } from './auditmeta.js';
 import { auditBatches, auditIndex, auditOutbox } from './auditown.js';
-import { untold } from './checked.js';
 import { type Finding, Findings, type Records, type SoundRecords } from './findings.js';
 import type { BlockRecord, FinalPointer } from './records.js';
 import { genesisOf } from './recovery.js';
@@ -70,8 +69,7 @@ export async function audit(records: Records, parts: Parts): Promise<Audit> {
   const auditor = new ChainAuditor(epochs, findings, parts.verifier);
   const chain = await auditor.run(told, { final, floor, genesis });
   const state = await auditState(told, chain.last, parts.hasher, findings);
-  const again: SoundRecords = { scan: (table) => records.scan(table, untold) };
-  await auditIds(told, again, state.buckets, findings);
+  await auditIds(told, records.get, state.buckets, findings);
   await auditBatches(told, { ...epochs, final, last: chain.last, verifier: parts.verifier }, findings);
   await auditIndex(told, records, findings);
   const outbox = await auditOutbox(told, findings);
