@@ -132,7 +132,7 @@ assert(
   'no sum of times is rounded',
 );
 assert(
-  INCARNATION_SECONDS_MAX < INCARNATION_BELIEVED_MAX && INCARNATION_BELIEVED_MAX < 2 ** 32 - 2 ** 24,
+  INCARNATION_SECONDS_MAX < INCARNATION_BELIEVED_MAX && INCARNATION_BELIEVED_MAX <= 2 ** 32 - 2 ** 30,
   'an incarnation of 32 bits goes on past any that is believed',
 );
 assert(BACKUP_IDLE_MS_MAX < BACKUP_MS_MAX, 'a reader that stops is told from one that is slow');

@@ -188,3 +188,17 @@ t.test('the dashboards show what nodes measure', async (t) => {
   ])
     t.match(all, `causeway_${name}`, name);
 });
+
+t.test('the image and the overlays have the version that package.json has', (t) => {
+  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
+  const told = [
+    ...readFileSync(join(root, 'Dockerfile'), 'utf8').matchAll(/^ARG VERSION=(.*)$/gm),
+    ...['participant', 'validator'].flatMap((overlay) => [
+      ...readFileSync(join(root, `deploy/kubernetes/overlays/${overlay}/kustomization.yaml`), 'utf8').matchAll(
+        /newTag: (.*)$/gm,
+      ),
+    ]),
+  ].map(([, each]) => each);
+  t.strictSame(told, [version, version, version, version]);
+  t.end();
+});

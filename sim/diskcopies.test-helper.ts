@@ -2,14 +2,12 @@
 import { hashPairsNative } from '../node/main/hasher.js';
 import type { Operation, Store } from '../node/ports.js';
 import { type Audit, audit } from '../node/replica/audit.js';
-import { checked, soundEntries } from '../node/replica/checked.js';
+import { checked, EVERYTHING, soundEntries } from '../node/replica/checked.js';
 import type { Records } from '../node/replica/findings.js';
 import { metaKey } from '../node/replica/records.js';
 import type { Genesis } from '../protocol/genesis.js';
 import { cheapVerifier } from './crypto.js';
 import type { SimDisk } from './disk.js';
-
-const EVERYTHING = { from: new Uint8Array(0), to: new Uint8Array(80).fill(0xff) };
 
 /** A disk as it lies there, with no process over it. */
 export function storeOf(disk: SimDisk): Store {

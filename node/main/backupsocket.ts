@@ -96,11 +96,13 @@ async function listen(server: Server, path: string): Promise<void> {
 async function give(socket: Socket, { store, clock, log, party, version }: Parts): Promise<void> {
   const view = store.snapshot();
   const late = new Lateness(clock);
+  let isBegun = false;
   try {
     const code = notNow(view);
     if (code !== null) return refuse(socket, code);
     const made = { party, version, madeMs: clock.now() };
     socket.write(`${JSON.stringify({ code: 'ok' })}\n`);
+    isBegun = true;
     const broken = await send(
       archivePieces(view, made, { pause: setImmediate, isLate: () => late.isLate }),
       socket,
@@ -112,7 +114,8 @@ async function give(socket: Socket, { store, clock, log, party, version }: Parts
     else log.error({}, 'a backup met a damaged record: check the disk');
   } catch (error) {
     log.warn({ error }, 'a backup was broken off');
-    if (error instanceof Corrupt) refuse(socket, 'record_damaged');
+    // What has begun is read as a file: no refusal stands in it.
+    if (error instanceof Corrupt && !isBegun) refuse(socket, 'record_damaged');
     else socket.destroy();
   } finally {
     late.over();

@@ -52,7 +52,7 @@ const HASH_BYTES = 32;
 /** A frame of records is closed once it has so many bytes, or records. One value may be as large as the state's largest. */
 const FRAME_BYTES = 256 * 1024;
 const FRAME_RECORDS = 1_024;
-const FRAME_BYTES_MAX = 64 * 1024 * 1024;
+const ARCHIVE_FRAME_BYTES_MAX = 64 * 1024 * 1024;
 const KEY_BYTES_MAX = 256;
 const TEXT_BYTES_MAX = 256;
 
@@ -120,7 +120,10 @@ function readRecords(frame: Uint8Array): Frame | null {
     const name = reader.text(TEXT_BYTES_MAX);
     const table = ARCHIVE_TABLES.find((each) => each === name);
     if (table === undefined) throw new DecodeError('an unknown table');
-    const entries = reader.list(FRAME_RECORDS, (r): Entry => [r.bytes(KEY_BYTES_MAX), r.bytes(FRAME_BYTES_MAX)]);
+    const entries = reader.list(
+      FRAME_RECORDS,
+      (r): Entry => [r.bytes(KEY_BYTES_MAX), r.bytes(ARCHIVE_FRAME_BYTES_MAX)],
+    );
     return { table, entries };
   });
 }
@@ -385,7 +388,7 @@ async function readFrame(readAt: ReadAt, at: number, link: Hash): Promise<ReadFr
   const prefix = await readAt(at, 4);
   if (prefix.length < 4) return cutShort(at + prefix.length);
   const length = new Reader(prefix).u32();
-  if (length > FRAME_BYTES_MAX) return damagedAt(at);
+  if (length > ARCHIVE_FRAME_BYTES_MAX) return damagedAt(at);
   const bytes = await readAt(at + 4, length + HASH_BYTES);
   if (bytes.length < length + HASH_BYTES) return cutShort(at + 4 + bytes.length);
   const frame = bytes.subarray(0, length);

@@ -23,6 +23,7 @@ import {
   ZERO_HASH,
 } from '../../protocol/types.js';
 import type { Clock, Log, Operation, SignatureCheck, Store, Verifier } from '../ports.js';
+import { EVERYTHING } from './checked.js';
 import { type BlockRecord, type FinalPointer, putBlock, putFinal, putPlace, putReceipts } from './records.js';
 
 export const NETWORK = 'ab'.repeat(32) as NetworkId;
@@ -185,7 +186,6 @@ const treeOf = (book: Book): Tree =>
 /** The state that a store holds, as a node that starts reads it. */
 export async function stateOf(store: Store): Promise<State> {
   const entries: [Uint8Array, Uint8Array][] = [];
-  const range = { from: new Uint8Array(0), to: new Uint8Array(128).fill(0xff) };
-  for await (const entry of store.scan('state', range)) entries.push(entry);
+  for await (const entry of store.scan('state', EVERYTHING)) entries.push(entry);
   return State.load(entries, { get: (key) => store.get('ids', key) }, hashPairs);
 }

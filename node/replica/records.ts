@@ -37,7 +37,7 @@ import {
   type Vote,
 } from '../../protocol/types.js';
 import type { Operation, Store } from '../ports.js';
-import { type Corrupt, soundEntries } from './checked.js';
+import { type Corrupt, EVERYTHING, soundEntries } from './checked.js';
 
 /** 3: an open settlement's entry has its lots, what it amends and its lock; the state has limits and offers. */
 export const DATA_FORMAT = 3;
@@ -394,8 +394,7 @@ export const deleteOutbox = (digest: InstructionDigest, item: Uint8Array): Opera
 /** A damaged item is passed over and told of. */
 export async function loadOutbox(store: Store, onDamage: (corrupt: Corrupt) => void = raise): Promise<Uint8Array[]> {
   const items: Uint8Array[] = [];
-  const range = { from: new Uint8Array(0), to: new Uint8Array(64).fill(0xff) };
-  for await (const [, item] of soundEntries(store, 'outbox', range, onDamage)) items.push(item);
+  for await (const [, item] of soundEntries(store, 'outbox', EVERYTHING, onDamage)) items.push(item);
   return items;
 }
 

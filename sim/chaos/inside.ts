@@ -210,7 +210,7 @@ async function main(): Promise<number> {
   const { latenessMs } = await links.ask({ type: 'tell', ways });
   const lateMs = { p50: rounded(percentileOf(latenessMs, 0.5)), p99: rounded(percentileOf(latenessMs, 0.99)) };
   verdicts(chaos, audited, load.refusals);
-  say(`links kept their latency: late by ${lateMs.p50} ms at p50, ${lateMs.p99} ms at p99`);
+  say(`links kept their latency: late by ${lateMs.p50 ?? '-'} ms at p50, ${lateMs.p99 ?? '-'} ms at p99`);
   const never = kinds.filter((kind) => plan.some(({ fault }) => fault.kind === kind) && faults.counts[kind] === 0);
   if (never.length > 0) say(`HAD NO EFFECT: ${never.join(', ')}`);
   const isProven = never.length === 0 || orders.minutes < LONG_MINUTES;

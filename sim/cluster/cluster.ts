@@ -6,7 +6,14 @@ import { type Cast, castOf } from '../scenario/cast.js';
 import type { Scenario } from '../scenario/file.js';
 import { NetworkFolder } from '../scenario/files.js';
 import { RealStage } from '../scenario/real.js';
-import { type ClusterNames, type ClusterPorts, createCluster, openCluster, removeCluster } from './containers.js';
+import {
+  type ClusterNames,
+  type ClusterPorts,
+  containerOf,
+  createCluster,
+  openCluster,
+  removeCluster,
+} from './containers.js';
 import { docker } from './engine.js';
 
 export type Spec = Pick<Scenario, 'title' | 'profile' | 'jurisdictions' | 'assets' | 'timeScale'>;
@@ -85,7 +92,7 @@ export class Cluster {
     return `http://127.0.0.1:${this.#written.ports.http[at]}`;
   }
   containerOf(at: number): string {
-    return `${this.project}-${this.cast.seats[at]?.name.toLowerCase()}`;
+    return containerOf(this.#written, this.folder.nameOf(at));
   }
 
   /** Who is on it is the cluster's; what else a scenario's cast has, assets above all, is its own. */

@@ -10,6 +10,7 @@ const CLUSTER = {
   format: 'causeway-cluster/1',
   project: 'causeway-test',
   image: 'none',
+  faketime: null,
   seed: 1,
   spec: {
     title: 'A cluster of a test',

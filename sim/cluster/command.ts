@@ -364,12 +364,12 @@ async function exec(name: string, options: Exec & Common): Promise<Told> {
   const cast = castOf(here);
   if (!cast.ok)
     throw new Refusal(cast.code, `${name} needs what the cluster has not: ${cast.detail}, at ${cast.pointer}.`);
+  const reason = reasonAgainst(scenario, 'containers', false);
+  if (reason !== null) throw new Refusal('other_world', reason);
   const isUpgrade = scenario.faults?.some(({ fault }) => fault === 'upgrade') === true;
   if (isUpgrade) await ensureNextImage(options.nextImage, (line) => console.error(line));
   const stage = await cluster.stage(cast.cast, isUpgrade ? options.nextImage : null);
   try {
-    const reason = reasonAgainst(scenario, stage);
-    if (reason !== null) throw new Refusal('other_world', reason);
     const run = await play(here, stage, options.seed, (line) => console.error(line));
     return { value: run, text: tellRun(run, options.out), status: run.failed.length === 0 ? 0 : 1 };
   } finally {

@@ -42,7 +42,7 @@ export interface ClusterPorts {
 
 const networkOf = ({ project }: ClusterNames, jurisdiction: string): string =>
   `${project}-${jurisdiction.toLowerCase()}`;
-const containerOf = ({ project }: ClusterNames, name: string): string => `${project}-${name}`;
+export const containerOf = ({ project }: ClusterNames, name: string): string => `${project}-${name}`;
 
 /** The gates of the border, in order. */
 function gatesOf(cast: Cast, folder: NetworkFolder): readonly Gate[] {
@@ -232,13 +232,10 @@ class Containers implements Machines {
     await docker(['stop', '--time', `${STOP_SECONDS}`, this.#name(at)]);
   }
   async upgrade(at: number): Promise<void> {
-    await this.stop(at);
-    if (this.#nextImage !== null) {
-      await docker(['rm', this.#name(at)]);
-      const [seat, port] = [this.#cast.seats[at] as Seat, this.#ports.http[at] as number];
-      await createNode(this.#names, this.#nextImage, this.#folder, seat, at, port);
-    }
-    await this.start(at);
+    if (this.#nextImage === null) return;
+    await docker(['rm', this.#name(at)]);
+    const [seat, port] = [this.#cast.seats[at] as Seat, this.#ports.http[at] as number];
+    await createNode(this.#names, this.#nextImage, this.#folder, seat, at, port);
   }
   async kill(at: number): Promise<void> {
     this.#running.delete(at);

@@ -18,6 +18,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { buildInstruction, signInstruction } from '../../node/api/signing.js';
+import { EVERYTHING } from '../../node/replica/checked.js';
 import { openStore } from '../../node/store/level.js';
 import { inCheckout, startPlainly } from '../../protocol/checkout.test-helper.js';
 import { act, need, untilFollowing, untilReady } from '../network/acts.js';
@@ -220,9 +221,8 @@ t.test('a record that the disk changed is found in the folder, and told where', 
   await network.stop();
   t.match(await verifyFolder(hk), { status: 0, said: { sound: true } });
   const disk = await openStore(dataOf(hk));
-  const everything = { from: new Uint8Array(0), to: new Uint8Array(80).fill(0xff), limit: 1 };
   for (const table of ['state', 'receipts', 'index'] as const) {
-    for await (const [key, value] of disk.scan(table, everything)) {
+    for await (const [key, value] of disk.scan(table, { ...EVERYTHING, limit: 1 })) {
       const changed = value.with(3, (value[3] as number) ^ 0x10);
       await disk.write([{ type: 'put', table, key, value: changed }], { sync: true });
     }

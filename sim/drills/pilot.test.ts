@@ -8,7 +8,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { inCheckout } from '../../protocol/checkout.test-helper.js';
+import { inCheckout, startPlainly } from '../../protocol/checkout.test-helper.js';
 import { reasonWithoutEngine } from '../cluster/engine.js';
 
 /** Past this a command has hung; an image may have to be built. */
@@ -16,6 +16,7 @@ const COMMAND_MS_MAX = 600_000;
 const REPORT = 'pilot.html';
 
 t.setTimeout(3 * COMMAND_MS_MAX);
+startPlainly();
 
 const root = inCheckout('.');
 const commands = readFileSync(join(root, 'README.md'), 'utf8').match(/^npm run sim -- scenario mbridge.*$/gm) ?? [];

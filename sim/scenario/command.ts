@@ -6,12 +6,12 @@ import Table from 'cli-table3';
 import { type Command, Option } from 'commander';
 import { readWhole } from '../../node/cli/arguments.js';
 import { EXITS } from '../../node/main/exits.js';
+import { libfaketime } from '../network/faketime.js';
 import { writable } from '../report/writable.js';
 import { castOf } from './cast.js';
-import { parseScenario, type Scenario, ScenarioSchema, sabotaged, type WorldName } from './file.js';
+import { breaksIn, parseScenario, type Scenario, ScenarioSchema, sabotaged, type WorldName } from './file.js';
 import { play, type Run, type Say } from './play.js';
 import { reportOf } from './report.js';
-import type { Stage } from './stage.js';
 import { openStage, type StageOptions } from './stages.js';
 import { waitWords } from './waits.js';
 
@@ -51,13 +51,18 @@ export function loadScenario(name: string): Scenario | string {
     : `${path} is no scenario (${parsed.code}): ${parsed.detail}, at ${parsed.pointer || '/'}.`;
 }
 
-const alone = ({ name, worlds }: Scenario): string => `The scenario ${name} happens in ${worlds?.join(' or ')} alone.`;
-
-/** Why a scenario cannot happen on a stage, or null. */
-export function reasonAgainst(scenario: Scenario, { world, faults }: Pick<Stage, 'world' | 'faults'>): string | null {
-  if (scenario.worlds?.includes(world) === false) return alone(scenario);
-  const missing = scenario.faults?.find(({ fault }) => !faults.has(fault));
-  return missing === undefined ? null : `The fault ${missing.fault} cannot be done in the world ${world}.`;
+/** Why a scenario cannot happen in a world, or null; `hasClocks` says whether nodes can have their own in a real one. */
+export function reasonAgainst(
+  { name, worlds, faults = [] }: Scenario,
+  world: WorldName,
+  hasClocks: boolean,
+): string | null {
+  if (worlds?.includes(world) === false) return `The scenario ${name} happens in ${worlds.join(' or ')} alone.`;
+  if (world === 'virtual') return null;
+  if (faults.some(({ fault }) => fault === 'censor'))
+    return 'No node of the product lies: the fault censor happens in the virtual world alone.';
+  if (hasClocks || faults.every(({ fault }) => fault !== 'clock')) return null;
+  return 'The fault clock needs nodes that are started for the scenario, and libfaketime (Debian: apt-get install faketime).';
 }
 
 /** Has a scenario carried out on a stage made for it; a sentence says why it cannot be. */
@@ -66,11 +71,10 @@ export async function runScenario(scenario: Scenario, options: StageOptions, say
   const cast = castOf(scenario);
   if (!cast.ok)
     return `The scenario ${scenario.name} does not hold together (${cast.code}): ${cast.detail}, at ${cast.pointer}.`;
-  if (scenario.worlds?.includes(world) === false) return alone(scenario);
+  const reason = reasonAgainst(scenario, world, libfaketime() !== null);
+  if (reason !== null) return reason;
   const { stage, remove } = await openStage(scenario, cast.cast, options, say);
   try {
-    const reason = reasonAgainst(scenario, stage);
-    if (reason !== null) return reason;
     return await unlessInterrupted(play(scenario, stage, seed, say));
   } finally {
     await remove();
@@ -172,7 +176,7 @@ export async function playBoth(name: string, seed: number): Promise<Played | str
   if (typeof run === 'string') return run;
   const twin = await runScenario(sabotaged(scenario), options, silent);
   if (typeof twin === 'string') return twin;
-  const twinFails = [...twin.failed].sort().join() === [...scenario.sabotage.breaks].sort().join();
+  const twinFails = [...twin.failed].sort().join() === [...breaksIn(scenario, 'virtual')].sort().join();
   return { name, holds: run.failed.length === 0, twinFails, failed: run.failed, twinFailed: twin.failed };
 }
 
@@ -189,8 +193,9 @@ async function carryOut(name: string | undefined, options: Options): Promise<num
   const say: Say = (line) => console.error(line);
   const played = await runScenario(scenario, options, say);
   if (typeof played === 'string') return refuse(played);
-  const { about, breaks } = loaded.sabotage;
-  const run: Run = options.sabotaged ? { ...played, sabotage: { about, breaks } } : played;
+  const { about } = loaded.sabotage;
+  const sabotage = { about, breaks: [...breaksIn(loaded, options.world)] };
+  const run: Run = options.sabotaged ? { ...played, sabotage } : played;
   const text = tellRun(run, options.out);
   console.log(options.json ? JSON.stringify(run) : text);
   return run.failed.length === 0 ? 0 : 1;

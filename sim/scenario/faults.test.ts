@@ -1,8 +1,8 @@
 /** Faults of a scenario that meet each other, in the virtual world. */
 import t from 'tap';
 import { BrokenLinks, WHOLE } from './broken.js';
-import { loadScenario, runScenario } from './command.js';
-import type { Fault, Scenario } from './file.js';
+import { loadScenario, reasonAgainst, runScenario } from './command.js';
+import { breaksIn, type Fault, type Scenario } from './file.js';
 import type { Run } from './play.js';
 
 const gridlock = loadScenario('gridlock');
@@ -65,6 +65,22 @@ t.test('a node that is lost while it is down stays lost', async (t) => {
   );
 });
 
+t.test('a node that two faults keep down starts when the last of them is over', async (t) => {
+  const run = await played(
+    [
+      { fault: 'kill', at: '2s', for: '8s', nodes: 'AE,CN' },
+      { fault: 'kill', at: '3s', for: '1s', nodes: 'AE,CN' },
+      { fault: 'restart', at: '5s', nodes: 'AE,CN' },
+      { fault: 'clock', at: '6s', for: '4s', nodes: 'TH', aheadMs: 900 },
+      { fault: 'clock', at: '7s', for: '1s', nodes: 'TH', aheadMs: -900 },
+    ],
+    {
+      expect: [...STEADY.expect, { figure: 'pauseAfter.killMs', least: 7_500, why: 'two of four are down till then' }],
+    },
+  );
+  t.strictSame(run.failed, []);
+});
+
 t.test('a restart is over when the last node serves again', async (t) => {
   const run = await played([{ fault: 'restart', at: '2s', nodes: 'CN,TH' }]);
   t.strictSame(run.failed, []);
@@ -85,6 +101,29 @@ t.test('an upgrade where there is one program alone brings no other version', as
     ['versions'],
     'what is expected of another world is not judged here',
   );
+});
+
+t.test('what cannot happen in a world is said before anything is made for it', (t) => {
+  const clock: Scenario = { ...STEADY, faults: [{ fault: 'clock', at: '1s', nodes: 'CN', aheadMs: 1 }] };
+  const censor: Scenario = { ...STEADY, faults: [{ fault: 'censor', at: '1s', nodes: 'CN', victim: 'HK' }] };
+  t.equal(reasonAgainst(clock, 'virtual', false), null);
+  t.equal(reasonAgainst(clock, 'containers', true), null);
+  t.match(reasonAgainst(clock, 'containers', false), /libfaketime/);
+  t.equal(reasonAgainst(censor, 'virtual', false), null);
+  t.match(reasonAgainst(censor, 'processes', true), /in the virtual world alone/);
+  t.match(reasonAgainst({ ...STEADY, worlds: ['virtual'] }, 'processes', true), /in virtual alone/);
+  t.end();
+});
+
+t.test('of a twin nothing must fail that its world does not judge', (t) => {
+  const expect = [
+    { figure: 'a', most: 1, why: '-' },
+    { figure: 'b', most: 1, why: '-', worlds: ['virtual' as const] },
+  ];
+  const scenario = { expect, sabotage: { about: '-', set: [], breaks: ['a', 'b', 'progress'] } };
+  t.strictSame(breaksIn(scenario, 'virtual'), ['a', 'b', 'progress']);
+  t.strictSame(breaksIn(scenario, 'processes'), ['a', 'progress']);
+  t.end();
 });
 
 t.test('the profile lan has no distance', async (t) => {

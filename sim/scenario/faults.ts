@@ -16,6 +16,8 @@ export interface Happened {
   untilMs: number | null;
 }
 
+type FaultOf<K extends Fault['fault']> = Extract<Fault, { fault: K }>;
+
 const BETWEEN_RESTARTS_MS = 1_000;
 
 export class Faults {
@@ -25,8 +27,9 @@ export class Faults {
   /** The most versions of the program that nodes told of at one time, and the nodes that told of another after an upgrade. */
   versions = 1;
   readonly upgraded = new Set<number>();
-  /** By node, what set its clock last. */
-  readonly #clocks = new Map<number, Fault>();
+  /** By node, the kills under way, and what sets its clock, the last one last. */
+  readonly #kills = new Map<number, readonly Fault[]>();
+  readonly #clocks = new Map<number, readonly FaultOf<'clock'>[]>();
   readonly #stage: Stage;
   readonly #watch: Pick<Watch, 'lose'>;
   readonly #endsMs: number;
@@ -55,7 +58,7 @@ export class Faults {
     if (undo !== 'over') {
       const leftMs = this.#endsMs - stage.elapsedMs();
       const spentMs = stage.elapsedMs() - startedMs;
-      const ownMs = 'for' in fault && fault.for !== undefined ? msOf(fault.at) + msOf(fault.for) - spentMs : leftMs;
+      const ownMs = fault.for === undefined ? leftMs : msOf(fault.at) + msOf(fault.for) - spentMs;
       await stage.pause(Math.max(0, Math.min(leftMs, ownMs)));
       await undo();
     }
@@ -70,22 +73,27 @@ export class Faults {
     const nodes = cast.nodesOf(fault.nodes);
     switch (fault.fault) {
       case 'kill':
+        for (const node of nodes) this.#kills.set(node, [...(this.#kills.get(node) ?? []), fault]);
         await stage.kill(nodes);
-        // What was lost meanwhile stays lost.
-        return () => stage.start(nodes.filter((node) => !this.lost.has(node)));
+        return () => {
+          for (const node of nodes) this.#kills.set(node, without(this.#kills.get(node), fault));
+          return stage.start(nodes.filter((node) => !this.#isHeldDown(node)));
+        };
       case 'lose':
+        for (const node of nodes) this.lost.add(node);
         await stage.kill(nodes, true);
         this.#lose(nodes);
         return 'stays';
       case 'restart':
-        await this.#oneByOne(nodes, async (node) => {
-          await stage.stop(node);
-          await stage.start([node]);
-        });
+        await this.#restart(nodes, () => Promise.resolve());
         return 'over';
-      case 'upgrade':
-        await this.#oneByOne(nodes, (node) => this.#upgrade(node));
+      case 'upgrade': {
+        const before = await this.#versionsNow();
+        await this.#restart(nodes, (node) => stage.upgrade(node));
+        const after = await this.#versionsNow();
+        for (const node of nodes) if (after[node] !== null && after[node] !== before[node]) this.upgraded.add(node);
         return 'over';
+      }
       case 'slow':
         return stage.worsen(nodes, {
           latencyMs: fault.latencyMs ?? 0,
@@ -94,14 +102,12 @@ export class Faults {
           kilobytesPerSecond: fault.kilobytesPerSecond ?? null,
         });
       case 'clock':
-        stage.setClock(nodes, fault.aheadMs);
-        for (const node of nodes) this.#clocks.set(node, fault);
-        // What another fault has set since is that fault's to undo.
-        return () =>
-          stage.setClock(
-            nodes.filter((node) => this.#clocks.get(node) === fault),
-            0,
-          );
+        for (const node of nodes) this.#clocks.set(node, [...(this.#clocks.get(node) ?? []), fault]);
+        this.#setClocks(nodes);
+        return () => {
+          for (const node of nodes) this.#clocks.set(node, without(this.#clocks.get(node), fault));
+          this.#setClocks(nodes);
+        };
       case 'censor': {
         const [victim] = cast.nodesOf(fault.victim);
         stage.censor(nodes, victim ?? null);
@@ -114,7 +120,6 @@ export class Faults {
 
   /** Banks turn to the next node that is left. */
   #lose(nodes: readonly number[]): void {
-    for (const node of nodes) this.lost.add(node);
     const count = this.#stage.nodes.length;
     for (const node of nodes) {
       const others = Array.from({ length: count - 1 }, (_, more) => (node + 1 + more) % count);
@@ -122,28 +127,39 @@ export class Faults {
     }
   }
 
-  /** The network goes on all the while. */
-  async #oneByOne(nodes: readonly number[], act: (node: number) => Promise<void>): Promise<void> {
+  /** A node that is lost, or that another fault has ended, is not started by this one. */
+  #isHeldDown(node: number): boolean {
+    return this.lost.has(node) || (this.#kills.get(node) ?? []).length > 0;
+  }
+
+  /** By what set each of them last. */
+  #setClocks(nodes: readonly number[]): void {
+    for (const node of nodes) this.#stage.setClock([node], this.#clocks.get(node)?.at(-1)?.aheadMs ?? 0);
+  }
+
+  /** One after the other: the network goes on all the while. */
+  async #restart(nodes: readonly number[], whileStopped: (node: number) => Promise<void>): Promise<void> {
+    const stage = this.#stage;
     for (const node of nodes) {
-      await act(node);
-      await this.#stage.pause(BETWEEN_RESTARTS_MS);
+      if (this.#isHeldDown(node)) continue;
+      await stage.stop(node);
+      await whileStopped(node);
+      if (this.#isHeldDown(node)) continue;
+      await stage.start([node]);
+      const versions = new Set((await this.#versionsNow()).filter((version) => version !== null));
+      this.versions = Math.max(this.versions, versions.size);
+      await stage.pause(BETWEEN_RESTARTS_MS);
     }
   }
 
-  async #upgrade(node: number): Promise<void> {
-    const before = (await this.#versions()).at(node);
-    await this.#stage.upgrade(node);
-    const after = await this.#versions();
-    if (after.at(node) !== before) this.upgraded.add(node);
-    this.versions = Math.max(this.versions, new Set(after.filter((version) => version !== null)).size);
-  }
-
   /** What each node tells of itself, or null where it does not answer. */
-  async #versions(): Promise<readonly (string | null)[]> {
+  async #versionsNow(): Promise<readonly (string | null)[]> {
     const told = await Promise.all(this.#stage.nodes.map((node) => node.status()));
     return told.map((answer) => (answer.ok ? answer.value.version : null));
   }
 }
+
+const without = <T>(all: readonly T[] | undefined, one: T): readonly T[] => (all ?? []).filter((each) => each !== one);
 
 /** A fault for people. */
 function sentenceOf(fault: Fault): string {

@@ -419,6 +419,17 @@ export function msOf(time: string): number {
   return Math.round(Number(time.slice(0, -unit.length)) * UNIT_MS[unit]);
 }
 
+/** What must fail of the twin in a world: of what is expected in other worlds alone nothing is judged there. */
+export function breaksIn(
+  { sabotage, expect }: Pick<Scenario, 'sabotage' | 'expect'>,
+  world: WorldName,
+): readonly string[] {
+  const elsewhere = new Set(
+    expect.flatMap(({ figure, worlds }) => (worlds?.includes(world) === false ? [figure] : [])),
+  );
+  return sabotage.breaks.filter((name) => !elsewhere.has(name));
+}
+
 /** The sabotaged twin of a scenario that was read: the same with what its `sabotage` sets. */
 export function sabotaged(scenario: Scenario): Scenario {
   const twin = twinOf(scenario);

@@ -2,13 +2,14 @@
 import { type Client, type ClientResult, createClient } from '../../node/api/client.js';
 import type { Genesis } from '../../protocol/genesis.js';
 import { networkTime } from '../../protocol/networktime.js';
+import { assert } from '../../protocol/types.js';
 import { PERFECT, type Quality } from '../border/linkproxy.js';
 import type { Links } from '../border/links.js';
 import { nativeFact } from '../crypto.js';
 import { latencyMs, type PlaceCode } from '../geography.js';
 import { type Broken, BrokenLinks, WHOLE } from './broken.js';
 import type { Cast, Player } from './cast.js';
-import type { Fault, Scenario, WorldName } from './file.js';
+import type { Scenario, WorldName } from './file.js';
 import type { NetworkFolder } from './files.js';
 import type { Answer, NodeApi, SigningKey, Stage, Worse } from './stage.js';
 
@@ -21,7 +22,7 @@ export interface Machines {
   /** Resolves when it serves. */
   start(at: number): Promise<void>;
   stop(at: number): Promise<void>;
-  /** Stops it, and starts the next version in its place where there is one. Resolves when it serves. */
+  /** Puts the next version, where there is one, in the place of a node that is stopped. */
   upgrade(at: number): Promise<void>;
   kill(at: number): Promise<void>;
   /** Sets the clock of a node apart from the machine's; null where nodes have none of their own. */
@@ -46,7 +47,6 @@ export class RealStage implements Stage {
   readonly cast: Cast;
   readonly genesis: Genesis;
   readonly nodes: readonly NodeApi[];
-  readonly faults: ReadonlySet<Fault['fault']>;
   readonly isValid = nativeFact;
   readonly #machines: Machines;
   readonly #folder: NetworkFolder;
@@ -70,8 +70,6 @@ export class RealStage implements Stage {
     this.nodes = cast.seats.map((_, at) =>
       apiOf(createClient(machines.urlOf(at), { timeoutMs: ANSWER_MS_MAX, submitAttempts: 1 })),
     );
-    const clocks = machines.setClock === null ? [] : (['clock'] as const);
-    this.faults = new Set(['partition', 'kill', 'lose', 'restart', 'upgrade', 'slow', ...clocks]);
     this.#machines = machines;
     this.#folder = folder;
     this.#profile = profile;
@@ -121,7 +119,9 @@ export class RealStage implements Stage {
     return this.#links.worsen(nodes, worse);
   }
   setClock(nodes: readonly number[], aheadMs: number): void {
-    for (const at of nodes) this.#machines.setClock?.(at, aheadMs);
+    const { setClock } = this.#machines;
+    assert(setClock !== null, 'nodes have clocks of their own where a fault sets them');
+    for (const at of nodes) setClock(at, aheadMs);
   }
   censor(): void {
     throw new Error('nodes of the product do not lie');

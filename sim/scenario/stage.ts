@@ -1,6 +1,6 @@
 /**
  * Where a scenario happens. The same scenario meets the same questions and answers in the virtual world, on processes of
- * this machine and on containers; what a world cannot do it says in `faults`.
+ * this machine and on containers.
  */
 import type { Client, ClientResult } from '../../node/api/client.js';
 import type { InstructionSigner } from '../../node/api/signing.js';
@@ -9,7 +9,7 @@ import type { JwsJson } from '../../protocol/instruction.js';
 import type { Jwk } from '../../protocol/payload.js';
 import type { SignatureFact } from '../naive/ledger.js';
 import type { Cast, Player } from './cast.js';
-import type { Fault, WorldName } from './file.js';
+import type { WorldName } from './file.js';
 
 type AnswerTo<K extends keyof Client> = ReturnType<Client[K]> extends Promise<ClientResult<infer T>> ? T : never;
 export type ShownBlock = AnswerTo<'getBlock'>;
@@ -51,8 +51,6 @@ export interface Stage {
   readonly genesis: Genesis;
   /** By the places of the cast's seats. */
   readonly nodes: readonly NodeApi[];
-  /** Faults that can be done here. */
-  readonly faults: ReadonlySet<Fault['fault']>;
   /** Whether a signature holds, by other code than the nodes have. */
   readonly isValid: SignatureFact;
 
@@ -74,7 +72,7 @@ export interface Stage {
   kill(nodes: readonly number[], isForGood?: boolean): Promise<void>;
   /** As an operator stops it. */
   stop(node: number): Promise<void>;
-  /** Stops a node and starts the next version of the program on its data; the same program where there is no other. */
+  /** A node that is stopped will start as the next version of the program; where there is no other, as it was. */
   upgrade(node: number): Promise<void>;
   /** Nothing passes between nodes of different groups, until what it gives is called. */
   cut(groups: readonly (readonly number[])[]): () => void;

@@ -16,7 +16,7 @@ import { hexKey } from '../workload/parties.js';
 import { CALM, type NetworkFaults, World } from '../world.js';
 import { BrokenLinks, WHOLE } from './broken.js';
 import type { Cast, Player } from './cast.js';
-import type { Fault, Scenario } from './file.js';
+import type { Scenario } from './file.js';
 import { makeGenesis } from './genesis.js';
 import type { Answer, NodeApi, SigningKey, Stage, Worse } from './stage.js';
 
@@ -33,16 +33,6 @@ const LINKS: Readonly<Record<Scenario['profile'], NetworkFaults>> = {
 
 export class VirtualStage implements Stage {
   readonly world = 'virtual';
-  readonly faults: ReadonlySet<Fault['fault']> = new Set([
-    'partition',
-    'kill',
-    'lose',
-    'restart',
-    'upgrade',
-    'slow',
-    'clock',
-    'censor',
-  ]);
   readonly isValid = cheapFact;
   readonly cast: Cast;
   readonly genesis: Genesis;
@@ -148,10 +138,8 @@ export class VirtualStage implements Stage {
     await node.shutdown();
     while (node.isUp) await this.pause(1);
   }
-  async upgrade(at: number): Promise<void> {
-    await this.stop(at);
-    await this.start([at]);
-  }
+  /** There is one program here. */
+  async upgrade(): Promise<void> {}
 
   cut(groups: readonly (readonly number[])[]): () => void {
     return this.#links.cut(groups);
