@@ -71,7 +71,7 @@ export const hourOfList = (key: Uint8Array): number | null =>
 
 /** The hour in which an entry is forgotten, by what stands under its key; null for what is no entry. */
 export const hourOfEntry = (value: Uint8Array): number | null =>
-  value.length < 8 ? null : hourOf(new Reader(value).u64());
+  decode(value.subarray(0, 8), (reader) => hourOf(reader.u64()));
 
 /** Past writes of one layer, before they are durable. */
 export class Memory {

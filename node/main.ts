@@ -19,7 +19,7 @@ import { createWhatIfs } from './main/whatif.js';
 import { createMetrics } from './metrics/prometheus.js';
 import { createBus, type Libp2pBus } from './net/libp2p.js';
 import type { Log } from './ports.js';
-import { checked } from './replica/checked.js';
+import { type Corrupt, checked } from './replica/checked.js';
 import { networkClock } from './replica/networkclock.js';
 import { Service } from './replica/service.js';
 import { Succession } from './replica/succession.js';
@@ -139,7 +139,8 @@ async function compose(
   succession.start();
   await startBus(bus, config.p2p.listen);
 
-  closers.push(await serveBackups(config.data, { store, clock, log, party, version: readVersion() }));
+  const onDamage = (corrupt: Corrupt): void => succession.upkeep.note(corrupt);
+  closers.push(await serveBackups(config.data, { store, clock, log, party, version: readVersion(), onDamage }));
 
   const folders = { data: config.data, mark: config.mark };
   const render = (): Promise<string> => scrape({ metrics, verifier, succession, service, folders });

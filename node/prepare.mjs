@@ -144,6 +144,8 @@ async function build(target) {
   for (const file of files.filter(isAsset)) copyFileSync(at(file), placed(join(building, file)));
   writeFileSync(join(building, '.sources'), hash);
   // A whole new folder takes the old one's place, so files removed from the sources do not linger.
+  // What is left of it by an end in the middle is no build.
+  rmSync(at(target.folder, '.sources'), { force: true });
   rmSync(at(target.folder), { recursive: true, force: true });
   renameSync(building, at(target.folder));
 }

@@ -1,10 +1,10 @@
 /** Backups taken at every step of an epoch's end, each checked, restored, and gone on from. */
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { hashPairsNative } from '../node/main/hasher.js';
 import { noMetrics } from '../node/metrics/none.js';
 import type { Store } from '../node/ports.js';
 import { type Archive, archivePieces, openArchive } from '../node/replica/archive.js';
-import { getBlock, getFinal, putBlock, putFinal } from '../node/replica/records.js';
+import { blockKey, getBlock, getFinal, heightOfKey, putBlock, putFinal } from '../node/replica/records.js';
 import { restoreRecords } from '../node/replica/restoring.js';
 import { takeSurvey } from '../node/replica/survey.js';
 import { genesisBlockId, genesisResultRoot } from '../protocol/block.js';
@@ -13,9 +13,11 @@ import { assert, type Height, type Root, type TimestampMs, type View } from '../
 import { cheapVerifier } from './crypto.js';
 import { SimDisk } from './disk.js';
 import { auditOf, copiesOf, recordsOf, storeOf } from './diskcopies.test-helper.js';
+import { SimNode } from './node.js';
 import { Stage } from './stage.test-helper.js';
 
-const PACE = { pause: () => Promise.resolve(), isLate: () => false };
+const HOUR_MS = 3_600_000;
+const PACE = { pause: () => Promise.resolve(), isLate: () => false, onDamage: () => undefined };
 
 async function archiveOf(store: Store): Promise<Archive> {
   const made = { party: 'HKMAHKHHXXX', version: 'sim', madeMs: 0 as TimestampMs };
@@ -98,6 +100,78 @@ t.test(
     }
   },
 );
+
+/** A folder and its backup hold together, and so does what is restored of it. */
+async function isSound(t: Test, stage: Stage, disk: SimDisk, says: string): Promise<void> {
+  const copy = storeOf(disk.fork());
+  t.strictSame((await auditOf(recordsOf(copy), stage.genesis)).findings, [], `the folder ${says}`);
+  const archive = await archiveOf(copy);
+  const told = await auditOf(archive, stage.genesis);
+  t.strictSame(told.findings, [], `its backup ${says}`);
+  const into = new SimDisk();
+  await restoreRecords(archive, storeOf(into), { audit: told, keys: [], hasher: hashPairsNative });
+  t.strictSame((await auditOf(recordsOf(storeOf(into)), stage.genesis)).findings, [], `restored ${says}`);
+}
+
+/** The disk damages the first record of a table that is meant. */
+function damage(disk: SimDisk, table: 'blocks' | 'ids', isMeant: (key: Uint8Array) => boolean): void {
+  const records = disk.table(table);
+  const found = Array.from({ length: records.size }, (_, at) => records.at(at)).find(([key]) => isMeant(key));
+  assert(found !== undefined, 'such a record is there');
+  const [key, value] = found;
+  records.set(key, value.with(5, (value[5] as number) ^ 1));
+}
+
+const restartAfter = async (stage: Stage, hours: number): Promise<void> => {
+  for (const node of stage.nodes) node.crash('kill');
+  await stage.world.run(stage.world.nowMs + hours * HOUR_MS);
+  for (const node of stage.nodes) await node.start();
+  await stage.until(() => false, 20);
+};
+
+t.test('when the hour of a damaged list of ids is over, backups are sound again', async (t) => {
+  const stage = new Stage(51, { snapshotBlocks: 12 });
+  await stage.open();
+  t.ok(await stage.until(() => stage.heightOf(stage.node(0)) > 20));
+  const { disk } = stage.node(3);
+  damage(disk, 'ids', (key) => key[0] === 0);
+  await restartAfter(stage, 60);
+  await isSound(t, stage, disk, 'after its hour');
+});
+
+t.test('a damaged block that a node lets go of stays gone', async (t) => {
+  const stage = new Stage(71);
+  const { identity } = stage.node(3);
+  const retention = { blocks: 5, days: 3 };
+  stage.nodes[3] = new SimNode(stage.world, stage.genesis, identity, stage.checkers, { retention });
+  await stage.open();
+  await stage.until(() => stage.heightOf(stage.node(0)) > 25);
+  const node = stage.node(3);
+  damage(node.disk, 'blocks', (key) => heightOfKey(key) === 9);
+  await restartAfter(stage, 80);
+  t.ok((node.running?.succession.upkeep.floor ?? 0) > 9, 'it is let go of');
+  t.equal(storeOf(node.disk.fork()).get('blocks', blockKey(9)), undefined);
+  await isSound(t, stage, node.disk, 'of a node that lets go');
+});
+
+t.test('the block that a snapshot brought is mended as it was, without receipts', async (t) => {
+  const stage = new Stage(53, { snapshotBlocks: 12 });
+  await stage.open();
+  t.ok(await stage.until(() => stage.heightOf(stage.node(0)) > 40));
+  await stage.registerNode(0);
+  const joiner = stage.join(0);
+  await stage.until(() => stage.node(0).running?.replica.chain.final.state.nodeKeys().length === 5);
+  await joiner.start();
+  t.ok(await stage.until(() => stage.heightOf(joiner) > 60));
+  const [, [key] = [new Uint8Array(8)]] = [0, 1].map((at) => joiner.disk.table('blocks').at(at));
+  const height = heightOfKey(key) as Height;
+  damage(joiner.disk, 'blocks', (each) => heightOfKey(each) === height);
+  const read = (): Promise<unknown> => joiner.running?.service.block(height) ?? Promise.resolve(null);
+  await t.rejects(read(), 'it is noticed');
+  await stage.until(() => false, 10);
+  t.match(await read(), { height, lanes: null }, 'and mended');
+  await isSound(t, stage, joiner.disk, 'of a node that came by a snapshot');
+});
 
 t.test('a ledger that begins with another state than the genesis file says is found', async (t) => {
   const stage = new Stage(42);

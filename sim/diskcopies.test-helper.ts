@@ -6,6 +6,8 @@ import { checked, EVERYTHING, soundEntries } from '../node/replica/checked.js';
 import type { Records } from '../node/replica/findings.js';
 import { metaKey } from '../node/replica/records.js';
 import type { Genesis } from '../protocol/genesis.js';
+import { NETWORK_TIME_MS_MAX } from '../protocol/limits.js';
+import type { TimestampMs } from '../protocol/types.js';
 import { cheapVerifier } from './crypto.js';
 import type { SimDisk } from './disk.js';
 
@@ -32,7 +34,13 @@ export const recordsOf = (store: Store): Records => ({
 });
 
 export const auditOf = (records: Records, genesis: Genesis): Promise<Audit> =>
-  audit(records, { genesis, verifier: cheapVerifier, hasher: hashPairsNative, vouched: [] });
+  audit(records, {
+    genesis,
+    verifier: cheapVerifier,
+    hasher: hashPairsNative,
+    vouched: [],
+    now: NETWORK_TIME_MS_MAX as TimestampMs,
+  });
 
 /** Copies of a disk after each write that names the last final block: the last `kept` of them. */
 export function copiesOf(disk: SimDisk, kept: number): SimDisk[] {

@@ -15,7 +15,7 @@ import {
   notNow,
   openArchive,
 } from '../replica/archive.js';
-import { Corrupt, checked } from '../replica/checked.js';
+import { Corrupt, checked, untold } from '../replica/checked.js';
 import { openStore } from '../store/level.js';
 import { askForBackup, type BackupCode, WHY } from './backupsocket.js';
 import { EXITS, Failure } from './exits.js';
@@ -66,7 +66,7 @@ async function backupFolder({ data, party }: Config, out: string, onBytes: (byte
       if (code !== null) return because(code);
       const made = { party, version: readVersion(), madeMs: createClock().now() };
       // Nothing waits for a node that does not run.
-      const pace = { pause: setImmediate, isLate: () => false };
+      const pace = { pause: setImmediate, isLate: () => false, onDamage: untold };
       return await writeOut(out, archivePieces(store, made, pace), false, onBytes);
     } catch (error) {
       if (error instanceof Corrupt) return because('record_damaged');

@@ -23,7 +23,7 @@ class StoppedClock extends TestClock {
 const clock = new StoppedClock();
 const warned: string[] = [];
 const log: Log = { ...silent, warn: (_, text) => void warned.push(text) };
-const PARTS = { clock, log, party: 'HKMAHKHHXXX', version: '0.1.0' };
+const PARTS = { clock, log, party: 'HKMAHKHHXXX', version: '0.1.0', onDamage: () => undefined };
 
 async function served(t: Test, store: Store, name = 'data') {
   // A socket's path is short, and that of `testdir` may not be.

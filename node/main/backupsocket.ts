@@ -46,6 +46,8 @@ interface Parts {
   readonly log: Log;
   readonly party: string;
   readonly version: string;
+  /** Hears of damaged records, so that they are mended from peers. */
+  readonly onDamage: (corrupt: Corrupt) => void;
 }
 
 /** Serves backups until the returned function is called. Where no socket can be had the node runs without, and says so. */
@@ -93,7 +95,7 @@ async function listen(server: Server, path: string): Promise<void> {
   await once(server, 'listening');
 }
 
-async function give(socket: Socket, { store, clock, log, party, version }: Parts): Promise<void> {
+async function give(socket: Socket, { store, clock, log, party, version, onDamage }: Parts): Promise<void> {
   const view = store.snapshot();
   const late = new Lateness(clock);
   let isBegun = false;
@@ -104,7 +106,7 @@ async function give(socket: Socket, { store, clock, log, party, version }: Parts
     socket.write(`${JSON.stringify({ code: 'ok' })}\n`);
     isBegun = true;
     const broken = await send(
-      archivePieces(view, made, { pause: setImmediate, isLate: () => late.isLate }),
+      archivePieces(view, made, { pause: setImmediate, isLate: () => late.isLate, onDamage }),
       socket,
       late,
     );

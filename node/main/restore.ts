@@ -2,7 +2,9 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Genesis } from '../../protocol/genesis.js';
+import { networkTime } from '../../protocol/networktime.js';
 import type { Restart } from '../../protocol/restart.js';
+import { createClock } from '../clock.js';
 import type { Config } from '../config.js';
 import { createVerifier } from '../keys/verifier.js';
 import type { Store, Table } from '../ports.js';
@@ -48,7 +50,8 @@ async function audited(
   const verifier = createVerifier({ threads: verifierThreads });
   try {
     const onTable = (table: Table): void => onStep('checking', table, null);
-    return await audit(records, { genesis, verifier, hasher: hashPairsNative, vouched, onTable });
+    const now = networkTime(genesis, createClock().now());
+    return await audit(records, { genesis, verifier, hasher: hashPairsNative, vouched, now, onTable });
   } finally {
     await verifier.close();
   }

@@ -3,10 +3,11 @@ import { decodeEntry, encodeEntry, nameOfKey } from '../../ledger/codecs.js';
 import { unpackReceipts } from '../../ledger/receipt.js';
 import { ALFA, BETA, HKMA, HOUR } from '../../ledger/samples.test-helper.js';
 import { batchDigest, encodeBatch } from '../../protocol/block.js';
-import { fromHex, Reader, toHex, Writer } from '../../protocol/codec.js';
+import type { Finalization } from '../../protocol/certificate.js';
+import { fromHex, fromUtf8, Reader, toHex, utf8, Writer } from '../../protocol/codec.js';
 import type { Genesis } from '../../protocol/genesis.js';
 import { concat, hashOf, hashPairs } from '../../protocol/hash.js';
-import { encodeItem, type Instruction, type SignatureEntry } from '../../protocol/instruction.js';
+import { encodeItem, type Instruction, instructionDigest, type SignatureEntry } from '../../protocol/instruction.js';
 import { protectedTextOf } from '../../protocol/jws.js';
 import { fc } from '../../protocol/property.test-helper.js';
 import {
@@ -15,6 +16,7 @@ import {
   type BatchDigest,
   type Epoch,
   type Hash,
+  type Height,
   type InstructionDigest,
   type Thumbprint,
   type TimestampMs,
@@ -45,6 +47,7 @@ import {
   putBlock,
   putCount,
   putFinal,
+  putHandOver,
   putIncarnation,
   putOutbox,
   putPlace,
@@ -53,7 +56,7 @@ import { recover } from './recovery.js';
 import { restoreRecords } from './restoring.js';
 import { putSurveyed } from './survey.js';
 
-const PACE = { pause: () => Promise.resolve(), isLate: () => false };
+const PACE = { pause: () => Promise.resolve(), isLate: () => false, onDamage: () => undefined };
 const VOTE_KEY = '5a'.repeat(32) as Hash;
 const MADE = { party: 'HKMAHKHHXXX', version: '0.1.0', madeMs: 1_700_000_000_000 as TimestampMs };
 const genesis = {
@@ -62,6 +65,9 @@ const genesis = {
   authorities: [],
   created: 0 as TimestampMs,
 } as unknown as Genesis;
+
+/** That of the ledger grown last. */
+let now = 0 as TimestampMs;
 
 /** A ledger of some blocks, its first one that of a snapshot's kind: nothing before it is here. */
 async function grown(): Promise<{ ledger: Ledger; disk: MemoryStore; store: Store }> {
@@ -77,6 +83,7 @@ async function grown(): Promise<{ ledger: Ledger; disk: MemoryStore; store: Stor
   const first = (table: Table): string => `${table}/${toHex(new Uint8Array(8).with(7, height))}`;
   for (const table of ['blocks', 'receipts'] as const) disk.entries.delete(first(table));
   await store.write([putCount(VOTE_KEY, 7)], { sync: true });
+  now = ledger.header.time;
   return { ledger, disk, store };
 }
 
@@ -102,7 +109,7 @@ const recordsOf = (store: Store): Records => ({
   get: (table, key) => store.get(table, key),
 });
 const auditOf = (records: Records): Promise<Audit> =>
-  audit(records, { genesis, verifier, hasher: hashPairs, vouched: [] });
+  audit(records, { genesis, verifier, hasher: hashPairs, vouched: [], now });
 
 /** As `causeway node restore` does it. */
 async function restoredTo(store: Store, into: Pick<Store, 'get' | 'write'>, keys: readonly Hash[]): Promise<void> {
@@ -242,7 +249,6 @@ const FORGERIES: readonly (readonly [
       putBlock({ ...blockAt(store, height - 3), certificate: null }),
       gone('blocks', height - 2),
       gone('receipts', height - 2),
-      putFloor(height - 1),
     ],
   ],
   [
@@ -271,6 +277,28 @@ const FORGERIES: readonly (readonly [
     (_, { book }) => {
       const { instruction } = book.pay(HKMA, BETA, '1.00');
       return [putOutbox('ef'.repeat(32) as InstructionDigest, itemOf(instruction))];
+    },
+  ],
+  [
+    'an instruction of another century in the outbox',
+    'record_malformed',
+    (_, { book }) => {
+      const { instruction } = book.pay(HKMA, BETA, '1.00');
+      const text = fromUtf8(instruction.payloadBytes).replaceAll(/"(issued|expires)":"20/g, '"$1":"21');
+      const payloadBytes = utf8(text);
+      return [putOutbox(instructionDigest(payloadBytes), itemOf({ ...instruction, payloadBytes }))];
+    },
+  ],
+  [
+    'a hand-over to the epoch that the genesis file begins',
+    'record_malformed',
+    (store, { header: { height } }) => {
+      const { certificate, parentRoot, receiptsRoot, stateRoot } = blockAt(store, height);
+      assert(certificate !== null && certificate.ballot.block !== null, 'it is certified');
+      const opening = { parentResultRoot: parentRoot, receiptsRoot, stateRoot };
+      const { block } = certificate.ballot;
+      const finalization = certificate as Finalization;
+      return [putHandOver({ kind: 'change', set: SET, block, finalization, opening, siblings: [], statements: [] })];
     },
   ],
   [
@@ -621,6 +649,11 @@ t.test('nothing is backed up that is not there, or is on its way', async (t) => 
   const { store } = await grown();
   t.equal(notNow(store), null);
   t.equal(notNow(checked(new MemoryStore())), 'no_ledger');
+  const { store: behind, ledger } = await grown();
+  const last = blockAt(behind, ledger.header.height);
+  const before = { ...ledger.pointer(), height: (ledger.header.height - 1) as Height };
+  await behind.write([putFinal(before), putBlock(last)], { sync: true });
+  t.equal(notNow(behind), 'installing', 'while a state is fetched again the pointer is behind the blocks');
   await store.write([{ type: 'put', table: 'snapshot', key: Uint8Array.of(3), value: new Uint8Array(0) }], {
     sync: true,
   });

@@ -152,13 +152,18 @@ export type NotNow = 'no_ledger' | 'installing';
 /** Why nothing can be backed up at this moment: there is no ledger yet, or a snapshot is taking its place. */
 export function notNow(view: Pick<StoreView, 'get'>): NotNow | null {
   if (isInstalling(view)) return 'installing';
-  return getFinal(view) === null ? 'no_ledger' : null;
+  const final = getFinal(view);
+  if (final === null) return 'no_ledger';
+  // While a damaged state is fetched again, the pointer is behind the blocks.
+  return getBlock(view, final.height + 1) === null ? null : 'installing';
 }
 
 /** What a backup is made under: `pause` lets whatever else the node has to do go first, `isLate` ends it. */
 interface Pace {
   readonly pause: () => Promise<void>;
   readonly isLate: () => boolean;
+  /** Hears which record the disk has damaged. */
+  readonly onDamage: (corrupt: Corrupt) => void;
 }
 
 /**
@@ -169,7 +174,7 @@ interface Pace {
 export async function* archivePieces(
   view: Pick<StoreView, 'get' | 'scan'>,
   made: Made,
-  { pause, isLate }: Pace,
+  { pause, isLate, onDamage }: Pace,
 ): AsyncGenerator<Uint8Array, BreakCode | null> {
   let link = ZERO_HASH;
   const framed = (frame: Uint8Array): Uint8Array => {
@@ -194,6 +199,7 @@ export async function* archivePieces(
     return null;
   } catch (error) {
     if (!(error instanceof Corrupt)) throw error;
+    onDamage(error);
     yield broken('record_damaged');
     return 'record_damaged';
   }

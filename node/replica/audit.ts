@@ -9,6 +9,8 @@ import { Tree, type TreeUpdate } from '../../ledger/tree.js';
 import { DecodeError } from '../../protocol/codec.js';
 import type { Genesis } from '../../protocol/genesis.js';
 import type { PairHasher } from '../../protocol/hash.js';
+import { ISSUED_AHEAD_MS_MAX, SKEW_MS_MAX } from '../../protocol/limits.js';
+import { timeScaleOf } from '../../protocol/networktime.js';
 import type { Restart } from '../../protocol/restart.js';
 import { statePath, stateValueHash } from '../../protocol/stateproof.js';
 import type { Epoch, Hash, TimestampMs } from '../../protocol/types.js';
@@ -27,6 +29,8 @@ interface Parts {
   readonly hasher: PairHasher;
   /** Restarts that whoever checks has from a source of its own: authorities may have changed their keys since genesis. */
   readonly vouched: readonly Restart[];
+  /** Of the network, by this machine's clock. */
+  readonly now: TimestampMs;
   /** Hears which table is being read. */
   readonly onTable?: (table: Table) => void;
 }
@@ -41,8 +45,8 @@ export interface Audit {
   readonly blocks: number;
   /** The lowest height above the genesis whose block is here. */
   readonly lowest: number;
-  /** The last epoch whose beginning is shown: a restart may have begun one past the last final block's. */
-  readonly epoch: Epoch;
+  /** The epochs past the first whose beginning is shown: a restart may have begun one past the last final block's. */
+  readonly epochs: ReadonlySet<Epoch>;
   readonly assets: number;
   readonly accounts: number;
   /** The hours of ids that the state names: only their lists are vouched for. */
@@ -72,7 +76,9 @@ export async function audit(records: Records, parts: Parts): Promise<Audit> {
   await auditIds(told, records.get, state.buckets, findings);
   await auditBatches(told, { ...epochs, final, last: chain.last, verifier: parts.verifier }, findings);
   await auditIndex(told, records, findings);
-  const outbox = await auditOutbox(told, findings);
+  const ahead = (ISSUED_AHEAD_MS_MAX + SKEW_MS_MAX) * timeScaleOf(parts.genesis);
+  const issued = { network: parts.genesis.network, issuedMsMax: parts.now + ahead };
+  const outbox = await auditOutbox(told, issued, findings);
   // Their checksums alone: a vote log is told by nobody else, and what is staged is checked when it is taken up.
   for (const table of ['votes', 'snapshot'] as const) {
     for await (const _ of told.scan(table));
@@ -83,7 +89,7 @@ export async function audit(records: Records, parts: Parts): Promise<Audit> {
     final,
     time: chain.last?.header.time ?? null,
     lowest: chain.lowest,
-    epoch: [...epochs.sets.keys()].at(-1) ?? parts.genesis.validators.epoch,
+    epochs: new Set(epochs.handOvers.keys()),
     blocks: chain.blocks,
     assets: state.assets,
     accounts: state.accounts,

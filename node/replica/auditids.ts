@@ -21,7 +21,9 @@ export async function auditIds(
   let unlisted = 0;
   for await (const [key, value] of records.scan('ids')) {
     if (key[0] !== 0) {
-      unlisted += 1;
+      // What outlived its hour, as where the disk damaged a list, counts for nothing any more.
+      const until = hourOfEntry(value);
+      if (until === null || buckets.has(until)) unlisted += 1;
       continue;
     }
     const hour = hourOfList(key);
@@ -41,7 +43,7 @@ export async function auditIds(
         if (buckets.has(hour))
           findings.add('record_missing', 'ids', entry.key, 'what a list of ids has is not under its key');
       } else if (isSame(there, entry.value)) {
-        unlisted -= 1;
+        if (buckets.has(hourOfEntry(there) ?? -1)) unlisted -= 1;
       } else if ((hourOfEntry(there) ?? -1) < hour) {
         findings.add('ids_differ', 'ids', entry.key, 'this is not what the lists of ids say last');
       }

@@ -24,7 +24,7 @@ export interface MetaAudit {
 /** Reads all records of the table. */
 export async function auditMeta(
   records: SoundRecords,
-  { network }: Pick<Genesis, 'network'>,
+  { network, validators }: Pick<Genesis, 'network' | 'validators'>,
   findings: Findings,
 ): Promise<MetaAudit> {
   const handOvers = new Map<number, HandOver>();
@@ -42,6 +42,7 @@ export async function auditMeta(
         const handOver = decodeHandOver(value);
         const epoch = decode(named.rest, (reader) => reader.u64());
         if (handOver === null || handOver.set.epoch !== epoch) malformed('this is not the hand-over of that epoch');
+        else if (epoch <= validators.epoch) malformed('the first epoch begins with the genesis file, by no hand-over');
         else handOvers.set(epoch, handOver);
         break;
       }

@@ -3,7 +3,7 @@ import { receiptAt } from '../../ledger/receipt.js';
 import { batchDigest, decodeBatch, decodeSignedBatch } from '../../protocol/block.js';
 import { fromHex, toHex } from '../../protocol/codec.js';
 import { decodeItem } from '../../protocol/instruction.js';
-import type { SignedBatch } from '../../protocol/types.js';
+import type { NetworkId, SignedBatch } from '../../protocol/types.js';
 import type { Verifier } from '../ports.js';
 import type { Epochs } from './auditchain.js';
 import { unlessDamaged, untold } from './checked.js';
@@ -80,14 +80,25 @@ export async function auditIndex(records: SoundRecords, { get }: Records, findin
   }
 }
 
-/** Gives how many instructions wait in the outbox. */
-export async function auditOutbox(records: SoundRecords, findings: Findings): Promise<number> {
+/**
+ * Gives how many instructions wait in the outbox. No node answers for one of another network, nor for one that is issued
+ * later than it knows the time to be: such would stand in a participant's lane until then.
+ */
+export async function auditOutbox(
+  records: SoundRecords,
+  { network, issuedMsMax }: { readonly network: NetworkId; readonly issuedMsMax: number },
+  findings: Findings,
+): Promise<number> {
   const waiting = new Set<string>();
   for await (const [key, item] of records.scan('outbox')) {
     const read = decodeItem(item);
     if (!read.ok) findings.add('record_malformed', 'outbox', key, 'this is no instruction');
     else if (!isSame(putOutbox(read.instruction.digest, item).key, key))
       findings.add('record_malformed', 'outbox', key, 'this is not the instruction that its key names');
+    else if (read.instruction.payload.network !== network)
+      findings.add('other_network', 'outbox', key, 'it is an instruction of another network');
+    else if (read.instruction.issuedMs > issuedMsMax)
+      findings.add('record_malformed', 'outbox', key, 'it is issued later than now by the clock here');
     else waiting.add(read.instruction.digest);
   }
   return waiting.size;

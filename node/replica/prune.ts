@@ -116,9 +116,10 @@ export class Pruner {
       record = getBlock(this.#store, height);
     } catch (error) {
       if (!(error instanceof Corrupt)) throw error;
+      // It is older than the next one; and what is let go of need not be mended.
+      if (this.#prunable((height + 1) as Height, final) !== null) return 'gap';
       this.#onDamage(error);
-      // Peers may have let go of it already, so that it is never mended: it is older than the next one.
-      return this.#prunable((height + 1) as Height, final) === null ? null : 'gap';
+      return null;
     }
     if (record === null) return 'gap';
     return final.time - record.header.time < this.#keptMs ? null : record.header;

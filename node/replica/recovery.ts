@@ -103,7 +103,7 @@ async function open(store: Store, clock: Clock, genesis: Genesis, hasher: PairHa
   const onDamage = (corrupt: Corrupt): void => void damaged.push(corrupt);
   const batches: HeldBatch[] = [];
   const { epoch } = pointer;
-  const opening = getHandOver(store, epoch);
+  const opening = epoch === genesis.validators.epoch ? null : getHandOver(store, epoch);
   assert(epoch === genesis.validators.epoch || opening !== null, 'each epoch but the first was handed over');
   const set = opening?.set ?? genesis.validators;
   // An epoch begins over the last block of the one before, with empty lanes.

@@ -43,8 +43,9 @@ import {
   type ValidatorSet,
 } from '../../protocol/types.js';
 import type { Operation, Ports, Store, Table } from '../ports.js';
-import { Corrupt, EVERYTHING, soundEntries, unlessDamaged } from './checked.js';
+import { Corrupt, EVERYTHING, soundEntries, unlessDamaged, untold } from './checked.js';
 import { placeWithoutTrace } from './ends.js';
+import { getFloor } from './prune.js';
 import {
   type BlockRecord,
   blockKey,
@@ -360,8 +361,16 @@ export class Repair {
       if (verdict === 'lie') {
         damage.atMs = Number.NEGATIVE_INFINITY;
         this.#deps.punish(from, 'a record that is not of the block asked for');
-      } else this.#mended(name, [putBlock(verdict.record), putReceipts(height, verdict.receipts)]);
+      } else this.#mended(name, this.#recordMended(height, verdict));
     });
+  }
+
+  /** What was pruned while it was asked for is not wanted any more; a block that a snapshot brought has no receipts here. */
+  #recordMended(height: Height, { record, receipts }: Travelling): readonly Operation[] {
+    const { store } = this.#deps;
+    if (height > 0 && height < getFloor(store)) return [];
+    const hadReceipts = unlessDamaged(() => getReceipts(store, height) !== undefined, untold) ?? true;
+    return hadReceipts ? [putBlock(record), putReceipts(height, receipts)] : [putBlock(record)];
   }
 
   /**

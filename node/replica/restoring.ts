@@ -12,12 +12,12 @@ import { idsOfList } from '../../ledger/snapshot.js';
 import { State } from '../../ledger/state.js';
 import { Reader, toHex } from '../../protocol/codec.js';
 import type { PairHasher } from '../../protocol/hash.js';
-import { assert, type Hash } from '../../protocol/types.js';
+import { assert, type Epoch, type Hash } from '../../protocol/types.js';
 import type { Operation, Store } from '../ports.js';
 import { ARCHIVE_TABLES, type Archive, type ArchiveTable } from './archive.js';
 import type { Audit } from './audit.js';
 import { putFloor } from './prune.js';
-import { laneOfBatchKey, metaNameOf, putCount, putFinal, putRestored } from './records.js';
+import { heightOfKey, laneOfBatchKey, metaNameOf, putCount, putFinal, putRestored } from './records.js';
 import { reindex } from './reindex.js';
 
 /** One write has about so many bytes, and operations at most. */
@@ -26,7 +26,7 @@ const WRITE_OPERATIONS = 4_096;
 
 interface Parts {
   /** Of the backup: nothing was found, and what it says of itself is what is restored. */
-  readonly audit: Pick<Audit, 'final' | 'epoch' | 'lowest' | 'hours'>;
+  readonly audit: Pick<Audit, 'final' | 'epochs' | 'lowest' | 'hours'>;
   /** Of the node that is restored. */
   readonly keys: readonly Hash[];
   readonly hasher: PairHasher;
@@ -35,17 +35,18 @@ interface Parts {
 /**
  * Writes all records into an empty store. What names the last final block goes last, and durably: a store without it has
  * no ledger. Of ids only the lists of `hours` are taken, which lead to what the certified state names, and what they hold is
- * written anew from them; no hand-over that is not shown, and no batch of an epoch that has not begun. `onRecords` hears
- * how many have been written.
+ * written anew from them; no hand-over that is not shown, no block below the lowest that is shown, and no batch of an epoch
+ * that has not begun. `onRecords` hears how many have been written.
  */
 export async function restoreRecords(
-  archive: Pick<Archive, 'scan'>,
+  backup: Pick<Archive, 'scan'>,
   store: Pick<Store, 'get' | 'write'>,
   { audit, keys, hasher }: Parts,
   onRecords: (written: number) => void = () => undefined,
 ): Promise<void> {
   const { final, lowest } = audit;
   assert(final !== null, 'a backup says which block was final last');
+  const archive = { scan: (table: ArchiveTable) => shownOf(backup, table, lowest) };
   const counted = new Set(keys);
   const state: [Uint8Array, Uint8Array][] = [];
   let operations: Operation[] = [];
@@ -76,13 +77,26 @@ export async function restoreRecords(
   await store.write([putFinal(final)], { sync: true });
 }
 
+/** Of blocks and receipts those that the audit has judged. */
+async function* shownOf(
+  backup: Pick<Archive, 'scan'>,
+  table: ArchiveTable,
+  lowest: number,
+): AsyncGenerator<[Uint8Array, Uint8Array]> {
+  const isByHeight = table === 'blocks' || table === 'receipts';
+  for await (const entry of backup.scan(table)) {
+    const height = isByHeight ? (heightOfKey(entry[0]) ?? 0) : 0;
+    if (height === 0 || height >= lowest) yield entry;
+  }
+}
+
 /** What is written of a record of the backup. */
 function takenOf(table: ArchiveTable, key: Uint8Array, value: Uint8Array, audit: Parts['audit']): readonly Operation[] {
   const operation = { type: 'put', table, key, value } as const;
   switch (table) {
     case 'meta': {
       const named = metaNameOf(key);
-      if (named?.name === 'handOver') return new Reader(named.rest).u64() <= audit.epoch ? [operation] : [];
+      if (named?.name === 'handOver') return audit.epochs.has(new Reader(named.rest).u64() as Epoch) ? [operation] : [];
       return named?.name === 'incarnation' || named?.name === 'surveyed' ? [operation] : [];
     }
     case 'ids': {

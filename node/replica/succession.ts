@@ -400,7 +400,8 @@ function ownOrdered(store: Ports['store'], genesis: Genesis, own: NodeConfig['ow
   const pointer = unlessDamaged(() => getFinal(store), untold);
   if (pointer === null) return null;
   const { epoch, height } = pointer;
-  const handOver = unlessDamaged(() => getHandOver(store, epoch), untold);
+  const isFirst = epoch === genesis.validators.epoch;
+  const handOver = isFirst ? null : unlessDamaged(() => getHandOver(store, epoch), untold);
   const place = placeIn(handOver?.set ?? genesis.validators, own) as ValidatorIndex;
   return place < 0 ? null : { epoch, place, point: finalPoint(store, epoch, height, place) };
 }

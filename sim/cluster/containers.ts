@@ -222,7 +222,8 @@ class Containers implements Machines {
     await docker(['start', name]);
     this.#running.add(at);
     for (const untilMs = performance.now() + READY_MS_MAX; performance.now() < untilMs; ) {
-      if (await isServing(this.urlOf(at))) return;
+      // Another fault may have ended it before it served: that one starts it again.
+      if (!this.#running.has(at) || (await isServing(this.urlOf(at)))) return;
       await new Promise((resolve) => void setTimeout(resolve, STEP_MS));
     }
     throw new Error(`${name} does not serve. ${await docker(['logs', '--tail', '5', name])}`);
@@ -239,7 +240,11 @@ class Containers implements Machines {
   }
   async kill(at: number): Promise<void> {
     this.#running.delete(at);
-    await docker(['kill', this.#name(at)]);
+    // Of what does not run the engine says so, and it is as it was to be.
+    await docker(['kill', this.#name(at)]).catch(async (error: unknown) => {
+      const state = await docker(['inspect', '--format', '{{.State.Status}}', this.#name(at)]);
+      if (state === 'running') throw error;
+    });
   }
   async deaths(): Promise<readonly string[]> {
     const found: string[] = [];

@@ -78,6 +78,26 @@ async function playOn(scenario: Scenario, stage: Stage, seed: number, say: Say):
   const book = new Book();
   const teller = new Teller(stage, book, new Random(seed));
   const watch = new Watch(stage, book);
+  try {
+    return await playWatched(scenario, stage, seed, say, { book, teller, watch });
+  } finally {
+    watch.stop();
+  }
+}
+
+interface Crew {
+  readonly book: Book;
+  readonly teller: Teller;
+  readonly watch: Watch;
+}
+
+async function playWatched(
+  scenario: Scenario,
+  stage: Stage,
+  seed: number,
+  say: Say,
+  { book, teller, watch }: Crew,
+): Promise<Run> {
   const { seats } = stage.cast;
   say(`${seats.length} nodes start: ${seats.map(({ name }) => name).join(', ')}`);
   await openNetwork(scenario.opening, stage, teller, watch);
@@ -102,7 +122,6 @@ async function playOn(scenario: Scenario, stage: Stage, seed: number, say: Say):
   say(`${book.all.length} instructions sent; waiting until all is final, then judging`);
   const nodes = seats.flatMap((_, at) => (faults.lost.has(at) ? [] : [at]));
   const verdicts = await new Audit(stage, book, watch, nodes).judge(seed);
-  watch.stop();
   const balances = await balancesOf(stage, book);
   const { happened, versions, upgraded } = faults;
   const seen = { happened, versions, upgraded: upgraded.size };

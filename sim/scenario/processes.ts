@@ -92,7 +92,10 @@ class Processes implements Machines {
     const node = new NodeProcess(join(this.#folder.folderOf(at), 'node.toml'), settings);
     this.#running.set(at, node);
     void this.#watch(at, node);
-    await node.started;
+    await node.started.catch((error: unknown) => {
+      // Another fault has ended it before it served: that one starts it again.
+      if (!node.isTold) throw error;
+    });
   }
 
   async #watch(at: number, node: NodeProcess): Promise<void> {
