@@ -368,7 +368,7 @@ export class Repair {
   /** What was pruned while it was asked for is not wanted any more; a block that a snapshot brought has no receipts here. */
   #recordMended(height: Height, { record, receipts }: Travelling): readonly Operation[] {
     const { store } = this.#deps;
-    if (height > 0 && height < getFloor(store)) return [];
+    if (height > 0 && height < (unlessDamaged(() => getFloor(store), untold) ?? 1)) return [];
     const hadReceipts = unlessDamaged(() => getReceipts(store, height) !== undefined, untold) ?? true;
     return hadReceipts ? [putBlock(record), putReceipts(height, receipts)] : [putBlock(record)];
   }

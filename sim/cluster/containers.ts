@@ -242,7 +242,7 @@ class Containers implements Machines {
     this.#running.delete(at);
     // Of what does not run the engine says so, and it is as it was to be.
     await docker(['kill', this.#name(at)]).catch(async (error: unknown) => {
-      const state = await docker(['inspect', '--format', '{{.State.Status}}', this.#name(at)]);
+      const state = await docker(['inspect', '--format', '{{.State.Status}}', this.#name(at)]).catch(() => 'none');
       if (state === 'running') throw error;
     });
   }
