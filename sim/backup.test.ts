@@ -4,6 +4,7 @@ import { hashPairsNative } from '../node/main/hasher.js';
 import { noMetrics } from '../node/metrics/none.js';
 import type { Store } from '../node/ports.js';
 import { type Archive, archivePieces, openArchive } from '../node/replica/archive.js';
+import { recordsOf } from '../node/replica/findings.js';
 import { blockKey, getBlock, getFinal, heightOfKey, putBlock, putFinal } from '../node/replica/records.js';
 import { restoreRecords } from '../node/replica/restoring.js';
 import { takeSurvey } from '../node/replica/survey.js';
@@ -12,7 +13,7 @@ import { concat } from '../protocol/hash.js';
 import { assert, type Height, type Root, type TimestampMs, type View } from '../protocol/types.js';
 import { cheapVerifier } from './crypto.js';
 import { SimDisk } from './disk.js';
-import { auditOf, copiesOf, recordsOf, storeOf } from './diskcopies.test-helper.js';
+import { auditOf, copiesOf, storeOf } from './diskcopies.test-helper.js';
 import { SimNode } from './node.js';
 import { Stage } from './stage.test-helper.js';
 

@@ -5,6 +5,7 @@
 import t from 'tap';
 import { noMetrics } from '../node/metrics/none.js';
 import type { Bus, Ports } from '../node/ports.js';
+import { recordsOf } from '../node/replica/findings.js';
 import { takeSurvey } from '../node/replica/survey.js';
 import { validatorSet, voteSigningBytes } from '../protocol/block.js';
 import { verifyBundle } from '../protocol/bundle.js';
@@ -36,7 +37,7 @@ import type {
 import { cheapFact } from './checkers/signatures.js';
 import { Checkers } from './checkers.js';
 import { cheapSigner, cheapVerifier } from './crypto.js';
-import { auditOf, copiesOf, recordsOf, storeOf } from './diskcopies.test-helper.js';
+import { auditOf, copiesOf, storeOf } from './diskcopies.test-helper.js';
 import { SimNode } from './node.js';
 import { Desk } from './workload/desk.js';
 import { hexKey, jurisdictionsOf } from './workload/parties.js';

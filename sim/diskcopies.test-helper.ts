@@ -2,7 +2,7 @@
 import { hashPairsNative } from '../node/main/hasher.js';
 import type { Operation, Store } from '../node/ports.js';
 import { type Audit, audit } from '../node/replica/audit.js';
-import { checked, EVERYTHING, soundEntries } from '../node/replica/checked.js';
+import { checked } from '../node/replica/checked.js';
 import type { Records } from '../node/replica/findings.js';
 import { metaKey } from '../node/replica/records.js';
 import type { Genesis } from '../protocol/genesis.js';
@@ -27,11 +27,6 @@ export function storeOf(disk: SimDisk): Store {
   };
   return checked(store);
 }
-
-export const recordsOf = (store: Store): Records => ({
-  scan: (table, onDamage) => soundEntries(store, table, EVERYTHING, onDamage),
-  get: (table, key) => store.get(table, key),
-});
 
 export const auditOf = (records: Records, genesis: Genesis): Promise<Audit> =>
   audit(records, {

@@ -10,8 +10,8 @@ import { createVerifier } from '../keys/verifier.js';
 import type { Store, Table } from '../ports.js';
 import type { Archive, ArchiveHeader } from '../replica/archive.js';
 import { type Audit, audit } from '../replica/audit.js';
-import { checked, EVERYTHING, soundEntries } from '../replica/checked.js';
-import type { Finding, Records } from '../replica/findings.js';
+import { checked } from '../replica/checked.js';
+import { type Finding, type Records, recordsOf } from '../replica/findings.js';
 import { restoreRecords } from '../replica/restoring.js';
 import { isInstalling } from '../replica/staging.js';
 import { openStore } from '../store/level.js';
@@ -101,11 +101,7 @@ export function verifyFolder(config: Config, genesis: Genesis, onStep: OnStep): 
     try {
       const store = checked(disk);
       if (isInstalling(disk)) return refused('installing', WHY.installing);
-      const records: Records = {
-        scan: (table, onDamage) => soundEntries(store, table, EVERYTHING, onDamage),
-        get: (table, key) => store.get(table, key),
-      };
-      return { ok: true, audit: await audited(records, againstOf(config, genesis), onStep), header: null };
+      return { ok: true, audit: await audited(recordsOf(store), againstOf(config, genesis), onStep), header: null };
     } finally {
       await disk.close();
     }

@@ -28,8 +28,8 @@ import {
 import type { Operation, Store, Table } from '../ports.js';
 import { ARCHIVE_TABLES, type Archive, archivePieces, notNow, openArchive, type ReadAt } from './archive.js';
 import { type Audit, audit } from './audit.js';
-import { checked, EVERYTHING, soundEntries } from './checked.js';
-import type { Records } from './findings.js';
+import { checked, EVERYTHING } from './checked.js';
+import { type Records, recordsOf } from './findings.js';
 import { certify, cheap, Ledger, NETWORK, SET, TestClock, verifier } from './ledgerstore.test-helper.js';
 import { Mark } from './mark.js';
 import { MemoryStore } from './memorystore.test-helper.js';
@@ -104,10 +104,6 @@ async function opened(bytes: Uint8Array): Promise<Archive> {
   return result.archive;
 }
 
-const recordsOf = (store: Store): Records => ({
-  scan: (table, onDamage) => soundEntries(store, table, EVERYTHING, onDamage),
-  get: (table, key) => store.get(table, key),
-});
 const auditOf = (records: Records): Promise<Audit> =>
   audit(records, { genesis, verifier, hasher: hashPairs, vouched: [], now });
 

@@ -1,7 +1,7 @@
 /** What a check of stored records found wrong, and where. */
 import { toHex } from '../../protocol/codec.js';
 import type { Store, Table } from '../ports.js';
-import type { Corrupt } from './checked.js';
+import { type Corrupt, EVERYTHING, soundEntries } from './checked.js';
 
 export type FindingCode =
   /** The disk gave back something else than was written. */
@@ -51,6 +51,12 @@ export interface Records {
   /** A record by its key, where that can be had: not of a backup. */
   readonly get?: Store['get'];
 }
+
+/** The records of a folder. */
+export const recordsOf = (store: Store): Records => ({
+  scan: (table, onDamage) => soundEntries(store, table, EVERYTHING, onDamage),
+  get: (table, key) => store.get(table, key),
+});
 
 /** The same, with what is damaged told already. */
 export interface SoundRecords {
