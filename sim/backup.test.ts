@@ -1,4 +1,4 @@
-/** Backups taken at every step of an epoch's end, each checked, restored, and gone on from. */
+/** Backups of moments that are not everyday ones: an epoch's end, after a snapshot, after damage; each is checked and restored. */
 import t, { type Test } from 'tap';
 import { hashPairsNative } from '../node/main/hasher.js';
 import { noMetrics } from '../node/metrics/none.js';
