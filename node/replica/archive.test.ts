@@ -276,6 +276,16 @@ const FORGERIES: readonly (readonly [
     },
   ],
   [
+    'receipts of the genesis block',
+    'record_malformed',
+    (store, { header }) => [receiptsUnder(store, header.height, 0)],
+  ],
+  [
+    'receipts of no height',
+    'record_malformed',
+    (store, { header }) => [{ ...receiptsUnder(store, header.height, 0), key: new Uint8Array(3) }],
+  ],
+  [
     'an instruction of another century in the outbox',
     'record_malformed',
     (_, { book }) => {
@@ -318,6 +328,12 @@ function blockAt(store: Store, height: number) {
   assert(record !== null, 'the block is there');
   return record;
 }
+const receiptsUnder = (store: Store, from: number, height: number): Operation => ({
+  type: 'put',
+  table: 'receipts',
+  key: heightKey(height),
+  value: store.get('receipts', heightKey(from)) as Uint8Array,
+});
 const ledgerRoot = (store: Store, height: number) => blockAt(store, height).root;
 
 function recertified(store: Store, { header }: Ledger, signers: readonly number[] | null): Operation {

@@ -68,7 +68,9 @@ class Receipts {
       const { height: found, packed } = this.#next;
       this.#next = null;
       if (found === height) return packed;
-      if (found >= this.#floor)
+      // The genesis block has none, and its height is the least.
+      if (found <= 0) this.#findings.add('record_malformed', 'receipts', found, 'these are receipts of no block');
+      else if (found >= this.#floor)
         this.#findings.add('record_missing', 'blocks', found, 'there are receipts of this height, and no block');
     }
   }

@@ -85,8 +85,8 @@ async function* shownOf(
 ): AsyncGenerator<[Uint8Array, Uint8Array]> {
   const isByHeight = table === 'blocks' || table === 'receipts';
   for await (const entry of backup.scan(table)) {
-    const height = isByHeight ? (heightOfKey(entry[0]) ?? 0) : 0;
-    if (height === 0 || height >= lowest) yield entry;
+    const height = isByHeight ? (heightOfKey(entry[0]) ?? -1) : null;
+    if (height === null || height >= lowest || (height === 0 && table === 'blocks')) yield entry;
   }
 }
 
