@@ -79,17 +79,23 @@ t.test('a backup of any moment about the end of an epoch is sound, and a node go
   t.strictSame(stage.checkers.violations, []);
 });
 
+/** A participant's node that came by a snapshot, and has followed for a while since. */
+async function joined(t: Test, stage: Stage): Promise<SimNode> {
+  await stage.open();
+  t.ok(await stage.until(() => stage.heightOf(stage.node(0)) > 40));
+  await stage.registerNode(0);
+  const joiner = stage.join(0);
+  await stage.until(() => stage.node(0).running?.replica.chain.final.state.nodeKeys().length === 5);
+  await joiner.start();
+  t.ok(await stage.until(() => stage.heightOf(joiner) > 60), 'it follows');
+  return joiner;
+}
+
 t.test(
   'the folder of a node that came by a snapshot is sound, and its backup tells of as many instructions',
   async (t) => {
     const stage = new Stage(43, { snapshotBlocks: 12 });
-    await stage.open();
-    t.ok(await stage.until(() => stage.heightOf(stage.node(0)) > 40));
-    await stage.registerNode(0);
-    const joiner = stage.join(0);
-    await stage.until(() => stage.node(0).running?.replica.chain.final.state.nodeKeys().length === 5);
-    await joiner.start();
-    t.ok(await stage.until(() => stage.heightOf(joiner) > 40), 'it follows');
+    const joiner = await joined(t, stage);
     for (const node of [joiner, stage.node(0)]) {
       const copy = storeOf(node.disk.fork());
       const told = await auditOf(recordsOf(copy), stage.genesis);
@@ -157,13 +163,7 @@ t.test('a damaged block that a node lets go of stays gone', async (t) => {
 
 t.test('the block that a snapshot brought is mended as it was, without receipts', async (t) => {
   const stage = new Stage(53, { snapshotBlocks: 12 });
-  await stage.open();
-  t.ok(await stage.until(() => stage.heightOf(stage.node(0)) > 40));
-  await stage.registerNode(0);
-  const joiner = stage.join(0);
-  await stage.until(() => stage.node(0).running?.replica.chain.final.state.nodeKeys().length === 5);
-  await joiner.start();
-  t.ok(await stage.until(() => stage.heightOf(joiner) > 60));
+  const joiner = await joined(t, stage);
   const [, [key] = [new Uint8Array(8)]] = [0, 1].map((at) => joiner.disk.table('blocks').at(at));
   const height = heightOfKey(key) as Height;
   damage(joiner.disk, 'blocks', (each) => heightOfKey(each) === height);
